@@ -1,0 +1,3 @@
+module chainbuild
+
+go 1.26
