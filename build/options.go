@@ -1,0 +1,194 @@
+// Package build makes a chained system image: it runs the stages of a build in their order and reports on them.
+package build
+
+// This file is the contract with whoever wants an image built: what goes in, what comes out, what happens meanwhile.
+
+import (
+	"log/slog"
+	"time"
+
+	"chainbuild/elfpatch"
+)
+
+// Options say what to build. The zero value of every field but Statements and Output is usable.
+type Options struct {
+	// Julia is the julia executable; empty: found as julia.Find describes.
+	Julia string
+	// Base is the image to chain to; empty: the one that Julia loads by default.
+	Base string
+	// Output is the image to write. It is replaced in one step once the new image was verified.
+	Output string
+	// Project is the project that packages are looked up in, as julia's --project takes it; empty: Julia's own choice.
+	Project string
+	// Statements are files of precompile statements, at least one.
+	Statements []string
+	// Packages are loaded into the image besides those that the statements name.
+	Packages []string
+	// Emit is EmitAll, EmitTraced, or empty for EmitAll.
+	Emit string
+	// Layout says whether the image needs its base's file.
+	Layout elfpatch.Layout
+	// CPUTarget is the processor that new code is compiled for, as julia's -C names it without feature lists for several
+	// targets; empty: native.
+	CPUTarget string
+	// Jobs is the number of processes that compile at the same time; 0: the number of processors.
+	Jobs int
+	// Strict makes a statement that cannot be resolved an error.
+	Strict bool
+	// OptLevel is the optimisation level as julia's -O counts it, 0 to 3. The command line's default is 2, as Julia's.
+	OptLevel int
+	// KeepScratch leaves the folder of intermediate files in place and says where it is.
+	KeepScratch bool
+	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.
+	Timings string
+
+	// Log gets what only a developer of chainbuild wants to read; nil: dropped.
+	Log *slog.Logger
+	// Report is told how the build goes on; nil: nobody.
+	Report Reporter
+}
+
+// Values of Options.Emit.
+const (
+	// EmitAll emits all new code that Julia's own image build would keep, and every method that a statement names.
+	EmitAll = "all"
+	// EmitTraced emits what the statements name and what that calls statically.
+	EmitTraced = "traced"
+)
+
+// A Result describes an image that was built.
+type Result struct {
+	// Image is the absolute path of the image.
+	Image string `json:"image"`
+	// Seconds is the time from the call of Run to the image having its name.
+	Seconds float64 `json:"seconds"`
+	// Bytes is the size of the image's file.
+	Bytes int64 `json:"bytes"`
+	// PeakRSS is the largest resident set, in bytes, that any one process of the build had.
+	PeakRSS    int64           `json:"peak_rss_bytes"`
+	Statements StatementCounts `json:"statements"`
+	Functions  FunctionCounts  `json:"functions"`
+	Partitions PartitionCounts `json:"partitions"`
+	// Stages are the stages of the build in the order in which they started. They may overlap.
+	Stages []Stage `json:"stages"`
+	// Unresolved are the statements that could not be used, in the order of the files.
+	Unresolved []Unresolved `json:"-"`
+}
+
+// StatementCounts count distinct statements.
+type StatementCounts struct {
+	Total      int `json:"total"`
+	Resolved   int `json:"resolved"`
+	Unresolved int `json:"unresolved"`
+}
+
+// FunctionCounts count native functions of an image.
+type FunctionCounts struct {
+	// New were compiled, or taken from a cache, for this image; Base are the base's own.
+	New  int `json:"new"`
+	Base int `json:"base"`
+}
+
+// PartitionCounts count the partitions of the new code.
+type PartitionCounts struct {
+	// Hits came from a cache, Misses were compiled.
+	Total  int `json:"total"`
+	Hits   int `json:"hits"`
+	Misses int `json:"misses"`
+}
+
+// A Stage is one step of a build and the time it took.
+type Stage struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// An Unresolved is a statement that the build went on without.
+type Unresolved struct {
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	Statement string `json:"statement"`
+	// Reason is a short phrase, the same for all statements that fail for the same cause.
+	Reason string `json:"reason"`
+}
+
+// A Reporter is told how a build goes on. Run calls it from one goroutine at a time and waits for it, so Report must be quick.
+type Reporter interface {
+	Report(Event)
+}
+
+// An Event is one of StageStarted, StageEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
+// Finished. At is when it happened.
+type Event interface{ event() }
+
+type (
+	// StageStarted says that a stage began. Stages may overlap; no two of the same name run at once.
+	StageStarted struct {
+		At   time.Time
+		Name string
+	}
+	// StageEnded says that a stage is over. Err is nil if it succeeded.
+	StageEnded struct {
+		At   time.Time
+		Name string
+		Took time.Duration
+		Err  error
+	}
+	// PartitionStarted says that a worker process took up a partition.
+	PartitionStarted struct {
+		At time.Time
+		// Partition counts from 0.
+		Partition int
+		// Worker is the place in the pool, from 0, that compiles it.
+		Worker int
+		// Functions is what is in the partition.
+		Functions int
+	}
+	// PartitionEnded says that a partition has an object, or that it failed.
+	PartitionEnded struct {
+		At        time.Time
+		Partition int
+		// Hit says that the object came from a cache: there was no PartitionStarted.
+		Hit bool
+		Err error
+		// Done of Total partitions have an object, this one included.
+		Done, Total int
+	}
+	// UnresolvedStatement is a statement that the build goes on without.
+	UnresolvedStatement struct {
+		At time.Time
+		Unresolved
+	}
+	// Note is something worth knowing.
+	Note struct {
+		At   time.Time
+		Text string
+	}
+	// Warning is something that probably was not meant.
+	Warning struct {
+		At   time.Time
+		Text string
+	}
+	// Finished is the last event: exactly one of Result and Err is set.
+	Finished struct {
+		At     time.Time
+		Result *Result
+		Err    error
+	}
+)
+
+func (StageStarted) event()        {}
+func (StageEnded) event()          {}
+func (PartitionStarted) event()    {}
+func (PartitionEnded) event()      {}
+func (UnresolvedStatement) event() {}
+func (Note) event()                {}
+func (Warning) event()             {}
+func (Finished) event()            {}
+
+// A UsageError is a request that cannot be met whatever the build does, found before any work: a file that is not
+// there, a base of another Julia, a value that a flag does not take.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
