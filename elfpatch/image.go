@@ -61,6 +61,8 @@ var (
 	ErrMachine = errors.New("not made for x86-64")
 	// ErrNotShared is returned for an ELF file that is no shared object: an executable, a relocatable object, a core file.
 	ErrNotShared = errors.New("not a shared object")
+	// ErrNotObject is returned for an ELF file that is no relocatable object.
+	ErrNotObject = errors.New("not a relocatable object")
 	// ErrDamaged is returned for an ELF file whose contents contradict each other or its size.
 	ErrDamaged = errors.New("damaged")
 )
