@@ -1,0 +1,34 @@
+package julia
+
+// This file hands out the Julia code that worker processes run. It is part of the chainbuild binary.
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+//go:embed worker/*.jl
+var workerSources embed.FS
+
+// WriteWorker writes the worker sources into the folder dir, which must exist, under their own names, and returns their
+// names in alphabetical order.
+func WriteWorker(dir string) ([]string, error) {
+	entries, err := workerSources.ReadDir("worker")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		source, err := workerSources.ReadFile("worker/" + entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, entry.Name()), source, 0o644); err != nil {
+			return nil, fmt.Errorf("the worker's sources cannot be written: %w", err)
+		}
+		names = append(names, entry.Name())
+	}
+	return names, nil
+}
