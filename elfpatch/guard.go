@@ -40,7 +40,8 @@ type guardCheck struct {
 
 // A guardRun is a row of adjacent int32 fields of the image that hold target − anchor.
 type guardRun struct {
-	addr           uint64 // virtual address of the first field, in the image being written
+	symbol         string // left undefined by the guard's object, to be resolved to a place of the image
+	offset         uint64 // of the first field from there, in bytes
 	count          uint32 // of fields
 	target, anchor int    // index into guardSpec.libraries; guardImage is the image itself
 }
