@@ -204,7 +204,7 @@ func (d *dynamic) layout() []*dynSection {
 	}
 	add(dynSection{name: ".dynamic", kind: elf.SHT_DYNAMIC, flags: alloc | elf.SHF_WRITE, align: 8, entrySize: dynSize,
 		link: ".dynstr", size: uint64(len(d.entries())) * dynSize})
-	return d.sections
+	return slices.Clone(d.sections)
 }
 
 // finish fills the data of the sections. It is an error of the caller, reported and not written over, if there are
