@@ -12,6 +12,13 @@ package elfpatch
 //
 // A failure is one line on standard error and the end of the process with status 1: there is nobody to return an error to.
 
+import (
+	"debug/elf"
+	"fmt"
+	"math/bits"
+	"path/filepath"
+)
+
 // A guardSpec is what a guard has to do.
 type guardSpec struct {
 	libraries []guardLibrary
@@ -54,5 +61,280 @@ const (
 	guardStart = "image.start"
 )
 
-// guard(spec guardSpec) *Object returns the constructor as an object to be linked as the first one, with sections
-// .text, .rodata, .data, .data.rel.ro and .init_array.
+// guardMultiplier spreads each word of a checked range over the hash: 2^64 divided by the golden ratio, made odd.
+const guardMultiplier = 0x9e3779b97f4a7c15
+
+// guardHash is the hash of a checked range. It tells builds of a library apart; it is no defence against forgery.
+func guardHash(data []byte) uint64 {
+	h := uint64(len(data))
+	for ; len(data) >= 8; data = data[8:] {
+		h = bits.RotateLeft64(h^le.Uint64(data), 31) * guardMultiplier
+	}
+	for _, b := range data {
+		h = bits.RotateLeft64(h^uint64(b), 31) * guardMultiplier
+	}
+	return h
+}
+
+// Tables that the guard's code walks through, in .data.rel.ro, one after the other for each library:
+//
+//	pins     8 address at run time (relocated), 8 distance to the library's first pin in its file
+//	checks   8 distance to the first pin, 8 size in bytes, 8 hash
+//
+// and, in .rodata:
+//
+//	runs     4 distance of the first field from here (relocated), 4 count of fields,
+//	         4 offsets in bytes of two biases in .bss: of the target and of the anchor
+const (
+	guardPinSize   = 16
+	guardCheckSize = 24
+	guardRunSize   = 16
+)
+
+// Sections of the guard's object, which are also the indices of their section symbols.
+const (
+	guardText = 1 + iota
+	guardReadOnly
+	guardTables
+	guardBiases
+	guardInit
+	guardSections
+)
+
+// guard returns the constructor as an object, which is to be linked before all others so that it runs first. It has the
+// sections .text, .rodata, .data.rel.ro, .bss and .init_array, and leaves undefined guardStart and the symbols of pins
+// and runs.
+func guard(spec guardSpec) (*Object, error) {
+	g := &guardWriter{object: &Object{Name: "the guard", Sections: make([]ObjectSection, guardSections),
+		Symbols: make([]ObjectSymbol, guardSections)}, symbols: map[string]uint32{}}
+	var a Asm
+	afar := a.NewLabel()
+	wrong := make([]Label, len(spec.libraries))
+
+	// RAX holds the address of the library's first pin throughout, RSI the row of the table.
+	for i, library := range spec.libraries {
+		wrong[i] = a.NewLabel()
+		origin := library.pins[0].addr
+		a.Address(RSI, g.here(guardTables))
+		a.Load(RAX, At(RSI, 0))
+		g.loop(&a, len(library.pins), guardPinSize, func() {
+			a.Load(RDX, At(RSI, 0))
+			a.Sub(RDX, RAX)
+			a.CompareMem(RDX, At(RSI, 8))
+			a.Jump(NotEqual, wrong[i])
+		})
+		for _, pin := range library.pins {
+			g.relocate(guardTables, elf.R_X86_64_64, pin.symbol, 0)
+			g.words(guardTables, 0, pin.addr-origin)
+		}
+		a.Address(RSI, g.here(guardTables))
+		g.loop(&a, len(library.checks), guardCheckSize, func() { guardCompare(&a, wrong[i]) })
+		for _, check := range library.checks {
+			g.words(guardTables, check.addr-origin, uint64(len(check.data)), guardHash(check.data))
+		}
+		// The bias, for the runs. That of the image is the first.
+		a.MoveImm(RCX, int64(origin))
+		a.Sub(RAX, RCX)
+		a.Store(g.bias(i), RAX)
+	}
+	a.Address(RAX, AtSymbol(guardStart, 0))
+	a.Store(g.bias(guardImage), RAX)
+
+	a.Address(RSI, g.here(guardReadOnly))
+	a.Address(R8, g.bias(guardImage))
+	g.loop(&a, len(spec.runs), guardRunSize, func() { guardComplete(&a, afar) })
+	for _, run := range spec.runs {
+		g.relocate(guardReadOnly, elf.R_X86_64_PC32, run.symbol, int64(run.offset))
+		g.words(guardReadOnly, uint64(run.count)<<32, uint64(8*(run.target+1))|uint64(8*(run.anchor+1))<<32)
+	}
+	a.Return()
+
+	for i, library := range spec.libraries {
+		a.Bind(wrong[i])
+		g.die(&a, fmt.Sprintf("chainbuild: this image was built on another build of %s: build it again, or put the old %s back\n",
+			library.path, filepath.Base(library.path)))
+	}
+	a.Bind(afar)
+	g.die(&a, "chainbuild: this image was loaded more than 2 GiB away from the library that it was built on: start again, "+
+		"with less address space in use\n")
+
+	g.object.Sections[guardBiases].Size = uint64(8 * (len(spec.libraries) + 1))
+	g.relocate(guardInit, elf.R_X86_64_64, g.sectionSymbol(guardText), 0)
+	g.words(guardInit, 0)
+	return g.finish(&a)
+}
+
+// guardCompare hashes the range of a row of checks and jumps to wrong if it is not what it was. It keeps RAX, RSI, RDI.
+func guardCompare(a *Asm, wrong Label) {
+	words, tail, done := a.NewLabel(), a.NewLabel(), a.NewLabel()
+	a.Load(RDX, At(RSI, 0))
+	a.Add(RDX, RAX)
+	a.Load(RCX, At(RSI, 8))
+	a.Move(R8, RCX)
+	multiplier := uint64(guardMultiplier)
+	a.MoveImm(R9, int64(multiplier))
+	a.Bind(words)
+	a.CompareImm(RCX, 8)
+	a.Jump(Below, tail)
+	a.XorMem(R8, At(RDX, 0))
+	a.RotateLeft(R8, 31)
+	a.Multiply(R8, R9)
+	a.AddImm(RDX, 8)
+	a.SubImm(RCX, 8)
+	a.Go(words)
+	a.Bind(tail)
+	a.Test(RCX, RCX)
+	a.Jump(Equal, done)
+	a.Load8(R10, At(RDX, 0))
+	a.Xor(R8, R10)
+	a.RotateLeft(R8, 31)
+	a.Multiply(R8, R9)
+	a.AddImm(RDX, 1)
+	a.SubImm(RCX, 1)
+	a.Go(tail)
+	a.Bind(done)
+	a.CompareMem(R8, At(RSI, 16))
+	a.Jump(NotEqual, wrong)
+}
+
+// guardComplete adds to the fields of a row of runs, and jumps to afar if a sum does not fit its field. R8 is the address
+// of the biases; it keeps R8, RSI, RDI.
+func guardComplete(a *Asm, afar Label) {
+	fields, done := a.NewLabel(), a.NewLabel()
+	a.LoadSigned32(RDX, At(RSI, 0))
+	a.Add(RDX, RSI)
+	a.Load32(RCX, At(RSI, 4))
+	a.Load32(RAX, At(RSI, 8))
+	a.Load(R9, AtIndex(R8, RAX, 1, 0))
+	a.Load32(RAX, At(RSI, 12))
+	a.SubMem(R9, AtIndex(R8, RAX, 1, 0))
+	a.Bind(fields)
+	a.SubImm(RCX, 1)
+	a.Jump(Below, done)
+	a.LoadSigned32(RAX, At(RDX, 0))
+	a.Add(RAX, R9)
+	a.SignExtend32(R10, RAX)
+	a.Compare(R10, RAX)
+	a.Jump(NotEqual, afar)
+	a.Store32(At(RDX, 0), RAX)
+	a.AddImm(RDX, 4)
+	a.Go(fields)
+	a.Bind(done)
+}
+
+// A guardWriter builds the guard's object.
+type guardWriter struct {
+	object  *Object
+	symbols map[string]uint32 // index of each undefined symbol
+}
+
+// loop runs body for each of n rows of a table; RSI is the current one, RDI is what remains.
+func (g *guardWriter) loop(a *Asm, n, rowSize int, body func()) {
+	if n == 0 {
+		return
+	}
+	again := a.NewLabel()
+	a.MoveImm(RDI, int64(n))
+	a.Bind(again)
+	body()
+	a.AddImm(RSI, int32(rowSize))
+	a.SubImm(RDI, 1)
+	a.Jump(NotEqual, again)
+}
+
+// die prints a line and ends the process (write and exit_group of the kernel).
+func (g *guardWriter) die(a *Asm, line string) {
+	a.Address(RSI, g.here(guardReadOnly))
+	s := &g.object.Sections[guardReadOnly]
+	s.Data = append(s.Data, line...)
+	a.MoveImm(RDX, int64(len(line)))
+	a.MoveImm(RDI, 2)
+	a.MoveImm(RAX, 1)
+	a.Syscall()
+	a.MoveImm(RDI, 1)
+	a.MoveImm(RAX, 231)
+	a.Syscall()
+	a.Trap()
+}
+
+// here is the place where the next bytes of a section will be.
+func (g *guardWriter) here(section int) Mem {
+	return AtSymbol(g.sectionSymbol(section), int32(len(g.object.Sections[section].Data)))
+}
+
+// bias is where the bias of a library is kept.
+func (g *guardWriter) bias(library int) Mem {
+	return AtSymbol(g.sectionSymbol(guardBiases), int32(8*(library+1)))
+}
+
+// sectionSymbol is how the code calls a section; no other symbol can have such a name.
+func (g *guardWriter) sectionSymbol(section int) string { return fmt.Sprintf("\x00%d", section) }
+
+// words appends 8 byte values to a section.
+func (g *guardWriter) words(section int, values ...uint64) {
+	s := &g.object.Sections[section]
+	for _, v := range values {
+		s.Data = le.AppendUint64(s.Data, v)
+	}
+}
+
+// relocate makes the next bytes of a section depend on a symbol.
+func (g *guardWriter) relocate(section int, kind elf.R_X86_64, symbol string, addend int64) {
+	s := &g.object.Sections[section]
+	s.Relas = append(s.Relas, Rela{uint64(len(s.Data)), uint32(kind), g.symbol(symbol), addend})
+}
+
+// symbol returns the index of a symbol, undefined unless it is that of a section.
+func (g *guardWriter) symbol(name string) uint32 {
+	for section := 1; section < guardSections; section++ {
+		if name == g.sectionSymbol(section) {
+			return uint32(section)
+		}
+	}
+	i, ok := g.symbols[name]
+	if !ok {
+		i = uint32(len(g.object.Symbols))
+		g.symbols[name] = i
+		g.object.Symbols = append(g.object.Symbols, ObjectSymbol{Name: name, Bind: uint8(elf.STB_GLOBAL)})
+	}
+	return i
+}
+
+// finish adds the code and completes the sections.
+func (g *guardWriter) finish(a *Asm) (*Object, error) {
+	code, err := a.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	sections := g.object.Sections
+	sections[guardText].Data = code
+	for _, r := range a.References() {
+		sections[guardText].Relas = append(sections[guardText].Relas,
+			Rela{r.Offset, uint32(r.Kind), g.symbol(r.Symbol), r.Addend})
+	}
+	alloc, write := elf.SHF_ALLOC, elf.SHF_ALLOC|elf.SHF_WRITE
+	for i, s := range []struct {
+		name  string
+		kind  elf.SectionType
+		flags elf.SectionFlag
+		align uint64
+	}{
+		guardText:     {".text", elf.SHT_PROGBITS, alloc | elf.SHF_EXECINSTR, 16},
+		guardReadOnly: {".rodata", elf.SHT_PROGBITS, alloc, 8},
+		guardTables:   {".data.rel.ro", elf.SHT_PROGBITS, write, 8},
+		guardBiases:   {".bss", elf.SHT_NOBITS, write, 8},
+		guardInit:     {".init_array", elf.SHT_INIT_ARRAY, write, 8},
+	} {
+		to := &sections[i]
+		to.Name, to.Type, to.Flags, to.Align = s.name, uint32(s.kind), uint64(s.flags), s.align
+		if s.kind != elf.SHT_NOBITS {
+			to.Size = uint64(len(to.Data))
+		}
+		if i > 0 {
+			g.object.Symbols[i] = ObjectSymbol{Name: s.name, Section: i, Type: uint8(elf.STT_SECTION)}
+		}
+	}
+	g.object.Symbols = append(g.object.Symbols, ObjectSymbol{Name: "chainbuild_guard", Section: guardText, Size: uint64(len(code)),
+		Type: uint8(elf.STT_FUNC)})
+	return g.object, nil
+}
