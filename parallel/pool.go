@@ -1,0 +1,201 @@
+package parallel
+
+// This file is the pool: it hands tasks to worker processes.
+//
+// Each place of the pool has a goroutine, which owns the place's process. The goroutine takes the heaviest task that is
+// waiting (a long one that starts last would leave the other workers idle at the end), writes its line to the worker's
+// standard input and waits for the line that answers it. Workers are started before there are tasks, so their start-up
+// costs nothing while something else is being done.
+//
+// A worker that ends, or answers what is no JSON object, is lost: its place gets another one when the next task
+// comes. The task is tried once more, since what killed the worker may have been chance (memory pressure, someone's
+// kill). Twice is no chance: the task then fails, and with it the Run that it belongs to. A worker that answers
+// {"error": "…"} is well, and trying again would end the same: that task fails at once.
+
+import (
+	"container/heap"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// PoolOptions say what the workers of a pool are.
+type PoolOptions struct {
+	// Workers is the number of processes, at least 1.
+	Workers int
+	// Command makes the command of a worker. It reads tasks from its standard input, one a line, answers each with one
+	// line on file descriptor 3, and exits when its input ends.
+	Command func() *exec.Cmd
+	// Output gets a copy of all that the workers print; nil: nobody. It must allow for use by several goroutines at once.
+	Output io.Writer
+}
+
+// A Task is a piece of work for a worker.
+type Task struct {
+	// Name is what errors call it, such as "partition 3".
+	Name string
+	// Line is what the worker is sent, without its end of line.
+	Line string
+	// Weight is the work it is expected to be, in any unit.
+	Weight int64
+}
+
+// An Update says how a task of a Run goes on.
+type Update struct {
+	// Task is the index of the task.
+	Task int
+	// Worker is the place in the pool that does it, from 0.
+	Worker int
+	// Lost is why the worker that tried it was lost: the task begins again with another one. Else nil.
+	Lost error
+	// Reply is the JSON object that the worker answered; nil: the task is only begun.
+	Reply json.RawMessage
+}
+
+// A Pool is a number of worker processes. Its methods may be called by several goroutines at once.
+type Pool struct {
+	options PoolOptions
+	stop    context.CancelFunc
+	places  sync.WaitGroup
+
+	mu      sync.Mutex
+	changed sync.Cond // queue, closed
+	queue   taskQueue
+	closed  bool
+	peakRSS int64
+}
+
+// A run is one call of Run.
+type run struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	left   sync.WaitGroup
+	mu     sync.Mutex // for calls of notify
+	notify func(Update)
+}
+
+func (r *run) tell(u Update) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notify(u)
+}
+
+type queuedTask struct {
+	Task
+	index int
+	run   *run
+}
+
+// NewPool starts the workers. When ctx ends they are all stopped. Close must be called.
+func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
+	if options.Workers < 1 {
+		return nil, fmt.Errorf("a pool of %d workers can do nothing: it needs at least 1", options.Workers)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	p := &Pool{options: options, stop: stop}
+	p.changed.L = &p.mu
+	for number := range options.Workers {
+		w := &place{pool: p, number: number}
+		if err := w.start(ctx); err != nil {
+			p.Close()
+			return nil, err
+		}
+		p.places.Add(1)
+		go w.work(ctx)
+	}
+	return p, nil
+}
+
+// Run has the tasks done and returns when all of them are, or when the first has failed (a *TaskError) or ctx has ended
+// (its cause); tasks that wait are then dropped, and workers that are busy with one are stopped. Notify is called by one
+// goroutine at a time and not after Run returned.
+func (p *Pool) Run(ctx context.Context, tasks []Task, notify func(Update)) error {
+	r := &run{notify: notify}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+	for _, t := range tasks {
+		if strings.ContainsAny(t.Line, "\n\r") {
+			return &TaskError{Task: t.Name, Attempts: 0, Err: errors.New("its line has a line break in it")}
+		}
+	}
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return errors.New("the pool of workers is closed already")
+	}
+	r.left.Add(len(tasks))
+	for i, t := range tasks {
+		heap.Push(&p.queue, queuedTask{t, i, r})
+	}
+	p.changed.Broadcast()
+	p.mu.Unlock()
+	defer context.AfterFunc(r.ctx, func() { p.drop(r) })()
+	r.left.Wait()
+	return context.Cause(r.ctx)
+}
+
+// drop takes the tasks of a run that wait out of the queue.
+func (p *Pool) drop(r *run) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	count := len(p.queue)
+	p.queue = slices.DeleteFunc(p.queue, func(t queuedTask) bool { return t.run == r })
+	r.left.Add(len(p.queue) - count)
+	heap.Init(&p.queue)
+}
+
+// Close lets busy workers finish, tells all of them to end, and returns when they are gone.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.changed.Broadcast()
+	p.mu.Unlock()
+	p.places.Wait()
+	p.stop()
+}
+
+// PeakRSS is the largest resident set, in bytes, of any worker that is gone: after Close, of any worker.
+func (p *Pool) PeakRSS() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.peakRSS
+}
+
+// next waits for a task. There is none any more once the pool is closed and the queue is empty.
+func (p *Pool) next() (queuedTask, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.queue) == 0 && !p.closed {
+		p.changed.Wait()
+	}
+	if len(p.queue) == 0 {
+		return queuedTask{}, false
+	}
+	return heap.Pop(&p.queue).(queuedTask), true
+}
+
+// taskQueue is a heap with the heaviest task first; of two that are as heavy, the one that was given first.
+type taskQueue []queuedTask
+
+func (q taskQueue) Len() int      { return len(q) }
+func (q taskQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q taskQueue) Less(i, j int) bool {
+	if q[i].Weight != q[j].Weight {
+		return q[i].Weight > q[j].Weight
+	}
+	return q[i].run == q[j].run && q[i].index < q[j].index
+}
+func (q *taskQueue) Push(t any) { *q = append(*q, t.(queuedTask)) }
+func (q *taskQueue) Pop() any {
+	last := len(*q) - 1
+	t := (*q)[last]
+	(*q)[last] = queuedTask{}
+	*q = (*q)[:last]
+	return t
+}
