@@ -1,0 +1,34 @@
+# Targets of the checkout. `make build` needs Go alone; the targets that run
+# Julia take CHAINBUILD_JULIA, else a Julia 1.5 on the path, else the toolchain's.
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME := 20s
+
+.PHONY: build toolchain test test-go test-examples fuzz clean
+
+build:
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
+
+# The last line of output is the path of the julia executable.
+toolchain:
+	@tools/toolchain.sh
+
+test: test-go test-examples
+
+test-go:
+	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
+	set -x && go vet ./... && CHAINBUILD_JULIA="$$julia" go test ./...
+
+# The examples' own tests, under the first Julia of the list.
+test-examples:
+	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
+	for tests in examples/*/test/runtests.jl; do \
+		(set -x && "$${julia%%:*}" --startup-file=no --project="$${tests%/test/*}" "$$tests") || exit 1; \
+	done
+
+fuzz:
+	tools/fuzz.sh $(FUZZTIME)
+
+# The toolchain stays: it is not made from the sources.
+clean:
+	rm -rf bin
