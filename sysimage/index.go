@@ -1,0 +1,126 @@
+package sysimage
+
+// This file holds the two lists that a build's stages exchange about a heap: what of the base the new heap must lead
+// back to, and what native code the new heap goes with.
+//
+// base.index, written for the process that makes the heap; little endian
+//
+//	offset size field
+//	     0    8 magic "CBIX0001"
+//	     8    4 nci: code instances
+//	    12    4 ngv: objects that cells of native code are filled with
+//	    16    4 nmod: modules
+//	    20   12 × nci: {u32 offset of the object in the blob, i32 function index of its wrapper, of its body; -1 for none}
+//	          4 × ngv: u32 offset of the object in the blob
+//	          4 × nmod: u32 offset of the object in the blob
+//
+// All three lists ascend. An object's address in a process is that of jl_system_image_data plus its offset.
+//
+// index.txt, read from that process: lines of two fields with a tab between them
+//
+//	fvar NAME  the next function of the new heap's function records, defined by an object
+//	fvar @IDX  the next function of those records is the base's function IDX, whose own record serves
+//	gvar NAME  the next cell of the new heap's cell records, which objects refer to
+//	used IDX   objects refer to the base's function IDX, as the symbol base.IDX
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+const indexMagic = "CBIX0001"
+
+// Index returns the content of base.index.
+func (b *Base) Index() []byte {
+	out := make([]byte, 0, len(indexMagic)+12+12*len(b.Code)+4*len(b.data)+4*len(b.Modules))
+	out = append(out, indexMagic...)
+	for _, n := range []int{len(b.Code), len(b.data), len(b.Modules)} {
+		out = le.AppendUint32(out, uint32(n))
+	}
+	for _, c := range b.Code {
+		out = le.AppendUint32(out, c.Offset)
+		out = le.AppendUint32(out, uint32(c.Invoke))
+		out = le.AppendUint32(out, uint32(c.Spec))
+	}
+	for _, offset := range b.data {
+		out = le.AppendUint32(out, offset)
+	}
+	for _, m := range b.Modules {
+		out = le.AppendUint32(out, m.Offset)
+	}
+	return out
+}
+
+// An Index says what native code a new heap goes with.
+type Index struct {
+	// Name of the file that it was read from, for messages.
+	Name string
+	// Functions in the order of the heap's function records.
+	Functions []IndexFunction
+	// Globals are the symbols of the cells, in the order of the heap's cell records.
+	Globals []string
+	// Used are the indices of those functions of the base that objects refer to, each by the symbol BaseSymbol.
+	Used []int
+}
+
+// An IndexFunction is a function of a new heap: a new one, or one of the base's.
+type IndexFunction struct {
+	// Symbol that an object defines, empty for a function of the base.
+	Symbol string
+	// Base is the function's index in the base, if Symbol is empty.
+	Base int
+}
+
+// BaseSymbol is how objects call the function of the base that has the given index.
+func BaseSymbol(index int) string { return "base." + strconv.Itoa(index) }
+
+// ReadIndex reads an index.txt.
+func ReadIndex(path string) (*Index, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIndex(path, text)
+}
+
+// ParseIndex reads the content of an index.txt called name.
+func ParseIndex(name string, text []byte) (*Index, error) {
+	index := &Index{Name: name}
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		kind, value, ok := bytes.Cut(line, []byte("\t"))
+		switch {
+		case !ok || len(value) == 0:
+			ok = false
+		case string(kind) == "fvar" && value[0] == '@':
+			var n int
+			n, ok = parseNumber(value[1:])
+			index.Functions = append(index.Functions, IndexFunction{Base: n})
+		case string(kind) == "fvar":
+			index.Functions = append(index.Functions, IndexFunction{Symbol: string(value)})
+		case string(kind) == "gvar":
+			index.Globals = append(index.Globals, string(value))
+		case string(kind) == "used":
+			var n int
+			n, ok = parseNumber(value)
+			index.Used = append(index.Used, n)
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, fmt.Errorf("%s:%d: %w: %q is none of the lines that it may have; keep the scratch folder and report this",
+				name, number, ErrDamaged, line)
+		}
+	}
+	return index, nil
+}
+
+// parseNumber reads a non-negative decimal number.
+func parseNumber(text []byte) (int, bool) {
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	return int(n), err == nil
+}

@@ -1,0 +1,175 @@
+package sysimage
+
+// This file finds the shared objects that make up an image and tells their addresses apart.
+//
+// A thin image needs its base by a path, the only needed library of a system image that has a slash in its name. Virtual
+// addresses of a thin image start above those of its base, so an address names its layer, and a difference of two
+// addresses in a table of the file means the same whether the two are in one layer or not.
+
+import (
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"chainbuild/elfpatch"
+)
+
+// Types of segments.
+const (
+	ptLoad = uint32(elf.PT_LOAD)
+	ptNote = uint32(elf.PT_NOTE)
+)
+
+// A Note is what chaining leaves in an image, as JSON in the image's own note section.
+type Note struct {
+	// Format is Base.Format.
+	Format string `json:"format"`
+	// Bases are the layers of the image that this one was chained to, in the order of Base.Layers.
+	Bases []Identity `json:"bases"`
+	// Functions and Globals are how many entries at the ends of the tables came with this image.
+	Functions int `json:"functions"`
+	Globals   int `json:"globals"`
+	// Build is for those who drive the build.
+	Build map[string]string `json:"build,omitempty"`
+}
+
+// An Identity tells builds of a layer apart.
+type Identity struct {
+	Path    string `json:"path"`
+	BuildID string `json:"build_id,omitempty"` // hexadecimal, empty if the layer has none
+	Heap    uint64 `json:"heap"`               // bytes of its blob
+}
+
+// OpenFile opens the image at path and the files that it is layered on. Close closes them.
+//
+// In addition to the errors of Open and elfpatch.Open it returns ErrOtherBase, wrapped.
+func OpenFile(path string) (*Base, error) {
+	var layers []*elfpatch.Image
+	b, err := func() (*Base, error) {
+		for next := path; next != ""; {
+			im, err := elfpatch.Open(next)
+			if err != nil {
+				return nil, err
+			}
+			if err := joinLayer(layers, im); err != nil {
+				im.Close()
+				return nil, err
+			}
+			layers = append(layers, im)
+			next = basePath(im)
+		}
+		return Open(layers...)
+	}()
+	if err != nil {
+		closeAll(layers)
+		return nil, err
+	}
+	return b, nil
+}
+
+// Close closes the layers.
+func (b *Base) Close() error { return closeAll(b.Layers) }
+
+func closeAll(layers []*elfpatch.Image) error {
+	var first error
+	for _, im := range layers {
+		if err := im.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// basePath returns the file that im is layered on, "" if it stands alone.
+func basePath(im *elfpatch.Image) string {
+	for _, needed := range im.Needed() {
+		if strings.Contains(needed, "/") {
+			return strings.ReplaceAll(needed, "$ORIGIN", filepath.Dir(im.Path))
+		}
+	}
+	return ""
+}
+
+// joinLayer checks that im is what the layers above it were built on.
+func joinLayer(above []*elfpatch.Image, im *elfpatch.Image) error {
+	for i, upper := range above {
+		if len(im.Segments) > 0 && im.EndAddr() > startAddr(upper) {
+			return fmt.Errorf("%s: %w: it reaches into the addresses of %s, which is layered on it; build that one again",
+				im.Path, ErrOtherBase, upper.Path)
+		}
+		note, err := readNote(upper)
+		if err != nil {
+			return err
+		}
+		depth := len(above) - 1 - i
+		if note == nil || depth >= len(note.Bases) {
+			continue
+		}
+		is, was := identify(im), note.Bases[depth]
+		if is.BuildID != was.BuildID || is.Heap != was.Heap {
+			return fmt.Errorf("%s: %w after %s was built on it; build that one again, or put the old base back",
+				im.Path, ErrOtherBase, upper.Path)
+		}
+	}
+	return nil
+}
+
+// identify describes a layer; what it lacks stays empty.
+func identify(im *elfpatch.Image) Identity {
+	id := Identity{Path: im.Path, BuildID: hex.EncodeToString(im.BuildID())}
+	if sym, ok := im.Lookup("jl_system_image_size"); ok {
+		if size, err := im.Bytes(sym.Value, 8); err == nil {
+			id.Heap = le.Uint64(size)
+		}
+	}
+	return id
+}
+
+// readNote reads what chaining left in im, nil if nothing.
+func readNote(im *elfpatch.Image) (*Note, error) {
+	text := im.Note()
+	if text == nil {
+		return nil, nil
+	}
+	note := new(Note)
+	if err := json.Unmarshal(text, note); err != nil {
+		return nil, fmt.Errorf("%s: %w: its chainbuild note is not readable (%v); build it again", im.Path, ErrDamaged, err)
+	}
+	return note, nil
+}
+
+// startAddr returns the lowest virtual address of im.
+func startAddr(im *elfpatch.Image) uint64 {
+	start := ^uint64(0)
+	for _, s := range im.Segments {
+		if s.Type == ptLoad {
+			start = min(start, s.Addr)
+		}
+	}
+	return start
+}
+
+// Locate returns the layer that holds the virtual address addr, which must lie in a loaded segment.
+func (b *Base) Locate(addr uint64) (elfpatch.Address, bool) {
+	for _, im := range b.Layers {
+		for _, s := range im.Segments {
+			if s.Type == ptLoad && addr-s.Addr < s.MemSize {
+				return elfpatch.Address{Base: im, Offset: addr}, true
+			}
+		}
+	}
+	return elfpatch.Address{}, false
+}
+
+// lookup finds a symbol as the dynamic loader does for dlsym: in the first layer that defines it.
+func (b *Base) lookup(name string) (*elfpatch.Image, elfpatch.DynSymbol, error) {
+	for _, im := range b.Layers {
+		if sym, ok := im.Lookup(name); ok {
+			return im, sym, nil
+		}
+	}
+	return nil, elfpatch.DynSymbol{}, fmt.Errorf("%w: it defines no %s", ErrUnknownFormat, name)
+}

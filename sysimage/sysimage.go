@@ -1,0 +1,205 @@
+// Package sysimage reads Julia system images and chains new ones to them.
+//
+// A system image is a shared object that holds the serialised Julia heap (the blob), native code, and tables that tie
+// the two together: which code instance runs which function, and which cell of the native code's data is filled with
+// which object. Chaining gives the heap of a process that was started from a base image, and the code that is new in
+// it, such tables, in which the base's functions keep their numbers and stay where they are.
+//
+// The package knows what the tables and the blob mean. How an image is an ELF file is the business of package elfpatch.
+// What differs between versions of Julia is in the files that are named after the version.
+package sysimage
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"chainbuild/elfpatch"
+)
+
+// Errors that a caller may want to tell apart. They come wrapped with the name of the file.
+var (
+	// ErrNotSystemImage is returned for a shared object that is no Julia system image.
+	ErrNotSystemImage = errors.New("not a Julia system image")
+	// ErrUnknownFormat is returned for a system image of a format that this program does not know.
+	ErrUnknownFormat = errors.New("system image of an unknown format")
+	// ErrDamaged is returned for an image, a blob or an index whose parts contradict each other.
+	ErrDamaged = errors.New("damaged")
+	// ErrOtherBase is returned for a thin image whose base is not the one that it was built on.
+	ErrOtherBase = errors.New("base was replaced by another build")
+)
+
+// A Base is a system image, opened for reading. Its methods may be used by several goroutines at once.
+type Base struct {
+	// Layers are the shared objects that make up the image: the one that Julia is started with, then, if that one is
+	// thin, the one that it needs, and so on. Their virtual addresses do not overlap.
+	Layers []*elfpatch.Image
+	// Format names the format by the version of Julia that brought it: "1.5".
+	Format string
+	// Note is what chaining left in the first layer, nil for an image that Julia itself has made.
+	Note *Note
+	// Blob says how large the parts of the serialised heap are.
+	Blob BlobSizes
+	// Targets are the CPUs that the native code was made for, in the image's order.
+	Targets []Target
+	// Functions is the function table, by function index.
+	Functions []Function
+	// Globals are the cells of native code that the loader fills, by cell index.
+	Globals []Global
+	// Code are the code instances that have native code, in ascending order of their offset.
+	Code []CodeInstance
+	// Modules are all modules of the heap, in ascending order of their offset.
+	Modules []Module
+	// NameCounter is larger than any number that a function's name ends with.
+	NameCounter uint64
+
+	// data are the distinct offsets of Globals of kind GlobalData, ascending.
+	data []uint32
+	// format does what differs between versions.
+	format format
+}
+
+// A format is an image in terms of the version of Julia that made it.
+type format interface {
+	// chain completes a new heap for an image that is chained to this one. It takes over blob.
+	chain(blob []byte, index *Index) (*Merged, error)
+	// check follows every reference of the tables and of the blob.
+	check() error
+	// codeModules returns for each element of Base.Code an index into Base.Modules: where its method is defined.
+	codeModules() ([]int, error)
+}
+
+// formats are tried in this order. Each fills a Base whose Layers are set, or returns ErrUnknownFormat with the reason.
+var formats = []func(*Base) (format, error){openV1_5}
+
+// BlobSizes are the parts of a blob, in bytes.
+type BlobSizes struct {
+	Total     int64 // all of it
+	Heap      int64 // objects
+	Constants int64 // what objects point to and that holds no pointers: arrays of bits, layouts
+	Symbols   int64 // names
+	Relocs    int64 // positions of all references
+	Globals   int64 // what goes into Base.Globals
+	Functions int64 // what Base.Functions belong to
+}
+
+// A Function is an entry of the function table.
+type Function struct {
+	// Variants are virtual addresses of its code, one per target of the image: what the loader chooses on that target.
+	// Base.Locate says which layer holds them.
+	Variants []uint64
+}
+
+// single says that all targets run the same code.
+func (f Function) single() bool {
+	return !slices.ContainsFunc(f.Variants, func(v uint64) bool { return v != f.Variants[0] })
+}
+
+// A GlobalKind says what a cell is filled with.
+type GlobalKind uint8
+
+// The kinds of cells.
+const (
+	GlobalZero    GlobalKind = iota // nothing: the loader leaves the cell alone
+	GlobalData                      // the object at Offset of the blob
+	GlobalBinding                   // the binding called Name of Base.Modules[Module], which lies at Offset of the blob
+	GlobalSymbol                    // the symbol called Name
+	GlobalTag                       // a value that the loader makes itself, such as a small integer; Code says which
+)
+
+// A Global is a cell of native code that the loader fills.
+type Global struct {
+	Kind   GlobalKind
+	Offset uint32 // bytes from the start of the blob
+	Module int    // index into Base.Modules
+	Name   string
+	Code   uint32 // the entry as the blob has it
+}
+
+// A CodeInstance is a compiled body of a method instance.
+type CodeInstance struct {
+	// Offset of the object in the blob, in bytes.
+	Offset uint32
+	// Invoke and Spec are the function indices of its wrapper and of its specialised body, -1 where it has none.
+	Invoke, Spec int32
+}
+
+// A Module is a Julia module.
+type Module struct {
+	// Offset of the object in the blob, in bytes.
+	Offset uint32
+	Name   string
+	// Parent is an index into Base.Modules. Modules that are not inside of another one are their own parent, or Main's.
+	Parent int
+	// Bindings is how many names it binds.
+	Bindings int
+}
+
+// Open reads the image whose layers are given: the file that Julia is started with, then, if that one is thin, the
+// file that it needs, and so on (OpenFile finds them). The Base uses the layers as long as it lives and does not close them.
+//
+// It returns ErrNotSystemImage, ErrUnknownFormat or ErrDamaged, wrapped.
+func Open(layers ...*elfpatch.Image) (*Base, error) {
+	top := layers[0]
+	if _, ok := top.Lookup("jl_system_image_data"); !ok {
+		return nil, fmt.Errorf("%s: %w: it defines no jl_system_image_data; give the sys.so of a Julia or an image built on it",
+			top.Path, ErrNotSystemImage)
+	}
+	note, err := readNote(top)
+	if err != nil {
+		return nil, err
+	}
+	var reasons []error
+	for _, open := range formats {
+		b := &Base{Layers: layers, Note: note}
+		b.format, err = open(b)
+		if err == nil {
+			b.collectData()
+			return b, nil
+		}
+		if !errors.Is(err, ErrUnknownFormat) {
+			return nil, fmt.Errorf("%s: %w", top.Path, err)
+		}
+		reasons = append(reasons, err)
+	}
+	return nil, fmt.Errorf("%s: %w; use an image made by Julia 1.5", top.Path, errors.Join(reasons...))
+}
+
+// Check follows every reference of the image's tables and of its blob, and returns what is wrong with the first one that
+// is. No module that is not inside of another one may have a name that is in unwanted: those of the tools that made the
+// image, which must not stay in it.
+func (b *Base) Check(unwanted ...string) error {
+	for _, m := range b.Modules {
+		if slices.Contains(unwanted, m.Name) {
+			return fmt.Errorf("%s: module %s was left in the heap", b.Layers[0].Path, m.Name)
+		}
+	}
+	if err := b.format.check(); err != nil {
+		return fmt.Errorf("%s: %w", b.Layers[0].Path, err)
+	}
+	return nil
+}
+
+// Chain completes blob, the heap of a process that was started from b, for an image that holds the functions and cells
+// in index besides those of b. The blob is changed in place and belongs to the result from then on; ReadBlob leaves room
+// behind it, without which it has to be copied.
+//
+// The result has symbols of index undefined, as objects define them: see Index.
+func (b *Base) Chain(blob []byte, index *Index) (*Merged, error) {
+	m, err := b.format.chain(blob, index)
+	if err != nil {
+		return nil, fmt.Errorf("chaining to %s: %w", b.Layers[0].Path, err)
+	}
+	return m, nil
+}
+
+// collectData fills data.
+func (b *Base) collectData() {
+	for _, g := range b.Globals {
+		if g.Kind == GlobalData {
+			b.data = append(b.data, g.Offset)
+		}
+	}
+	slices.Sort(b.data)
+	b.data = slices.Compact(b.data)
+}

@@ -1,0 +1,202 @@
+package sysimage
+
+// This file reads what an image was compiled for: jl_dispatch_target_ids, written by serialize_target_data in
+// src/processor.cpp, read by deserialize_target_data there. Not aligned, little endian.
+//
+//	u32 number of targets, then per target
+//	u32 flags (JL_TARGET_…, src/processor.h)
+//	u32 number of words n of a set of features
+//	n × u32 features that are on, n × u32 features that are off: bit f of the set is bit f%32 of word f/32
+//	u32 length, name of the processor
+//	u32 length, features that Julia passes on to LLVM without knowing them, with "," between them
+
+import (
+	"fmt"
+	"strings"
+
+	"chainbuild/elfpatch"
+)
+
+// A Target is a processor that native code was made for.
+type Target struct {
+	// Name is what Julia calls the processor, "generic" for the least that x86-64 has.
+	Name string
+	// Flags are Julia's JL_TARGET_…, of which only JL_TARGET_VEC_CALL and JL_TARGET_UNKNOWN_NAME are in the file.
+	Flags uint32
+	// On and Off are the names of features, as LLVM calls them, that code for the target may use, and may not.
+	On, Off []string
+	// Extra are features that Julia does not know, each with a "+" or "-" before it.
+	Extra []string
+	// Complete says that there is code of its own for all functions; else that of target Fallback serves for those
+	// that are not better off with their own.
+	Complete bool
+	Fallback int
+}
+
+// LLVM returns the target as LLVM names it: a processor and a list of features, "+avx,-sse4a".
+// get_llvm_target_noext in src/processor_x86.cpp does the same.
+func (t Target) LLVM() (cpu, features string) {
+	cpu = t.Name
+	if cpu == "generic" {
+		cpu = "x86-64"
+	}
+	var list []string
+	for _, f := range t.On {
+		list = append(list, "+"+f)
+	}
+	for _, f := range t.Off {
+		list = append(list, "-"+f)
+	}
+	list = append(list, "+sse2", "+mmx", "+fxsr", "+64bit", "+cx8")
+	return cpu, strings.Join(append(list, t.Extra...), ",")
+}
+
+// A feature is a bit of a set and the name that LLVM gives it.
+type feature struct {
+	bit  int
+	name string
+}
+
+// targetLimits bound what is read of a file: no Julia comes near them.
+const (
+	maxTargets      = 256
+	maxFeatureWords = 64
+	maxTargetString = 4096
+)
+
+// parseTargets reads the targets at an address. Bits without a name are left out.
+func parseTargets(at elfpatch.Address, names []feature) ([]Target, error) {
+	damaged := fmt.Errorf("%w: its list of targets (jl_dispatch_target_ids) is not readable", ErrDamaged)
+	take := func(n uint32) []byte {
+		data, err := at.Base.Bytes(at.Offset, uint64(n))
+		if err != nil {
+			return nil
+		}
+		at.Offset += uint64(n)
+		return data
+	}
+	number := func() (uint32, bool) {
+		field := take(4)
+		if field == nil {
+			return 0, false
+		}
+		return le.Uint32(field), true
+	}
+	str := func() (string, bool) {
+		n, ok := number()
+		if !ok || n > maxTargetString {
+			return "", false
+		}
+		data := take(n)
+		return string(data), len(data) == int(n)
+	}
+	count, ok := number()
+	if !ok || count == 0 || count > maxTargets {
+		return nil, damaged
+	}
+	var targets []Target
+	for range count {
+		var t Target
+		flags, ok1 := number()
+		words, ok2 := number()
+		if !ok1 || !ok2 || words > maxFeatureWords {
+			return nil, damaged
+		}
+		on, off := take(4*words), take(4*words)
+		name, ok3 := str()
+		extra, ok4 := str()
+		if len(on) != int(4*words) || len(off) != int(4*words) || !ok3 || !ok4 {
+			return nil, damaged
+		}
+		t.Name, t.Flags, t.On, t.Off = name, flags, featureNames(on, names), featureNames(off, names)
+		if extra != "" {
+			t.Extra = strings.Split(extra, ",")
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// featureNames lists the features whose bits are set.
+func featureNames(set []byte, names []feature) []string {
+	var list []string
+	for _, f := range names {
+		if f.bit/8 < len(set) && set[f.bit/8]>>(f.bit%8)&1 != 0 {
+			list = append(list, f.name)
+		}
+	}
+	return list
+}
+
+// x86Features are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
+// returns: 0 leaf 1 ECX, 2 to 4 leaf 7 EBX, ECX, EDX, 5 leaf 0x80000001 ECX, 7 leaf 0xd.1 EAX, 8 leaf 0x80000008 EBX,
+// 9 leaf 7.1 EAX, 10 leaf 0x14 EBX.
+var x86Features = []feature{
+	{0, "sse3"},
+	{1, "pclmul"},
+	{9, "ssse3"},
+	{12, "fma"},
+	{13, "cx16"},
+	{19, "sse4.1"},
+	{20, "sse4.2"},
+	{22, "movbe"},
+	{23, "popcnt"},
+	{25, "aes"},
+	{26, "xsave"},
+	{28, "avx"},
+	{29, "f16c"},
+	{30, "rdrnd"},
+	{32*2 + 0, "fsgsbase"},
+	{32*2 + 3, "bmi"},
+	{32*2 + 5, "avx2"},
+	{32*2 + 8, "bmi2"},
+	{32*2 + 11, "rtm"},
+	{32*2 + 16, "avx512f"},
+	{32*2 + 17, "avx512dq"},
+	{32*2 + 18, "rdseed"},
+	{32*2 + 19, "adx"},
+	{32*2 + 21, "avx512ifma"},
+	{32*2 + 23, "clflushopt"},
+	{32*2 + 24, "clwb"},
+	{32*2 + 26, "avx512pf"},
+	{32*2 + 27, "avx512er"},
+	{32*2 + 28, "avx512cd"},
+	{32*2 + 29, "sha"},
+	{32*2 + 30, "avx512bw"},
+	{32*2 + 31, "avx512vl"},
+	{32*3 + 0, "prefetchwt1"},
+	{32*3 + 1, "avx512vbmi"},
+	{32*3 + 4, "pku"},
+	{32*3 + 5, "waitpkg"},
+	{32*3 + 6, "avx512vbmi2"},
+	{32*3 + 7, "shstk"},
+	{32*3 + 8, "gfni"},
+	{32*3 + 9, "vaes"},
+	{32*3 + 10, "vpclmulqdq"},
+	{32*3 + 11, "avx512vnni"},
+	{32*3 + 12, "avx512bitalg"},
+	{32*3 + 14, "avx512vpopcntdq"},
+	{32*3 + 22, "rdpid"},
+	{32*3 + 25, "cldemote"},
+	{32*3 + 27, "movdiri"},
+	{32*3 + 28, "movdir64b"},
+	{32*3 + 29, "enqcmd"},
+	{32*4 + 8, "avx512vp2intersect"},
+	{32*4 + 18, "pconfig"},
+	{32*5 + 0, "sahf"},
+	{32*5 + 5, "lzcnt"},
+	{32*5 + 6, "sse4a"},
+	{32*5 + 8, "prfchw"},
+	{32*5 + 11, "xop"},
+	{32*5 + 15, "lwp"},
+	{32*5 + 16, "fma4"},
+	{32*5 + 21, "tbm"},
+	{32*5 + 29, "mwaitx"},
+	{32*7 + 0, "xsaveopt"},
+	{32*7 + 1, "xsavec"},
+	{32*7 + 3, "xsaves"},
+	{32*8 + 0, "clzero"},
+	{32*8 + 9, "wbnoinvd"},
+	{32*9 + 5, "avx512bf16"},
+	{32*10 + 4, "ptwrite"},
+}
