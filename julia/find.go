@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // Environment is the variable that names the julia to use; of a list separated by colons the first is taken.
@@ -65,8 +64,10 @@ func locate(explicit string) (string, error) {
 	if explicit != "" {
 		return named(explicit, "--julia")
 	}
-	if first, _, _ := strings.Cut(os.Getenv(Environment), ":"); first != "" {
-		return named(first, Environment)
+	for _, first := range filepath.SplitList(os.Getenv(Environment)) {
+		if first != "" {
+			return named(first, Environment)
+		}
 	}
 	if path, err := exec.LookPath("julia"); err == nil {
 		return filepath.Abs(path)

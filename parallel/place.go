@@ -73,7 +73,7 @@ func (e *saidError) Error() string { return e.text }
 func (w *place) try(ctx context.Context, task queuedTask) (json.RawMessage, error) {
 	// A worker that ended while it had nothing to do says nothing about the task.
 	if w.process != nil && (isClosed(w.process.Ended()) || len(w.replies) > 0) {
-		w.lose(errors.New("it answered what it had not been asked"))
+		w.lose(errors.New("the worker answered what it had not been asked"))
 	}
 	if w.process == nil {
 		if err := w.start(ctx); err != nil {
@@ -124,7 +124,7 @@ func (w *place) start(ctx context.Context) error {
 			case replies <- bytes.Clone(line):
 				return nil
 			default:
-				return errors.New("it answered more than it had been asked")
+				return errors.New("the worker answered more than it had been asked")
 			}
 		},
 	})

@@ -46,7 +46,7 @@ type ProcessOptions struct {
 	// Output gets a copy of all that the process prints, from one goroutine; nil: nobody.
 	Output io.Writer
 	// Event is called with each line of file descriptor 3, without its end of line, from one goroutine. The line is valid
-	// until the call returns. An error stops the process and becomes that of Wait. Nil: the descriptor is not open.
+	// until the call returns. An error stops the process, and Wait returns it. Nil: the descriptor is not open.
 	Event func(line []byte) error
 }
 
@@ -72,6 +72,13 @@ func StartProcess(ctx context.Context, name string, cmd *exec.Cmd, options Proce
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// Only a process that left the group can still hold the pipe then.
 	cmd.WaitDelay = grace
+	if cmd.Cancel != nil {
+		// The command has a context of its own, whose end would otherwise kill the process and not its group.
+		cmd.Cancel = func() error {
+			p.stop(context.Canceled)
+			return nil
+		}
+	}
 
 	var events *os.File
 	if options.Event != nil {
@@ -96,8 +103,8 @@ func StartProcess(ctx context.Context, name string, cmd *exec.Cmd, options Proce
 		go func() {
 			defer close(eventsRead)
 			defer events.Close()
-			if err := readEvents(events, options.Event); err != nil {
-				p.stop(fmt.Errorf("%s was stopped: %w", name, err))
+			if err := readEvents(name, events, options.Event); err != nil {
+				p.stop(err)
 			}
 		}()
 	}
@@ -110,7 +117,7 @@ func StartProcess(ctx context.Context, name string, cmd *exec.Cmd, options Proce
 	return p, nil
 }
 
-func readEvents(events io.Reader, handle func([]byte) error) error {
+func readEvents(name string, events io.Reader, handle func([]byte) error) error {
 	lines := bufio.NewScanner(events)
 	lines.Buffer(make([]byte, 0, 64<<10), maxEvent)
 	for lines.Scan() {
@@ -119,7 +126,7 @@ func readEvents(events io.Reader, handle func([]byte) error) error {
 		}
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("its events cannot be read: %w", err)
+		return fmt.Errorf("the events of %s cannot be read: %w", name, err)
 	}
 	return nil
 }
@@ -160,14 +167,18 @@ func (p *Process) reap(events *os.File, eventsRead <-chan struct{}) {
 	}
 }
 
-// stop asks the process group to end, and kills it if that takes too long. Wait will return the first call's reason.
+// stop asks the process group to end, and kills it if that takes too long. Wait will return the first call's reason, also
+// if the process ended by itself meanwhile: a worker that says what is wrong and exits has its words heard.
 func (p *Process) stop(reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reaped || p.reason != nil {
+	if p.reason != nil {
 		return
 	}
 	p.reason = reason
+	if p.reaped {
+		return
+	}
 	pid := p.cmd.Process.Pid
 	syscall.Kill(-pid, syscall.SIGTERM)
 	time.AfterFunc(grace, func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,6 +74,41 @@ func TestProcessEventError(t *testing.T) {
 	}
 	if err := p.Wait(); !errors.Is(err, refused) {
 		t.Errorf("Wait returned %v, not the error of Event", err)
+	}
+}
+
+// A worker that says what is wrong and exits at once is quoted, not called dead.
+func TestProcessEventErrorThenExit(t *testing.T) {
+	for range 20 {
+		cmd := workerCommand("plain")
+		cmd.Stdin = strings.NewReader("fail\nexit\n")
+		p, err := StartProcess(t.Context(), "the worker", cmd, ProcessOptions{Event: func(line []byte) error {
+			return errors.New(string(line))
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Wait(); err == nil || !strings.Contains(err.Error(), "there is no such file") {
+			t.Fatalf("Wait returned %v, not the worker's own error", err)
+		}
+	}
+}
+
+// The context of the command itself ends the process too.
+func TestProcessCommandContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	plain := workerCommand("deaf")
+	cmd := exec.CommandContext(ctx, plain.Path)
+	cmd.Env = plain.Env
+	p, err := StartProcess(t.Context(), "the worker", cmd, ProcessOptions{Event: func([]byte) error {
+		cancel()
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait returned %v", err)
 	}
 }
 
