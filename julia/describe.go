@@ -24,7 +24,7 @@ func describe(ctx context.Context, executable string) (*Installation, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("%s does not answer: name another julia with --julia or CHAINBUILD_JULIA", executable)
 		}
 		said := strings.TrimSpace(lastLine(stderr.String()))
 		if said != "" {

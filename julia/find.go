@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // Environment is the variable that names the julia to use; of a list separated by colons the first is taken.
@@ -18,11 +19,14 @@ const Environment = "CHAINBUILD_JULIA"
 var ErrNotFound = errors.New("no julia was found: name one with --julia or " + Environment +
 	", put one on PATH, or run `make toolchain` in chainbuild's checkout")
 
+// patience is how long a julia may take to describe itself: far more than any needs, on a cold disk too.
+const patience = 2 * time.Minute
+
 // Find finds a julia and describes it. It takes the first of: explicit, if not empty (a path, or a name on PATH); the
 // first of CHAINBUILD_JULIA; julia on PATH; the toolchain of chainbuild's checkout, .toolchain/julia in a folder at or
 // above that of the chainbuild program or the current one. One that is named but does not run is an error, the next is
 // not tried. The error is ErrNotFound if there is none at all.
-func Find(ctx context.Context, explicit string) (*Installation, error) {
+func Find(explicit string) (*Installation, error) {
 	executable, err := locate(explicit)
 	if err != nil {
 		return nil, err
@@ -33,6 +37,8 @@ func Find(ctx context.Context, explicit string) (*Installation, error) {
 			return in, nil
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	in, err := describe(ctx, executable)
 	if err != nil {
 		return nil, err
