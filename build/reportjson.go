@@ -1,0 +1,69 @@
+package build
+
+// This file reports to programs: one JSON object per event and line.
+//
+// Each has "event" and, but for the last, "at", the seconds since the build began. The events are
+//
+//	stage_started      name
+//	stage_ended        name, seconds, error if it failed
+//	partition_started  partition, worker, functions
+//	partition_ended    partition, hit, done, total, error if it failed
+//	unresolved         file, line, statement, reason
+//	note, warning      text
+//	result             what Result has; the last line of a build that succeeded
+//	error              message; the last line of a build that failed
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// NewJSONReporter returns a Reporter that writes events to w.
+func NewJSONReporter(w io.Writer) Reporter {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return &jsonReporter{encoder, time.Now()}
+}
+
+type jsonReporter struct {
+	encoder *json.Encoder
+	start   time.Time
+}
+
+// Report cannot fail: a reader that has gone away is no reason to give up a build.
+func (j *jsonReporter) Report(e Event) {
+	type object = map[string]any
+	seconds := func(at time.Time) float64 { return at.Sub(j.start).Seconds() }
+	withError := func(o object, err error) object {
+		if err != nil {
+			o["error"] = err.Error()
+		}
+		return o
+	}
+	switch e := e.(type) {
+	case StageStarted:
+		j.encoder.Encode(object{"event": "stage_started", "at": seconds(e.At), "name": e.Name})
+	case StageEnded:
+		j.encoder.Encode(withError(object{"event": "stage_ended", "at": seconds(e.At), "name": e.Name, "seconds": e.Took.Seconds()}, e.Err))
+	case PartitionStarted:
+		j.encoder.Encode(object{"event": "partition_started", "at": seconds(e.At), "partition": e.Partition, "worker": e.Worker, "functions": e.Functions})
+	case PartitionEnded:
+		j.encoder.Encode(withError(object{"event": "partition_ended", "at": seconds(e.At), "partition": e.Partition, "hit": e.Hit, "done": e.Done, "total": e.Total}, e.Err))
+	case UnresolvedStatement:
+		j.encoder.Encode(object{"event": "unresolved", "at": seconds(e.At), "file": e.File, "line": e.Line, "statement": e.Statement, "reason": e.Reason})
+	case Note:
+		j.encoder.Encode(object{"event": "note", "at": seconds(e.At), "text": e.Text})
+	case Warning:
+		j.encoder.Encode(object{"event": "warning", "at": seconds(e.At), "text": e.Text})
+	case Finished:
+		if e.Err != nil {
+			j.encoder.Encode(object{"event": "error", "message": e.Err.Error()})
+			return
+		}
+		j.encoder.Encode(struct {
+			Event string `json:"event"`
+			*Result
+		}{"result", e.Result})
+	}
+}

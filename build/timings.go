@@ -1,0 +1,149 @@
+package build
+
+// This file writes down what ran when, for Chrome's trace viewer (chrome://tracing, https://ui.perfetto.dev).
+//
+// The format is the JSON object form of Chrome's Trace Event Format: {"traceEvents": [event, …]} with
+//
+//	ph   "X" a span with a start and a length; "M" the name of a row
+//	pid  1; tid the row: stages in the rows from 0, since overlapping spans of a row must enclose one another,
+//	     workers in the rows from firstWorkerRow, one each
+//	ts, dur  microseconds from the start of the build
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// Timings is a Reporter that collects the stages and partitions of a build.
+type Timings struct {
+	start time.Time
+	spans []*span
+	open  map[string]*span
+	rows  map[int]string
+}
+
+type span struct {
+	name, category string
+	row            int
+	start, end     time.Time // end is zero while it is running
+	args           map[string]any
+}
+
+const firstWorkerRow = 100
+
+// recordTimings adds what o.Timings asks for to those who follow the build. The returned function writes the file; it is
+// called after Finished, whatever came of the build.
+func recordTimings(o *Options) (write func() error) {
+	if o.Timings == "" {
+		return func() error { return nil }
+	}
+	timings := NewTimings()
+	o.Report = Reporters(timings, o.Report)
+	return func() error { return timings.Write(o.Timings) }
+}
+
+// NewTimings starts to count time.
+func NewTimings() *Timings {
+	return &Timings{start: time.Now(), open: map[string]*span{}, rows: map[int]string{}}
+}
+
+// Report takes up an event.
+func (t *Timings) Report(e Event) {
+	switch e := e.(type) {
+	case StageStarted:
+		t.begin("stage "+e.Name, &span{name: e.Name, category: "stage", row: t.freeStageRow(), start: e.At})
+	case StageEnded:
+		t.end("stage "+e.Name, e.At, e.Err)
+	case PartitionStarted:
+		row := firstWorkerRow + e.Worker
+		t.rows[row] = fmt.Sprintf("worker %d", e.Worker)
+		// One that is started again was lost by the worker that had it.
+		t.end(partitionKey(e.Partition), e.At, nil)
+		t.begin(partitionKey(e.Partition), &span{
+			name: partitionKey(e.Partition), category: "partition", row: row, start: e.At,
+			args: map[string]any{"functions": e.Functions},
+		})
+	case PartitionEnded:
+		t.end(partitionKey(e.Partition), e.At, e.Err)
+	case Finished:
+		for _, s := range t.spans {
+			if s.end.IsZero() {
+				s.finish(e.At, e.Err)
+			}
+		}
+	}
+}
+
+func partitionKey(partition int) string { return fmt.Sprintf("partition %d", partition) }
+
+func (t *Timings) begin(key string, s *span) {
+	t.spans = append(t.spans, s)
+	t.open[key] = s
+}
+
+func (t *Timings) end(key string, at time.Time, err error) {
+	if s := t.open[key]; s != nil {
+		s.finish(at, err)
+		delete(t.open, key)
+	}
+}
+
+func (s *span) finish(at time.Time, err error) {
+	s.end = at
+	if err != nil {
+		if s.args == nil {
+			s.args = map[string]any{}
+		}
+		s.args["error"] = err.Error()
+	}
+}
+
+// freeStageRow returns the first row in which no stage is running.
+func (t *Timings) freeStageRow() int {
+	for row := 0; ; row++ {
+		if !slices.ContainsFunc(t.spans, func(s *span) bool { return s.category == "stage" && s.row == row && s.end.IsZero() }) {
+			t.rows[row] = "stages"
+			return row
+		}
+	}
+}
+
+// Write writes the trace of what was reported so far to the file at path.
+func (t *Timings) Write(path string) error {
+	type event struct {
+		Name     string         `json:"name"`
+		Category string         `json:"cat,omitempty"`
+		Phase    string         `json:"ph"`
+		Start    int64          `json:"ts"`
+		Length   int64          `json:"dur"`
+		Process  int            `json:"pid"`
+		Row      int            `json:"tid"`
+		Args     map[string]any `json:"args,omitempty"`
+	}
+	events := []event{}
+	for row, name := range t.rows {
+		events = append(events, event{Name: "thread_name", Phase: "M", Process: 1, Row: row, Args: map[string]any{"name": name}})
+	}
+	slices.SortFunc(events, func(a, b event) int { return a.Row - b.Row })
+	for _, s := range t.spans {
+		end := s.end
+		if end.IsZero() {
+			end = time.Now()
+		}
+		events = append(events, event{
+			Name: s.name, Category: s.category, Phase: "X", Process: 1, Row: s.row, Args: s.args,
+			Start: s.start.Sub(t.start).Microseconds(), Length: end.Sub(s.start).Microseconds(),
+		})
+	}
+	text, err := json.Marshal(map[string]any{"traceEvents": events, "displayTimeUnit": "ms"})
+	if err != nil {
+		return fmt.Errorf("the timings cannot be written: %w", err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("the timings cannot be written: %w", err)
+	}
+	return nil
+}
