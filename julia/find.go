@@ -31,11 +31,9 @@ func Find(explicit string) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, dirs := memoryKey(executable), memoryDirs()
-	if key != "" {
-		if in := remembered(dirs, key); in != nil {
-			return in, nil
-		}
+	dirs, name := memoryDirs(), "julia-"+memoryKey(executable)
+	if in, ok := recall[Installation](dirs, name, nil); ok {
+		return in, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -43,8 +41,10 @@ func Find(explicit string) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if key != "" && in.isItself() {
-		remember(dirs, key, in)
+	if in.isItself() {
+		if files, err := stampsOf(in.Executable, in.LibJulia, in.LibLLVM, in.Image); err == nil {
+			memorize(dirs, name, files, *in)
+		}
 	}
 	return in, nil
 }

@@ -1,12 +1,12 @@
 package julia
 
-// This file remembers what a julia said about itself, so that only the first build with it has to ask.
+// This file remembers what is slow to find out about a julia, so that only the first build with it has to.
 //
-// The memory is one small JSON file per julia, <first depot>/chainbuild/julia-<key>.json, or in the user's cache folder
-// where the depot cannot be written; where neither can, each build asks again and nobody is troubled with it.
-// The key is a hash of all that the answer may depend on and that is known without asking: the executable (path, size,
-// time of change), the environment variables that Julia reads its paths from, and the processor. What becomes known
-// only by asking, libjulia, libLLVM and the image, stands in the file with size and time and is compared when it is read.
+// The memory is small JSON files, <first depot>/chainbuild/<name>.json, or in the user's cache folder where the depot
+// cannot be written; where neither can, each build finds out again and nobody is troubled with it. A name ends with a
+// hash of all that the answer may depend on and that is known beforehand: the files concerned, the environment variables
+// that Julia reads its paths from, and the processor. The content says of which files, with size and time of change, it
+// holds; what has changed since is forgotten.
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,35 +27,31 @@ type fileStamp struct {
 	Changed int64  `json:"changed"` // nanoseconds since 1970
 }
 
-func stampOf(path string) (fileStamp, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileStamp{}, err
+func stampsOf(paths ...string) ([]fileStamp, error) {
+	var stamps []fileStamp
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		stamps = append(stamps, fileStamp{path, info.Size(), info.ModTime().UnixNano()})
 	}
-	return fileStamp{path, info.Size(), info.ModTime().UnixNano()}, nil
+	return stamps, nil
 }
 
-// memory is the content of a file.
-type memory struct {
-	Installation *Installation `json:"installation"`
-	Files        []fileStamp   `json:"files"`
+// memory is the content of a file: an answer, and the files that it is about.
+type memory[T any] struct {
+	Answer *T          `json:"answer"`
+	Files  []fileStamp `json:"files"`
 }
 
-// memoryFormat is part of the key. A change to describe.jl or to Installation needs another number.
-const memoryFormat = 1
+// memoryFormat is part of each name. A change to describe.jl or to an answer's type needs another number.
+const memoryFormat = 2
 
-// memoryKey returns "" where the executable cannot be looked at.
-func memoryKey(executable string) string {
-	resolved, err := filepath.EvalSymlinks(executable)
-	if err != nil {
-		return ""
-	}
-	stamp, err := stampOf(resolved)
-	if err != nil {
-		return ""
-	}
+// memoryKey is the end of the name of what is remembered about files.
+func memoryKey(paths ...string) string {
 	hash := sha256.New()
-	fmt.Fprintln(hash, memoryFormat, executable, stamp)
+	fmt.Fprintf(hash, "%d %q\n", memoryFormat, paths)
 	for _, name := range []string{"HOME", "JULIA_DEPOT_PATH", "JULIA_BINDIR", "LD_LIBRARY_PATH", "LD_PRELOAD"} {
 		fmt.Fprintf(hash, "%s=%q\n", name, os.Getenv(name))
 	}
@@ -97,7 +94,7 @@ func memoryDirs() []string {
 	return dirs
 }
 
-// firstDepot is DEPOT_PATH[1] as Base.init_depot_path (base/initdefs.jl) finds it.
+// firstDepot is DEPOT_PATH[1] as Base.init_depot_path (base/initdefs.jl) finds it, "" if that is unknown.
 func firstDepot() string {
 	first, _, _ := strings.Cut(os.Getenv("JULIA_DEPOT_PATH"), ":")
 	home, err := os.UserHomeDir()
@@ -108,57 +105,57 @@ func firstDepot() string {
 		return ""
 	case strings.HasPrefix(first, "~/"):
 		return filepath.Join(home, first[2:])
-	default:
+	case first == "":
 		return filepath.Join(home, ".julia")
+	default:
+		return ""
 	}
 }
 
-// remembered returns what was stored under the key, nil if there is nothing that still holds.
-func remembered(dirs []string, key string) *Installation {
+// recall returns what was stored under the name, if it still holds and is about the same files; about is nil where the
+// files are part of the answer.
+func recall[T any](dirs []string, name string, about []fileStamp) (*T, bool) {
 	for _, dir := range dirs {
-		text, err := os.ReadFile(memoryFile(dir, key))
+		text, err := os.ReadFile(memoryFile(dir, name))
 		if err != nil {
 			continue
 		}
-		var m memory
-		if json.Unmarshal(text, &m) == nil && m.Installation != nil && m.holds() {
-			return m.Installation
+		var m memory[T]
+		if json.Unmarshal(text, &m) != nil || m.Answer == nil || len(m.Files) == 0 {
+			continue
+		}
+		if about == nil {
+			about, err = stampsOf(m.paths()...)
+		}
+		if err == nil && slices.Equal(m.Files, about) {
+			return m.Answer, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
-func (m *memory) holds() bool {
-	for _, then := range m.Files {
-		if now, err := stampOf(then.Path); err != nil || now != then {
-			return false
-		}
+func (m *memory[T]) paths() []string {
+	var paths []string
+	for _, f := range m.Files {
+		paths = append(paths, f.Path)
 	}
-	return len(m.Files) > 0
+	return paths
 }
 
-// remember stores the answer in the first folder that can be written.
-func remember(dirs []string, key string, in *Installation) {
-	m := memory{Installation: in}
-	for _, path := range []string{in.Executable, in.LibJulia, in.LibLLVM, in.Image} {
-		stamp, err := stampOf(path)
-		if err != nil {
-			return
-		}
-		m.Files = append(m.Files, stamp)
-	}
-	text, err := json.MarshalIndent(&m, "", "  ")
+// memorize stores the answer in the first folder that can be written.
+func memorize[T any](dirs []string, name string, about []fileStamp, answer T) {
+	text, err := json.MarshalIndent(memory[T]{&answer, about}, "", "  ")
 	if err != nil {
 		return
 	}
 	for _, dir := range dirs {
-		if writeAtomically(memoryFile(dir, key), append(text, '\n')) == nil {
+		if writeAtomically(memoryFile(dir, name), append(text, '\n')) == nil {
 			return
 		}
 	}
 }
 
-func memoryFile(dir, key string) string { return filepath.Join(dir, "julia-"+key+".json") }
+func memoryFile(dir, name string) string { return filepath.Join(dir, name+".json") }
 
 // writeAtomically replaces a file, so that another build sees the old content or the new one.
 func writeAtomically(path string, content []byte) error {

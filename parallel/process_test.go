@@ -38,7 +38,7 @@ func TestProcessDeathQuotesTheLog(t *testing.T) {
 	if death.Status.ExitStatus() != 3 {
 		t.Errorf("its exit status is %d, not 3", death.Status.ExitStatus())
 	}
-	if len(death.LastLines) != tailLines || death.LastLines[tailLines-1] != "line 4999" || death.LastLines[0] != "line 4988" {
+	if len(death.LastLines) != tailLines || death.LastLines[tailLines-1] != "line 4999" || death.LastLines[0] != "line 4970" {
 		t.Errorf("its last lines are %q", death.LastLines)
 	}
 	if text := err.Error(); !strings.Contains(text, "the worker exited with status 3, with a peak memory of ") || !strings.Contains(text, "\n  line 4999") {

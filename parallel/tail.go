@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// tailBytes is how much of the output is kept at least, tailLines how many lines of it an error shows.
-	tailBytes = 8 << 10
-	tailLines = 12
+	// tailBytes is how much of the output is kept at least, tailLines how many lines of it an error shows: room for a
+	// backtrace and the line before it.
+	tailBytes = 16 << 10
+	tailLines = 30
 	// tailLine is the number of bytes that are shown of a line.
 	tailLine = 400
 )
