@@ -1,0 +1,108 @@
+package elfpatch
+
+// This file is the vocabulary of a link: what goes into an image, said without knowing what the image is for.
+
+// A Layout says how a new image reaches the code of the images it builds on.
+type Layout int
+
+const (
+	// Thin images name their base as a needed library and hold only what is new.
+	Thin Layout = iota
+	// Standalone images carry a copy of the code and data of their bases.
+	Standalone
+)
+
+// An Address is a place in the image being written or in one of its bases.
+type Address struct {
+	// Base is the library that holds the place: nil for the image being written.
+	Base *Image
+	// Offset is a virtual address as the base's file counts them. In the image being written it is added to Symbol's value.
+	Offset uint64
+	// Symbol, in the image being written, names a symbol of an object, of a Section or of a Slot.
+	Symbol string
+}
+
+// A FixupKind says what a Fixup stores.
+type FixupKind int
+
+const (
+	// Abs64 stores the 8 byte address of Target at run time.
+	Abs64 FixupKind = iota
+	// Diff32 stores Target − Anchor as an int32. Where the two lie in different libraries it is completed at load time,
+	// before anything else can see it; a difference beyond 2 GiB stops the load with a message. The file then holds the
+	// difference of the two virtual addresses, which says what the field means since no two images of a chain overlap.
+	Diff32
+)
+
+// A Fixup is a field of a Section that depends on where things end up.
+type Fixup struct {
+	// Offset of the field in the section's data, in bytes.
+	Offset uint64
+	Kind   FixupKind
+	Target Address
+	// Anchor is what a Diff32 is counted from: as a rule a place of the lowest base, so that what its tables say can be
+	// repeated as it is, while fields for places of the new image and of thin images in between are completed at load time.
+	Anchor Address
+}
+
+// A Symbol is a named range of a Section.
+type Symbol struct {
+	Name string
+	// Offset in the section and Size, in bytes.
+	Offset, Size uint64
+	// Export makes it visible to dlsym.
+	Export bool
+}
+
+// A Section is data that the caller lays out itself: tables, a heap.
+type Section struct {
+	// Name of the ELF section, such as ".data.heap".
+	Name     string
+	Align    uint64
+	Writable bool
+	Data     []byte
+	Symbols  []Symbol
+	Fixups   []Fixup
+}
+
+// A Slot is an 8 byte cell that holds the address of a function of a base. Objects refer to the function by Name:
+// calls reach it through the cell, so a loader that writes another address into the cell redirects them all.
+type Slot struct {
+	// Name is the undefined symbol of the objects; Address{Symbol: SlotSymbol(Name)} is the cell itself.
+	Name string
+	// Target is what the cell holds until someone else writes to it.
+	Target Address
+	// Fixed says that nobody will: calls may then go to Target directly where the layout allows it.
+	Fixed bool
+}
+
+// SlotSymbol names the cell of the slot called name.
+func SlotSymbol(name string) string { return "slot." + name }
+
+// A Fingerprint is a range of a base's file that tells builds of that base apart. The range must not be written to
+// before the image's constructors ran.
+type Fingerprint struct {
+	Base       *Image
+	Addr, Size uint64
+}
+
+// A Job is everything that one image is written from.
+type Job struct {
+	Layout Layout
+	// Bases are the libraries that the image builds on, in the order in which they need each other: Bases[0] is
+	// the one that the new image is chained to, Bases[1] the one that Bases[0] needs in its turn if that is thin.
+	Bases []*Image
+	// Keep limits what a standalone image copies of its bases: ranges listed in Drop are left out (an old heap).
+	Drop []Fingerprint
+	// Objects are relocatable files. Their undefined symbols are resolved, in this order, from the symbols of other
+	// objects and of Sections, from Slots, from Aliases, and last by the dynamic loader.
+	Objects  []*Object
+	Sections []Section
+	Slots    []Slot
+	// Aliases resolve an undefined symbol to an address of a base: data that the objects share with it.
+	Aliases map[string]Address
+	// Check is compared with the base at load time, for a thin image.
+	Check []Fingerprint
+	// Note is the content of the image's own note section, read back with Image.Note.
+	Note []byte
+}
