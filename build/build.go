@@ -1,0 +1,282 @@
+package build
+
+// This file is a build from top to bottom.
+//
+//	base ── inspect ──► tables, index, shim
+//	statements, packages ── front worker on the live base ──► bitcode of partitions, index, heap
+//	partitions ── compile workers ──► objects            while the front worker serialises the heap
+//	heap, base ── chain ──► completed heap, merged tables
+//	objects, heap, tables ── link ──► image ── verify ──► renamed to its name
+//
+// All that is not the image lies in a scratch folder, which is removed when the build ends, however it ends.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"chainbuild/elfpatch"
+	"chainbuild/julia"
+	"chainbuild/llvmdriver"
+	"chainbuild/sysimage"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Run builds an image as o says. The error is a *UsageError if the request itself cannot be met, and was found out before any work.
+// When ctx ends, all processes are stopped and Run returns its cause. A build that fails leaves the old image as it was.
+func Run(ctx context.Context, o Options) (result *Result, err error) {
+	writeTimings := recordTimings(&o)
+	defer func() { err = errors.Join(err, writeTimings()) }()
+	b := &builder{o: o, began: time.Now(), result: &Result{}, running: map[string]time.Time{}}
+	defer func() {
+		if err != nil {
+			result = nil
+		}
+		b.report(Finished{At: time.Now(), Result: result, Err: err})
+	}()
+	if b.target, err = llvmdriver.ParseTarget(o.CPUTarget, o.OptLevel); err != nil {
+		return nil, &UsageError{err}
+	}
+	if b.o.Jobs == 0 {
+		b.o.Jobs = runtime.NumCPU()
+	}
+	if b.inputs, err = check(&b.o); err != nil {
+		return nil, err
+	}
+	if b.julia, err = julia.Find(o.Julia); err != nil {
+		return nil, &UsageError{err}
+	}
+	if err = b.stage("inspect", func() error { return b.inspect(ctx) }); err != nil {
+		return nil, err
+	}
+	defer b.base.Close()
+	if b.scratch, err = os.MkdirTemp("", "chainbuild-"); err != nil {
+		return nil, fmt.Errorf("no scratch folder can be made: %w", err)
+	}
+	if o.KeepScratch {
+		b.report(Note{At: time.Now(), Text: "intermediate files are in " + b.scratch})
+	} else {
+		defer os.RemoveAll(b.scratch)
+	}
+	if err = b.run(ctx); err != nil {
+		return nil, err
+	}
+	b.result.Seconds = time.Since(b.began).Seconds()
+	return b.result, nil
+}
+
+// A builder is the state of one build.
+type builder struct {
+	o       Options
+	began   time.Time
+	target  llvmdriver.Target
+	inputs  *inputs
+	julia   *julia.Installation
+	base    *sysimage.Base
+	scratch string
+	worker  string // folder of the worker's sources
+
+	mu      sync.Mutex // guards result, running and calls of the reporter
+	result  *Result
+	running map[string]time.Time
+}
+
+// run is the part of a build that needs the scratch folder.
+func (b *builder) run(ctx context.Context) error {
+	if err := b.stage("prepare", b.prepare); err != nil {
+		return err
+	}
+	compiler, err := b.startCompiler(ctx)
+	if err != nil {
+		return err
+	}
+	defer compiler.close()
+
+	// The objects are compiled from the moment that the front worker has written the first partition's bitcode; the heap is chained when it has ended.
+	var merged *sysimage.Merged
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		index, blob, err := b.runFront(groupCtx, compiler)
+		if err != nil {
+			return err
+		}
+		return b.stage("chain", func() error {
+			merged, err = b.base.Chain(blob, index)
+			return err
+		})
+	})
+	group.Go(func() error { return compiler.wait(groupCtx) })
+	if err := group.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	compiler.close()
+
+	image, err := b.link(merged, compiler.objects())
+	if err != nil {
+		return err
+	}
+	defer os.Remove(image)
+	if err := b.stage("verify", func() error { return b.verify(ctx, image) }); err != nil {
+		return err
+	}
+	return os.Rename(image, b.inputs.output)
+}
+
+// inspect opens the base.
+func (b *builder) inspect(ctx context.Context) error {
+	path := b.o.Base
+	if path == "" {
+		path = b.julia.Image
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if b.base, err = sysimage.OpenFile(path); err != nil {
+		return &UsageError{err}
+	}
+	return checkBase(ctx, b.base, b.julia, b.o.Layout, b.inputs.output, os.TempDir())
+}
+
+// prepare writes what the workers read: the shim, the index of the base, their sources, the request.
+func (b *builder) prepare() error {
+	b.worker = filepath.Join(b.scratch, "worker")
+	if err := os.Mkdir(b.worker, 0o700); err != nil {
+		return err
+	}
+	if _, err := julia.WriteWorker(b.worker); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.file("base.index"), b.base.Index(), 0o600); err != nil {
+		return err
+	}
+	if err := b.writeShim(); err != nil {
+		return err
+	}
+	return b.writeRequest()
+}
+
+// file is a path in the scratch folder.
+func (b *builder) file(name string) string { return filepath.Join(b.scratch, name) }
+
+// writeShim writes the image that the front worker starts from: it stands in for the base and turns the process into one that
+// generates an image, without the base's native code being refused. The loader of Julia (jl_load_sysimg_so in src/staticdata.c) looks up
+// jl_system_image_data after it has decided about native code and before code generation is set up.
+func (b *builder) writeShim() error {
+	top := b.base.Layers[0]
+	data, ok := top.Lookup("jl_system_image_data")
+	if !ok {
+		return fmt.Errorf("%s defines no jl_system_image_data", top.Path)
+	}
+	anchor, ok := top.Lookup("jl_system_image_size")
+	if !ok {
+		return fmt.Errorf("%s defines no jl_system_image_size", top.Path)
+	}
+	f, err := os.OpenFile(b.file("shim.so"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	err = elfpatch.WriteShim(f, elfpatch.Shim{
+		Needed: top.Path, Symbol: "jl_system_image_data", Anchor: "jl_system_image_size", Delta: int64(data.Value - anchor.Value),
+		Clear: "jl_options", ClearOffset: int64(b.julia.IncrementalOffset), ClearSize: b.julia.IncrementalSize,
+	})
+	return errors.Join(err, f.Close())
+}
+
+// link writes the image to a file beside its final place and returns the file's name.
+func (b *builder) link(merged *sysimage.Merged, objects []string) (path string, err error) {
+	err = b.stage("link", func() error {
+		parsed := make([]*elfpatch.Object, len(objects))
+		var group errgroup.Group
+		for i, name := range objects {
+			group.Go(func() error {
+				data, err := os.ReadFile(name)
+				if err == nil {
+					parsed[i], err = elfpatch.ParseObject(filepath.Base(name), data)
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		job, err := merged.Job(b.o.Layout, parsed)
+		if err != nil {
+			return err
+		}
+		f, err := os.CreateTemp(filepath.Dir(b.inputs.output), "."+filepath.Base(b.inputs.output)+"-*")
+		if err != nil {
+			return err
+		}
+		path = f.Name()
+		written, err := elfpatch.Write(f, job)
+		if err == nil {
+			err = f.Chmod(0o755)
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			os.Remove(path)
+			return fmt.Errorf("%s cannot be written: %w", b.inputs.output, err)
+		}
+		b.result.Bytes = written.Bytes
+		b.result.Image = b.inputs.output
+		return nil
+	})
+	return path, err
+}
+
+// report passes an event on.
+func (b *builder) report(e Event) {
+	if b.o.Report == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.o.Report.Report(e)
+}
+
+// stage runs do as a stage of the build.
+func (b *builder) stage(name string, do func() error) error {
+	b.beginStage(name)
+	err := do()
+	b.endStage(name, err)
+	return err
+}
+
+func (b *builder) beginStage(name string) {
+	now := time.Now()
+	b.mu.Lock()
+	b.running[name] = now
+	b.result.Stages = append(b.result.Stages, Stage{Name: name})
+	b.mu.Unlock()
+	b.report(StageStarted{At: now, Name: name})
+}
+
+func (b *builder) endStage(name string, err error) {
+	now := time.Now()
+	b.mu.Lock()
+	took := now.Sub(b.running[name])
+	delete(b.running, name)
+	for i := range b.result.Stages {
+		if s := &b.result.Stages[i]; s.Name == name {
+			s.Seconds = took.Seconds()
+		}
+	}
+	b.mu.Unlock()
+	b.report(StageEnded{At: now, Name: name, Took: took, Err: err})
+}
+
+// sawPeak notes the peak memory of a process that has ended.
+func (b *builder) sawPeak(rss int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.result.PeakRSS = max(b.result.PeakRSS, rss)
+}

@@ -1,0 +1,144 @@
+package build
+
+// This file runs the front worker (julia/worker/front.jl): it tells it what to do and follows its events.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"chainbuild/llvmdriver"
+	"chainbuild/parallel"
+	"chainbuild/sysimage"
+)
+
+// writeRequest writes the front worker's request and its statements.
+func (b *builder) writeRequest() error {
+	var request, list bytes.Buffer
+	add := func(key, value string) { fmt.Fprintf(&request, "%s\t%s\n", key, value) }
+	add("scratch", b.scratch)
+	add("index", b.file("base.index"))
+	add("base", b.base.Layers[0].Path)
+	add("statements", b.file("statements.txt"))
+	add("emit", b.inputs.emit)
+	for _, name := range b.o.Packages {
+		add("package", name)
+	}
+	for _, name := range b.inputs.modules {
+		add("module", name)
+	}
+	for i, s := range b.inputs.statements {
+		fmt.Fprintf(&list, "%d\t%s\n", i, s.Source)
+	}
+	return errors.Join(
+		os.WriteFile(b.file("request.txt"), request.Bytes(), 0o600),
+		os.WriteFile(b.file("statements.txt"), list.Bytes(), 0o600))
+}
+
+// A frontEvent is what the front worker says. The fields that are set follow from Event.
+type frontEvent struct {
+	Event string `json:"event"`
+
+	Name string `json:"name"` // stage: what begins, "" for the end of the last
+
+	Line   int    `json:"line"` // unresolved: position in the list of statements
+	Reason string `json:"reason"`
+
+	Functions int `json:"functions"` // emitted: new functions
+
+	Number int   `json:"number"` // partition: counts from 1
+	Of     int   `json:"of"`
+	Weight int64 `json:"weight"`
+
+	Message string `json:"message"` // error
+}
+
+// runFront runs the front worker. Partitions go to the compiler as they come. It returns what the heap is chained with.
+func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.Index, []byte, error) {
+	args := []string{"--output-o", b.file("unused.o"), "--output-incremental=yes", "-J", b.file("shim.so")}
+	if b.o.Project != "" {
+		args = append(args, "--project="+b.o.Project)
+	}
+	args = append(args, filepath.Join(b.worker, "front.jl"), b.file("request.txt"))
+
+	stage := "start"
+	b.beginStage(stage)
+	next := func(name string, err error) {
+		if stage != "" {
+			b.endStage(stage, err)
+		}
+		if stage = name; stage != "" {
+			b.beginStage(stage)
+		}
+	}
+	var refused error
+	handle := func(line []byte) error {
+		var e frontEvent
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("its event %q cannot be read: %w", line, err)
+		}
+		switch e.Event {
+		case "stage":
+			next(e.Name, nil)
+		case "unresolved":
+			if e.Line >= 0 && e.Line < len(b.inputs.statements) {
+				b.unresolved(e.Line, e.Reason)
+			}
+		case "emitted":
+			b.result.Functions.New = e.Functions
+		case "partition":
+			compiler.add(llvmdriver.Partition{Number: e.Number, Bitcode: b.file(fmt.Sprintf("part-%d.bc", e.Number)), Functions: e.Functions, Weight: e.Weight}, e.Of)
+		case "error":
+			refused = errors.New(e.Message)
+		}
+		return nil
+	}
+	log, err := os.Create(b.file("front.log"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer log.Close()
+	process, err := parallel.StartProcess(ctx, "the front worker", b.julia.Command(ctx, args...), parallel.ProcessOptions{Output: log, Event: handle})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = process.Wait()
+	b.sawPeak(process.PeakRSS())
+	if refused != nil {
+		err = refused
+	}
+	next("", err)
+	if err != nil {
+		return nil, nil, err
+	}
+	compiler.noMore()
+	counts := &b.result.Statements
+	counts.Total = len(b.inputs.statements)
+	counts.Unresolved = len(b.result.Unresolved)
+	counts.Resolved = counts.Total - counts.Unresolved
+	if b.o.Strict && counts.Unresolved > 0 {
+		first := b.result.Unresolved[0]
+		return nil, nil, fmt.Errorf("%d of %d statements cannot be resolved, the first at %s:%d (%s): mend them, or build without --strict",
+			counts.Unresolved, counts.Total, first.File, first.Line, first.Reason)
+	}
+	index, err := sysimage.ReadIndex(b.file("index.txt"))
+	if err != nil {
+		return nil, nil, err
+	}
+	b.result.Functions.Base = len(b.base.Functions)
+	blob, err := sysimage.ReadBlob(b.file("heap.blob"))
+	return index, blob, err
+}
+
+// unresolved notes a statement that the build goes on without.
+func (b *builder) unresolved(position int, reason string) {
+	s := b.inputs.statements[position]
+	u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: reason}
+	b.result.Unresolved = append(b.result.Unresolved, u)
+	b.report(UnresolvedStatement{At: time.Now(), Unresolved: u})
+}

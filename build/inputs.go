@@ -1,0 +1,66 @@
+package build
+
+// This file reads the inputs of a build into the form that the stages use.
+
+import (
+	"os"
+	"path/filepath"
+
+	"chainbuild/statements"
+)
+
+// inputs are what a build works on, read and checked.
+type inputs struct {
+	output     string // absolute path
+	emit       string // EmitAll or EmitTraced
+	statements []located
+	modules    []string // that statements name, in the order in which they are first named
+}
+
+// A located statement knows its file.
+type located struct {
+	statements.Statement
+	File string
+}
+
+// check reads the inputs and refuses what cannot be built from.
+func check(o *Options) (*inputs, error) {
+	if err := checkOptions(o); err != nil {
+		return nil, err
+	}
+	in := &inputs{emit: o.Emit}
+	if in.emit == "" {
+		in.emit = EmitAll
+	}
+	var err error
+	if in.output, err = filepath.Abs(o.Output); err != nil {
+		return nil, &UsageError{err}
+	}
+	seen := map[string]bool{}
+	modules := map[string]bool{}
+	for _, path := range o.Statements {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		file, err := statements.Parse(path, f)
+		f.Close()
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		for _, s := range file.Statements {
+			if seen[s.Source] {
+				continue
+			}
+			seen[s.Source] = true
+			in.statements = append(in.statements, located{s, path})
+			for _, m := range s.Modules {
+				if !modules[m] {
+					modules[m] = true
+					in.modules = append(in.modules, m)
+				}
+			}
+		}
+	}
+	return in, nil
+}

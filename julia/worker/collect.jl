@@ -1,0 +1,182 @@
+# What is to be emitted: the method instances whose code the base does not have.
+
+"Load the packages of the request: those it names, then the modules that its statements name."
+function load_packages(request::Dict{String,Any})
+    for name in values_of(request, "package")
+        load_package(name::String, true)
+    end
+    for name in values_of(request, "module")
+        load_package(name::String, false)
+    end
+    return nothing
+end
+
+function load_package(name::String, required::Bool)
+    for key in keys(Base.loaded_modules)
+        key.name == name && return nothing
+    end
+    id = Base.identify_package(name)
+    if id === nothing
+        required && fail(string("package ", name, " is not in the project: add it there, or name the project with --project"))
+        return nothing
+    end
+    try
+        Base.require(id)
+    catch e
+        fail(string("package ", name, " cannot be loaded: ", error_text(e)))
+    end
+    return nothing
+end
+
+error_text(@nospecialize(e)) = first(split(sprint(showerror, e), '\n'))
+
+"""
+Let inference run in the current world from now on. Julia infers and emits for two worlds, the one in which inference was
+compiled and the current one; with the two as one, nothing is done twice for methods of the base that are used with new types.
+The image gets the base's own inference world again when the heap is chained.
+"""
+infer_in_current_world() = ccall(:jl_set_typeinf_func, Cvoid, (Any,), Core.Compiler.typeinf_ext)
+
+"""
+    infer_statements(request)
+
+Infer the signature of every statement. Returns the method instances that they name; those that name none are reported.
+"""
+function infer_statements(request::Dict{String,Any})
+    wanted = Any[]
+    path = value_of(request, "statements")
+    path == "" && return wanted
+    for line in split(read(path, String), '\n')
+        tab = findfirst(isequal('\t'), line)
+        tab === nothing && continue
+        number = String(SubString(line, 1, prevind(line, tab)))
+        source = String(SubString(line, nextind(line, tab)))
+        type, reason = resolve(source)
+        if reason == ""
+            instance = infer_signature(type)
+            if instance === nothing
+                reason = "no method matches"
+            else
+                push!(wanted, instance)
+            end
+        end
+        if reason != ""
+            event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
+        end
+    end
+    return wanted
+end
+
+"The method instance that a call with signature `type` runs, inferred in the current world; `nothing` if there is none."
+function infer_signature(@nospecialize(type))
+    ccall(:jl_compile_hint, Int32, (Any,), type) == 1 || return nothing
+    world = ccall(:jl_get_world_counter, UInt, ())
+    instance = specialization(type, world)
+    instance === nothing && return nothing
+    instance = instance::Core.MethodInstance
+    current_code(instance, world) === nothing && ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
+    return instance
+end
+
+"The method instance that is compiled for calls with signature `type`, or `nothing`."
+function specialization(@nospecialize(type), world::UInt)
+    least = Ref{UInt}(0)
+    most = Ref{UInt}(typemax(UInt))
+    return ccall(:jl_get_spec_lambda, Any, (Any, UInt, Ptr{UInt}, Ptr{UInt}), type, world, least, most)
+end
+
+"The code instance of `instance` that is valid in `world`, or `nothing`."
+current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
+
+const INVOKE_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:invoke), fieldnames(Core.CodeInstance)))
+invoke_pointer(@nospecialize(code)) = unsafe_load(Ptr{Ptr{Cvoid}}(pointer_from_objref(code) + INVOKE_OFFSET))
+
+"""
+Whether Julia would keep code for `code`: it was run, or it is inferred and cannot be inlined.
+See precompile_enq_specialization_ in src/precompile.c.
+"""
+function is_kept(code::Core.CodeInstance)
+    invoke = invoke_pointer(code)
+    invoke == cglobal(:jl_fptr_const_return) && return false
+    if isdefined(code, :inferred)
+        source = code.inferred
+        if source isa Vector{UInt8} &&
+           ccall(:jl_ir_flag_inferred, UInt8, (Any,), source) != 0 && ccall(:jl_ir_flag_inlineable, UInt8, (Any,), source) == 0
+            return true
+        end
+    end
+    return invoke != C_NULL
+end
+
+"""
+    collect_instances(request, index, wanted)
+
+The method instances to emit: everything new that Julia would keep (`emit=all`), what the statements name, and the base's
+own methods whose native code was invalidated by what was loaded.
+"""
+function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted::Vector{Any})
+    all_new = value_of(request, "emit", "all") == "all"
+    world = ccall(:jl_get_world_counter, UInt, ())
+    out = Any[]
+    seen = IdDict{Any,Any}()
+    for instance in wanted
+        add_instance!(out, seen, index, instance, world, true)
+    end
+    methods = Any[]
+    for table in reachable_methods()
+        typemap_entries!(methods, table.defs)
+    end
+    for method in methods
+        method = method::Method
+        if all_new && method.name === :__init__ && isdispatchtuple(method.sig)
+            instance = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, method.sig, Core.svec())
+            add_instance!(out, seen, index, instance, world, true)
+        end
+        specializations = method.specializations
+        for i in 1:length(specializations)
+            isassigned(specializations, i) || continue
+            instance = specializations[i]
+            instance isa Core.MethodInstance && add_instance!(out, seen, index, instance, world, false, all_new)
+        end
+        if all_new && isdefined(method, :ccallable)
+            push!(out, method.ccallable)
+        end
+    end
+    return out
+end
+
+"Add `instance` to `out` if it needs code that the base does not have."
+function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, @nospecialize(instance), world::UInt, named::Bool, all_new::Bool=true)
+    haskey(seen, instance) && return
+    instance = instance::Core.MethodInstance
+    had_code = false
+    kept = false
+    if isdefined(instance, :cache)
+        code = instance.cache
+        while true
+            if has_base_code(index, code)
+                # Code for the last world is the base's own: nothing to do.
+                code.max_world == typemax(UInt) && return
+                had_code = true
+            elseif code.min_world <= world <= code.max_world
+                kept |= is_kept(code)
+                invoke_pointer(code) == cglobal(:jl_fptr_const_return) && return
+            end
+            isdefined(code, :next) || break
+            code = code.next
+        end
+    end
+    named || had_code || (all_new && kept) || return
+    if ccall(:jl_isa_compileable_sig, Int32, (Any, Any), instance.specTypes, instance.def) == 0
+        # Compiled is the wider signature that calls are dispatched to.
+        wider = specialization(instance.specTypes, world)
+        (wider === nothing || wider === instance) && return
+        return add_instance!(out, seen, index, wider, world, true)
+    end
+    if had_code && current_code(instance, world) === nothing
+        ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
+    end
+    seen[instance] = true
+    push!(out, instance)
+    return
+end

@@ -1,0 +1,46 @@
+# Events: one JSON object per line on file descriptor 3, written without the help of any task or stream.
+
+const EVENT_FD = Cint(3)
+
+"`s` as a JSON string."
+function json(s::String)
+    out = UInt8[0x22]
+    for b in codeunits(s)
+        if b == 0x22 || b == 0x5c
+            push!(out, 0x5c); push!(out, b)
+        elseif b < 0x20
+            append!(out, codeunits("\\u00"))
+            push!(out, b < 0x10 ? 0x30 : 0x31)
+            low = b & 0x0f
+            push!(out, low < 0x0a ? 0x30 + low : 0x57 + low)
+        else
+            push!(out, b)
+        end
+    end
+    push!(out, 0x22)
+    return String(out)
+end
+
+"Write `line` to the pipe to the builder."
+function event(line::String)
+    text = string(line, "\n")
+    n = sizeof(text)
+    done = 0
+    while done < n
+        w = GC.@preserve text ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), EVENT_FD, pointer(text) + done, n - done)
+        w < 0 && leave(1)
+        done += w
+    end
+    return nothing
+end
+
+"Say that stage `name` begins; the one before it, if any, is over. The empty name ends the last."
+stage(name::String) = event(string("{\"event\":\"stage\",\"name\":", json(name), "}"))
+
+"Report that the input cannot be used, and leave."
+function fail(message::String)
+    event(string("{\"event\":\"error\",\"message\":", json(message), "}"))
+    leave(1)
+end
+
+leave(code::Int) = ccall(:_exit, Cvoid, (Cint,), code)

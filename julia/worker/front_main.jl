@@ -1,0 +1,39 @@
+# The body of module ChainFront: the stages of the front worker in the order in which they run.
+#
+# Style, so that the heap stays clean and little is compiled: no new types, no closures, no methods on foreign
+# functions, loops over Vector{Any}, IdDict{Any,Any} and Dict{String,Any}. See purge.jl for what is removed anyway.
+
+Base.include(@__MODULE__, joinpath(@__DIR__, "events.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "request.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "statements.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "base.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "mtables.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "collect.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "native.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "purge.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "heap.jl"))
+
+"""
+    main(request)
+
+Run the stages on the request file and leave the process without Julia's own exit path, which would write a whole image.
+"""
+function main(path::String)
+    request = read_request(path)
+    index = read_base_index(request)
+    stage("load")
+    load_packages(request)
+    Core.eval(@__MODULE__, :(infer_in_current_world()))
+    stage("infer")
+    wanted = infer_statements(request)
+    stage("collect")
+    instances = collect_instances(request, index, wanted)
+    stage("emit")
+    native = emit_native(instances)
+    split_native(request, index, native)
+    stage("heap")
+    serialize_heap(request, index, native)
+    stage("")
+    leave(0)
+end
+

@@ -1,0 +1,46 @@
+# Serialising the heap, in the state in which a stock image build leaves it.
+
+"""
+    serialize_heap(request, index, native)
+
+Write `heap.blob`. The root task's storage, which a stock image has as `nothing`, carries the objects that the base's
+tables refer to, so that the builder finds them in the new heap.
+"""
+function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid})
+    path = joinpath(value_of(request, "scratch"), "heap.blob")
+    objects = base_objects(index)
+    purge()
+    reset_state()
+    current_task().storage = objects
+    # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
+    stream = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
+    stage("write")
+    write_bytes(path, unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
+    return nothing
+end
+
+"What a session leaves in Base: paths, arguments, the program's name."
+function reset_state()
+    empty!(ARGS)
+    empty!(Base.LOAD_PATH)
+    empty!(Base.DEPOT_PATH)
+    Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
+    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Base, :PROGRAM_FILE, "")
+    return nothing
+end
+
+write_file(path::String, bytes::Vector{UInt8}) = GC.@preserve bytes write_bytes(path, pointer(bytes), length(bytes))
+
+"Write `n` bytes at `p` to a new file, without streams."
+function write_bytes(path::String, p::Ptr{UInt8}, n::Int)
+    fd = ccall(:open, Cint, (Cstring, Cint, Cint), path, 0o1101, 0o600) # O_WRONLY | O_CREAT | O_TRUNC
+    fd < 0 && fail(string("cannot write ", path, ": ", Libc.strerror()))
+    while n > 0
+        w = ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), fd, p, n)
+        w <= 0 && fail(string("cannot write ", path, ": ", Libc.strerror()))
+        p += w
+        n -= w
+    end
+    ccall(:close, Cint, (Cint,), fd)
+    return nothing
+end

@@ -1,0 +1,104 @@
+# Removing the worker from the heap.
+#
+# Nothing of the base refers to this module but what the runtime noted down when it compiled the worker's functions:
+# backedges of methods that they call, cached tuple types that name their types, and specialisations on those types.
+
+is_ours(@nospecialize(def)) = def isa Method ? def.module === @__MODULE__() : def === @__MODULE__()
+
+"Whether type `t` mentions one of this module's own types."
+function mentions_us(@nospecialize(t))
+    stack = Any[t]
+    while !isempty(stack)
+        x = pop!(stack)
+        if x isa DataType
+            x.name.module === @__MODULE__() && return true
+            for p in x.parameters
+                push!(stack, p)
+            end
+        elseif x isa UnionAll
+            push!(stack, x.body)
+            push!(stack, x.var.ub)
+        elseif x isa Union
+            push!(stack, x.a)
+            push!(stack, x.b)
+        elseif x isa Core.MethodInstance || x isa Method
+            is_ours(x) && return true
+        end
+    end
+    return false
+end
+
+"Remove every reference to this module from the method tables and type caches."
+function purge()
+    methods = Any[]
+    for table in reachable_methods()
+        isdefined(table, :backedges) && purge_table_backedges(table.backedges)
+        typemap_entries!(methods, table.defs)
+    end
+    for method in methods
+        specializations = (method::Method).specializations
+        for i in 1:length(specializations)
+            isassigned(specializations, i) || continue
+            instance = specializations[i]
+            instance isa Core.MethodInstance && isdefined(instance, :backedges) && purge_backedges(instance.backedges)
+        end
+    end
+    purge_type_cache(Tuple.name)
+    purge_type_cache(Type.body.name)
+    return nothing
+end
+
+function purge_backedges(edges::Vector{Any})
+    kept = 0
+    for i in 1:length(edges)
+        caller = edges[i]
+        caller isa Core.MethodInstance && is_ours(caller.def) && continue
+        kept += 1
+        kept == i || (edges[kept] = caller)
+    end
+    kept == length(edges) || ccall(:jl_array_del_end, Cvoid, (Any, UInt), edges, length(edges) - kept)
+    return nothing
+end
+
+"A method table's backedges: pairs of a signature that found no method and the caller."
+function purge_table_backedges(edges::Vector{Any})
+    kept = 0
+    for i in 2:2:length(edges)
+        caller = edges[i]
+        caller isa Core.MethodInstance && is_ours(caller.def) && continue
+        kept += 2
+        if kept != i
+            edges[kept - 1] = edges[i - 1]
+            edges[kept] = caller
+        end
+    end
+    kept == length(edges) || ccall(:jl_array_del_end, Cvoid, (Any, UInt), edges, length(edges) - kept)
+    return nothing
+end
+
+"""
+    purge_type_cache(name)
+
+Drop the cached instances of type `name` that mention this module. The cache is a hash set with linear probing
+(lookup_type_set in src/jltypes.c), so a dropped entry is replaced by one that is there anyway, not by a hole.
+"""
+function purge_type_cache(name::Core.TypeName)
+    for cache in (name.cache, name.linearcache)
+        stand_in = nothing
+        for i in 1:length(cache)
+            isassigned(cache, i) || continue
+            if !mentions_us(cache[i])
+                stand_in = cache[i]
+                break
+            end
+        end
+        stand_in === nothing && continue
+        for i in 1:length(cache)
+            isassigned(cache, i) && mentions_us(cache[i]) || continue
+            # No write barrier: the stand-in is as old as its other place in the same vector.
+            data = ccall(:jl_value_ptr, Ptr{Any}, (Any,), cache) + sizeof(Int)
+            unsafe_store!(Ptr{Any}(data), stand_in, i)
+        end
+    end
+    return nothing
+end
