@@ -3,8 +3,8 @@ package sysimage
 // This file finds the shared objects that make up an image and tells their addresses apart.
 //
 // A thin image needs its base by a path, the only needed library of a system image that has a slash in its name. Virtual
-// addresses of a thin image start above those of its base, so an address names its layer, and a difference of two
-// addresses in a table of the file means the same whether the two are in one layer or not.
+// addresses of a thin image start above those of its base, all but the page of its ELF header, so an address names its
+// layer, and a difference of two addresses in a table of the file means the same whether the two are in one layer or not.
 
 import (
 	"debug/elf"
@@ -12,15 +12,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"chainbuild/elfpatch"
 )
 
-// Types of segments.
+// Types and permissions of segments.
 const (
-	ptLoad = uint32(elf.PT_LOAD)
-	ptNote = uint32(elf.PT_NOTE)
+	ptLoad    = uint32(elf.PT_LOAD)
+	ptNote    = uint32(elf.PT_NOTE)
+	pfExecute = uint32(elf.PF_X)
+	pfWrite   = uint32(elf.PF_W)
 )
 
 // A Note is what chaining leaves in an image, as JSON in the image's own note section.
@@ -96,7 +99,7 @@ func basePath(im *elfpatch.Image) string {
 // joinLayer checks that im is what the layers above it were built on.
 func joinLayer(above []*elfpatch.Image, im *elfpatch.Image) error {
 	for i, upper := range above {
-		if len(im.Segments) > 0 && im.EndAddr() > startAddr(upper) {
+		if im.EndAddr() > startAddr(upper) {
 			return fmt.Errorf("%s: %w: it reaches into the addresses of %s, which is layered on it; build that one again",
 				im.Path, ErrOtherBase, upper.Path)
 		}
@@ -141,11 +144,11 @@ func readNote(im *elfpatch.Image) (*Note, error) {
 	return note, nil
 }
 
-// startAddr returns the lowest virtual address of im.
+// startAddr returns the lowest virtual address of im, a thin image, that means anything to a table.
 func startAddr(im *elfpatch.Image) uint64 {
 	start := ^uint64(0)
 	for _, s := range im.Segments {
-		if s.Type == ptLoad {
+		if s.Type == ptLoad && s.Addr != 0 {
 			start = min(start, s.Addr)
 		}
 	}
@@ -154,7 +157,8 @@ func startAddr(im *elfpatch.Image) uint64 {
 
 // Locate returns the layer that holds the virtual address addr, which must lie in a loaded segment.
 func (b *Base) Locate(addr uint64) (elfpatch.Address, bool) {
-	for _, im := range b.Layers {
+	// The lowest layer is asked first: the page of the ELF header is there in all layers.
+	for _, im := range slices.Backward(b.Layers) {
 		for _, s := range im.Segments {
 			if s.Type == ptLoad && addr-s.Addr < s.MemSize {
 				return elfpatch.Address{Base: im, Offset: addr}, true

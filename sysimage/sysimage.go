@@ -165,9 +165,9 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 	return nil, fmt.Errorf("%s: %w; use an image made by Julia 1.5", top.Path, errors.Join(reasons...))
 }
 
-// Check follows every reference of the image's tables and of its blob, and returns what is wrong with the first one that
-// is. No module that is not inside of another one may have a name that is in unwanted: those of the tools that made the
-// image, which must not stay in it.
+// Check follows every reference of the image's tables and of its blob, and says what is wrong with one that is. It is for
+// images that were just written: opening one only reads what it needs. No module may have a name that is in unwanted,
+// those of tools that worked in the process that the heap was taken from.
 func (b *Base) Check(unwanted ...string) error {
 	for _, m := range b.Modules {
 		if slices.Contains(unwanted, m.Name) {

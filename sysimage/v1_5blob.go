@@ -63,6 +63,7 @@ const (
 
 // Places in _tags, whose order is that of src/staticdata.c.
 const (
+	tagDataType     = 3
 	tagSimpleVector = 5
 	tagModule       = 11
 	tagMethodInst   = 13

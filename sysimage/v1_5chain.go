@@ -363,5 +363,3 @@ func (c *merge15) cells() elfpatch.Section {
 	}
 	return s
 }
-
-func (m *image15) check() error { return nil }
