@@ -53,7 +53,7 @@ type TextReporter struct {
 	ticks sync.WaitGroup
 
 	mu          sync.Mutex
-	start, said time.Time
+	start, said time.Time // of the report, and of its last line
 	running     []runningStage
 	done, total int // partitions
 	reasons     []reasonCount
@@ -111,6 +111,9 @@ func (t *TextReporter) Report(e Event) {
 	}
 	switch e := e.(type) {
 	case StageStarted:
+		if len(t.running) == 0 {
+			t.said = e.At // the silence begins now
+		}
 		t.running = append(t.running, runningStage{e.Name, e.At})
 		if t.style == Verbose {
 			t.say("%s begins", e.Name)
@@ -211,14 +214,14 @@ func (t *TextReporter) say(format string, args ...any) {
 	fmt.Fprintf(t.w, "%8s  %s\n", seconds(t.said.Sub(t.start)), fmt.Sprintf(format, args...))
 }
 
-// now says what is going on.
+// now says what is going on, "" if nothing is.
 func (t *TextReporter) now() string {
 	var parts []string
 	for _, s := range t.running {
 		parts = append(parts, fmt.Sprintf("%s for %s", s.name, seconds(time.Since(s.start))))
 	}
 	text := strings.Join(parts, ", ")
-	if t.total > 0 && t.done < t.total {
+	if len(parts) > 0 && t.done < t.total {
 		text += fmt.Sprintf("; %d of %s done", t.done, plural(t.total, "partition"))
 	}
 	return text

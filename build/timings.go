@@ -35,7 +35,7 @@ type span struct {
 const firstWorkerRow = 100
 
 // recordTimings adds what o.Timings asks for to those who follow the build. The returned function writes the file; it is
-// called after Finished, whatever came of the build.
+// called when the build is over, whatever came of it.
 func recordTimings(o *Options) (write func() error) {
 	if o.Timings == "" {
 		return func() error { return nil }
@@ -68,12 +68,6 @@ func (t *Timings) Report(e Event) {
 		})
 	case PartitionEnded:
 		t.end(partitionKey(e.Partition), e.At, e.Err)
-	case Finished:
-		for _, s := range t.spans {
-			if s.end.IsZero() {
-				s.finish(e.At, e.Err)
-			}
-		}
 	}
 }
 

@@ -1,0 +1,217 @@
+package build
+
+// This file refuses what cannot be built, before any work is done for it: values that make no sense, files that are not
+// there, places that cannot be written, a base of another Julia. What only shows while the base is read, and statements
+// that are none, are refused where they are read (inputs.go, build.go).
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"chainbuild/elfpatch"
+	"chainbuild/julia"
+	"chainbuild/sysimage"
+)
+
+// refuse makes a UsageError.
+func refuse(format string, args ...any) error {
+	return &UsageError{fmt.Errorf(format, args...)}
+}
+
+// checkOptions refuses options that say nothing or contradict themselves, and files and folders that cannot be used.
+func checkOptions(o *Options) error {
+	switch o.Emit {
+	case "", EmitAll, EmitTraced:
+	default:
+		return refuse("--emit does not take %q: use %s or %s", o.Emit, EmitAll, EmitTraced)
+	}
+	switch o.Layout {
+	case elfpatch.Thin, elfpatch.Standalone:
+	default:
+		return refuse("there is no layout number %d: use thin or standalone", o.Layout)
+	}
+	if o.Jobs < 0 {
+		return refuse("%d jobs cannot run at a time: give -j a number above 0, or leave it out for one per processor", o.Jobs)
+	}
+	if o.OptLevel < 0 || o.OptLevel > 3 {
+		return refuse("there is no optimisation level %d: use 0 to 3", o.OptLevel)
+	}
+	if len(o.Statements) == 0 {
+		return refuse("no statements were given: name a file of precompile statements with --statements, which julia --trace-compile=FILE writes")
+	}
+	for _, path := range o.Statements {
+		if err := checkReadable("the statements", path); err != nil {
+			return err
+		}
+	}
+	for _, name := range o.Packages {
+		if name == "" || strings.ContainsAny(name, " \t\r\n/\x00") {
+			return refuse("%q is no package: give --package the name that `using` takes", name)
+		}
+	}
+	if err := checkProject(o.Project); err != nil {
+		return err
+	}
+	if o.Output == "" {
+		return refuse("no output was named: name the image to write with -o")
+	}
+	if err := checkWritable("the image", o.Output); err != nil {
+		return err
+	}
+	if err := checkNotAnInput(o.Output, "the statements", o.Statements); err != nil {
+		return err
+	}
+	if o.Timings == "" {
+		return nil
+	}
+	if err := checkNotAnInput(o.Timings, "the statements", o.Statements); err != nil {
+		return err
+	}
+	return checkWritable("the timings", o.Timings)
+}
+
+// checkReadable refuses a file that is not there or cannot be read.
+func checkReadable(what, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return refuse("%s cannot be read: %w", what, err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.IsDir() {
+		return refuse("%s cannot be read: %s is a folder, give a file", what, path)
+	}
+	return nil
+}
+
+// checkProject refuses a project that Julia would quietly take for an empty one. Names that begin with @ are looked for
+// by Julia.
+func checkProject(project string) error {
+	if project == "" || strings.HasPrefix(project, "@") {
+		return nil
+	}
+	if _, err := os.Stat(project); err != nil {
+		return refuse("the project cannot be used: %w", err)
+	}
+	return nil
+}
+
+// checkWritable refuses a path that no file could be renamed to. It tries: rights, read-only file systems and full ones
+// show in no other way.
+func checkWritable(what, path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return refuse("%s cannot be written: %s is a folder, name a file", what, path)
+	} else if err == nil && !info.Mode().IsRegular() {
+		return refuse("%s cannot be written: %s is not a regular file and would be replaced, name another", what, path)
+	}
+	dir := filepath.Dir(path)
+	file, err := os.CreateTemp(dir, ".chainbuild-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return refuse("%s cannot be written: there is no folder %s, make it first", what, dir)
+	}
+	if err != nil {
+		return refuse("%s cannot be written: no file can be made in %s: %w", what, dir, errors.Unwrap(err))
+	}
+	file.Close()
+	if err := os.Remove(file.Name()); err != nil {
+		return refuse("%s cannot be written: %w", what, err)
+	}
+	return nil
+}
+
+// checkNotAnInput refuses an output that would replace one of the files that the build reads.
+func checkNotAnInput(output, what string, inputs []string) error {
+	replaced, err := os.Stat(output)
+	if err != nil {
+		return nil
+	}
+	for _, path := range inputs {
+		if read, err := os.Stat(path); err == nil && os.SameFile(read, replaced) {
+			return refuse("%s would replace %s, %s, which it is made from: name another file", output, what, path)
+		}
+	}
+	return nil
+}
+
+// checkBase refuses a base that this Julia cannot be started with or that the output would replace, and disks that lack
+// the room for what is to be written: the image at output, intermediate files in the folder scratch.
+func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation, layout elfpatch.Layout, output, scratch string) error {
+	top := base.Layers[0].Path
+	if in.WordSize != 64 {
+		return refuse("%s is a Julia of %d bits: name one of 64 bits with --julia", in.Executable, in.WordSize)
+	}
+	if !strings.HasPrefix(in.Version+".", base.Format+".") {
+		return refuse("%s is an image of Julia %s and %s is Julia %s: name the Julia that it was made by with --julia, or leave out --base",
+			top, base.Format, in.Executable, in.Version)
+	}
+	var layers []string
+	for _, layer := range base.Layers {
+		layers = append(layers, layer.Path)
+	}
+	if err := checkNotAnInput(output, "the base", layers); err != nil {
+		return err
+	}
+	if err := checkSpace(base, layout, filepath.Dir(output), scratch); err != nil {
+		return err
+	}
+	if err := in.Starts(ctx, top, layers[1:]...); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &UsageError{err}
+	}
+	return nil
+}
+
+// codeRoom is what a build is expected to need, in bytes, for new code and its tables. A large one may need more; the
+// check is there to tell before the work, not to be exact.
+const codeRoom = 32 << 20
+
+// freeSpace returns the bytes that a file in dir may still take, and a number that tells file systems apart. It is a
+// variable for the tests: a disk that is full is hard to come by.
+var freeSpace = func(dir string) (free, device uint64, err error) {
+	var system syscall.Statfs_t
+	if err := syscall.Statfs(dir, &system); err != nil {
+		return 0, 0, err
+	}
+	var folder syscall.Stat_t
+	if err := syscall.Stat(dir, &folder); err != nil {
+		return 0, 0, err
+	}
+	return system.Bavail * uint64(system.Bsize), folder.Dev, nil
+}
+
+// checkSpace refuses to start where the disk will be full before the end. The new heap is about as large as the base's
+// and is written twice, into the scratch folder and into the image; a standalone image has the rest of the base besides.
+func checkSpace(base *sysimage.Base, layout elfpatch.Layout, outputDir, scratch string) error {
+	heap := uint64(base.Blob.Total)
+	image := heap + codeRoom
+	if layout == elfpatch.Standalone {
+		for _, layer := range base.Layers {
+			image += uint64(len(layer.Data))
+		}
+		image -= heap
+	}
+	needs := []struct {
+		what, dir string
+		bytes     uint64
+	}{{"the image", outputDir, image}, {"intermediate files", scratch, heap + codeRoom}}
+	taken := map[uint64]uint64{}
+	for _, need := range needs {
+		free, device, err := freeSpace(need.dir)
+		if err != nil {
+			return refuse("the room in %s cannot be told: %w", need.dir, err)
+		}
+		taken[device] += need.bytes
+		if taken[device] > free {
+			return refuse("there is not enough room for %s in %s: about %s are needed and %s are free", need.what, need.dir,
+				megabytes(int64(taken[device])), megabytes(int64(free)))
+		}
+	}
+	return nil
+}

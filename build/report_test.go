@@ -1,0 +1,293 @@
+package build
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// story is a build as its reporters hear of it, with a second between the events.
+func story(last Finished) []Event {
+	at := time.Now()
+	tick := func() time.Time { at = at.Add(time.Second); return at }
+	last.At = at.Add(20 * time.Second)
+	return []Event{
+		StageStarted{At: tick(), Name: "load"},
+		StageEnded{At: tick(), Name: "load", Took: time.Second},
+		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 7, Statement: "Tuple{typeof(Foo.f)}", Reason: "module Foo is not loaded"}},
+		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 8, Statement: "Tuple{typeof(g)}", Reason: "g is not defined in Base"}},
+		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 9, Statement: "Tuple{typeof(g),Int}", Reason: "g is not defined in Base"}},
+		StageStarted{At: tick(), Name: "heap"},
+		StageStarted{At: tick(), Name: "objects"},
+		PartitionEnded{At: tick(), Partition: 0, Hit: true, Done: 1, Total: 2},
+		PartitionStarted{At: tick(), Partition: 1, Worker: 3, Functions: 1200},
+		Note{At: tick(), Text: "files are in /tmp/x"},
+		StageEnded{At: tick(), Name: "heap", Took: 5 * time.Second},
+		Warning{At: tick(), Text: "the base is old"},
+		PartitionEnded{At: tick(), Partition: 1, Done: 2, Total: 2},
+		StageEnded{At: tick(), Name: "objects", Took: 6 * time.Second},
+		last,
+	}
+}
+
+func succeeded() Finished {
+	return Finished{Result: &Result{
+		Image: "/out/chained.so", Seconds: 8.314, Bytes: 14_200_000, PeakRSS: 612_000_000,
+		Statements: StatementCounts{Total: 1268, Resolved: 1265, Unresolved: 3},
+		Functions:  FunctionCounts{New: 1408, Base: 21316}, Partitions: PartitionCounts{Total: 2, Hits: 1, Misses: 1},
+		Stages: []Stage{{"load", 1}, {"heap", 5}, {"objects", 6}},
+	}}
+}
+
+// lines are what a reporter printed, without the times at their beginning.
+func lines(printed string) []string {
+	var all []string
+	for line := range strings.Lines(printed) {
+		_, text, _ := strings.Cut(line, " s  ")
+		all = append(all, strings.TrimSuffix(text, "\n"))
+	}
+	return all
+}
+
+func compareLines(t *testing.T, got []string, want string) {
+	t.Helper()
+	if text := strings.Join(got, "\n"); text != want {
+		t.Errorf("the report is\n%s\ninstead of\n%s", text, want)
+	}
+}
+
+const (
+	summary = "built /out/chained.so: 1,408 functions new and 21,316 of the base, from 1,265 statements in 2 partitions (1 from the cache); 14 MB, 8.31 s, peak memory 612 MB"
+	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n"
+)
+
+func TestTextReport(t *testing.T) {
+	tests := []struct {
+		name  string
+		style TextStyle
+		last  Finished
+		want  string
+	}{
+		{"normal", Normal, succeeded(), "load: 1.00 s\n1 of 2 partitions\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s\n" + unused + summary},
+		{"failed", Normal, Finished{Err: errors.New("no")}, "load: 1.00 s\n1 of 2 partitions\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s"},
+		{"quiet", Quiet, succeeded(), "warning: the base is old"},
+		{"verbose", Verbose, succeeded(), "load begins\nload: 1.00 s\n" +
+			"trace.jl:7: module Foo is not loaded: Tuple{typeof(Foo.f)}\ntrace.jl:8: g is not defined in Base: Tuple{typeof(g)}\ntrace.jl:9: g is not defined in Base: Tuple{typeof(g),Int}\n" +
+			"heap begins\nobjects begins\npartition 0: from the cache (1 of 2)\npartition 1: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
+			"partition 1: compiled (2 of 2)\nobjects: 6.00 s\n" + unused + summary},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var printed bytes.Buffer
+			reporter := NewTextReporter(&printed, test.style)
+			for _, e := range story(test.last) {
+				reporter.Report(e)
+			}
+			reporter.Close()
+			compareLines(t, lines(printed.String()), test.want)
+		})
+	}
+}
+
+// A report of many partitions does not print a line for each.
+func TestTextReportManyPartitions(t *testing.T) {
+	var printed bytes.Buffer
+	reporter := NewTextReporter(&printed, Normal)
+	for i := range 400 {
+		reporter.Report(PartitionEnded{Partition: i, Done: i + 1, Total: 400})
+	}
+	reporter.Close()
+	got := lines(printed.String())
+	if len(got) != 10 || got[0] != "40 of 400 partitions" || got[9] != "400 of 400 partitions" {
+		t.Errorf("the report is %q", got)
+	}
+}
+
+func TestTextReportManyReasons(t *testing.T) {
+	var printed bytes.Buffer
+	reporter := NewTextReporter(&printed, Normal)
+	for i := range 14 {
+		reporter.Report(UnresolvedStatement{Unresolved: Unresolved{Reason: "reason " + string(rune('a'+i))}})
+	}
+	reporter.Report(Finished{Result: &Result{Statements: StatementCounts{Total: 14, Unresolved: 14}}})
+	reporter.Close()
+	if got := lines(printed.String()); len(got) != 13 || got[11] != "  and 4 reasons more; -v lists all" {
+		t.Errorf("the report is %q", got)
+	}
+}
+
+func TestTextReportHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var printed bytes.Buffer
+		reporter := NewTextReporter(&printed, Normal)
+		time.Sleep(time.Minute)
+		reporter.Report(StageStarted{At: time.Now(), Name: "objects"})
+		time.Sleep(5 * time.Second)
+		reporter.Report(PartitionEnded{Done: 1, Total: 2})
+		time.Sleep(22 * time.Second)
+		reporter.Report(StageEnded{At: time.Now(), Name: "objects", Took: 27 * time.Second})
+		time.Sleep(time.Minute)
+		reporter.Close()
+		compareLines(t, lines(printed.String()), "1 of 2 partitions\nobjects for 15.0 s; 1 of 2 partitions done\nobjects for 25.0 s; 1 of 2 partitions done\nobjects: 27.0 s")
+	})
+}
+
+func TestLiveReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var screen bytes.Buffer
+		reporter := newTextReporter(&screen, Normal)
+		width := 60
+		reporter.live = &liveLine{width: func() int { return width }}
+		reporter.every(redraw, func() { reporter.live.draw(reporter) })
+		shown := func() string {
+			// What the terminal shows of the last line: what was printed since the last erasure.
+			reporter.mu.Lock()
+			defer reporter.mu.Unlock()
+			text := screen.String()
+			text = text[strings.LastIndexByte(text, '\n')+1:]
+			return text[strings.LastIndex(text, "\r\x1b[K")+len("\r\x1b[K"):]
+		}
+		reporter.Report(StageStarted{At: time.Now(), Name: "objects"})
+		reporter.Report(PartitionEnded{Done: 1, Total: 12})
+		time.Sleep(3*time.Second + redraw/2)
+		if got := shown(); got != "  3.00 s  objects for 3.00 s; 1 of 12 partitions done" {
+			t.Errorf("the terminal shows %q", got)
+		}
+		width = 20
+		time.Sleep(redraw)
+		if got := shown(); got != "  3.10 s  objects f" {
+			t.Errorf("a terminal of 20 columns shows %q", got)
+		}
+		reporter.Report(StageEnded{At: time.Now(), Name: "objects", Took: 3 * time.Second})
+		reporter.Close()
+		if got := screen.String(); !strings.HasSuffix(got, "\r\x1b[K  3.15 s  objects: 3.00 s\n") {
+			t.Errorf("the end of what was drawn is %q", got[max(0, len(got)-80):])
+		}
+		if strings.Contains(screen.String(), "\n  3.10 s  objects f") {
+			t.Error("a line that was to be drawn over stayed")
+		}
+	})
+}
+
+func TestJSONReport(t *testing.T) {
+	report := func(last Finished) []map[string]any {
+		var printed bytes.Buffer
+		reporter := NewJSONReporter(&printed)
+		for _, e := range story(last) {
+			reporter.Report(e)
+		}
+		var all []map[string]any
+		for line := range strings.Lines(printed.String()) {
+			var object map[string]any
+			if err := json.Unmarshal([]byte(line), &object); err != nil {
+				t.Fatalf("the line %q is no JSON object: %v", line, err)
+			}
+			all = append(all, object)
+		}
+		return all
+	}
+	all := report(succeeded())
+	if len(all) != len(story(Finished{})) {
+		t.Errorf("%d events were reported as %d lines", len(story(Finished{})), len(all))
+	}
+	if e := all[2]; e["event"] != "unresolved" || e["file"] != "trace.jl" || e["line"] != 7.0 || e["reason"] != "module Foo is not loaded" || e["statement"] != "Tuple{typeof(Foo.f)}" {
+		t.Errorf("the third event is %v", e)
+	}
+	last, err := json.Marshal(all[len(all)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"bytes":14200000,"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
+		`"partitions":{"hits":1,"misses":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
+		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"objects","seconds":6}],` +
+		`"statements":{"resolved":1265,"total":1268,"unresolved":3}}`
+	if string(last) != want {
+		t.Errorf("the last line is\n%s\ninstead of\n%s", last, want)
+	}
+	all = report(Finished{Err: errors.New("no <room>")})
+	if e := all[len(all)-1]; e["event"] != "error" || e["message"] != "no <room>" {
+		t.Errorf("the last event of a failed build is %v", e)
+	}
+}
+
+func TestReportersLeaveOutNil(t *testing.T) {
+	var printed bytes.Buffer
+	Reporters(nil, NewJSONReporter(&printed), nil).Report(Note{Text: "hello"})
+	if !strings.Contains(printed.String(), "hello") {
+		t.Error("the event was not passed on")
+	}
+}
+
+func TestTimings(t *testing.T) {
+	for _, last := range []Finished{succeeded(), {Err: errors.New("the disk is full")}} {
+		path := filepath.Join(t.TempDir(), "trace.json")
+		o := Options{Timings: path}
+		write := recordTimings(&o)
+		events := story(last)
+		if last.Err != nil {
+			events = events[:len(events)-4] // the end of the partition, of its stage and of the build are missing
+			events = append(events, StageEnded{At: time.Now().Add(40 * time.Second), Name: "objects", Err: last.Err})
+		}
+		for _, e := range events {
+			o.Report.Report(e)
+		}
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var trace struct {
+			TraceEvents []struct {
+				Name, Ph string
+				Ts, Dur  int64
+				Tid      int
+				Args     map[string]any
+			}
+		}
+		if err := json.Unmarshal(text, &trace); err != nil {
+			t.Fatal(err)
+		}
+		rows, names := map[string]int{}, map[int]any{}
+		for _, e := range trace.TraceEvents {
+			if e.Ph == "M" {
+				names[e.Tid] = e.Args["name"]
+				continue
+			}
+			rows[e.Name] = e.Tid
+			switch e.Name {
+			case "heap":
+				if s := e.Dur; s != 5_000_000 {
+					t.Errorf("the heap took %d µs in the trace, not 5 s", s)
+				}
+			case "objects":
+				if e.Args["error"] != nil != (last.Err != nil) {
+					t.Errorf("the objects have the arguments %v in the trace", e.Args)
+				}
+			case "partition 1":
+				if e.Args["functions"] != 1200.0 {
+					t.Errorf("partition 1 has the arguments %v in the trace", e.Args)
+				}
+			}
+		}
+		if rows["load"] != 0 || rows["heap"] != 0 || rows["objects"] != 1 {
+			t.Errorf("the stages are in the rows %v: overlapping ones need two", rows)
+		}
+		if row, ok := rows["partition 1"]; !ok || names[row] != "worker 3" {
+			t.Errorf("partition 1 is in the row %v", names[row])
+		}
+	}
+}
+
+func TestTimingsUnwritable(t *testing.T) {
+	if err := NewTimings().Write(filepath.Join(t.TempDir(), "nowhere", "trace.json")); err == nil {
+		t.Error("a file in a folder that does not exist was written")
+	}
+}
