@@ -32,9 +32,11 @@ import (
 // When ctx ends, all processes are stopped and Run returns its cause. A build that fails leaves the old image as it was.
 func Run(ctx context.Context, o Options) (result *Result, err error) {
 	writeTimings := recordTimings(&o)
-	defer func() { err = errors.Join(err, writeTimings()) }()
 	b := &builder{o: o, began: time.Now(), result: &Result{}, running: map[string]time.Time{}}
 	defer func() {
+		if timingsErr := writeTimings(); err == nil {
+			err = timingsErr
+		}
 		if err != nil {
 			result = nil
 		}
