@@ -145,9 +145,19 @@ func checkAlign(align uint64, section, input string) error {
 	return nil
 }
 
+// madeByLinker are the sections that consist of what the linker makes.
+var madeByLinker = map[string]bool{
+	".got": true, ".plt": true, ".data.slots": true, ".eh_frame": true, ".eh_frame_hdr": true, ".gnu.hash": true, ".dynsym": true,
+	".dynstr": true, ".gnu.version": true, ".gnu.version_r": true, ".rela.dyn": true, ".dynamic": true, ".symtab": true, ".strtab": true,
+	".shstrtab": true, ".note.gnu.build-id": true, ".note." + noteOwner: true, debugFieldsSection: true,
+}
+
 // place appends a piece to an output.
 func (l *linker) place(p *piece, name string, kind uint32, flags uint64) error {
 	const kept = uint64(elf.SHF_WRITE | elf.SHF_ALLOC | elf.SHF_EXECINSTR)
+	if madeByLinker[name] {
+		return fmt.Errorf("%s has a section %s, whose name is taken by what the linker makes: rename it", p.inputName(), name)
+	}
 	out := l.output(name, kind, flags&kept)
 	if len(out.pieces) > 0 && (out.flags^flags)&uint64(elf.SHF_ALLOC) != 0 {
 		return fmt.Errorf("section %s of %s is loaded in one input and not in another: rename one of them", name, p.inputName())

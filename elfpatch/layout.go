@@ -72,9 +72,6 @@ func (l *linker) layOut() error {
 	for i, o := range l.ordered {
 		o.index, o.nameOffset = 1+len(l.carried.sections)+i, uint32(len(names))
 		names = append(append(names, o.name...), 0)
-		if err := o.placePieces(); err != nil {
-			return err
-		}
 	}
 	if n := l.sectionCount(); n >= int(elf.SHN_LORESERVE) {
 		return fmt.Errorf("the image has %d sections of different names, more than its header can count: gather them under fewer names", n)
@@ -132,7 +129,16 @@ func (l *linker) layOut() error {
 	return nil
 }
 
-// placePieces gives the pieces their offsets in the section.
+// placePieces gives the pieces their offsets in the sections, which then have their sizes.
+func (l *linker) placePieces() error {
+	for _, o := range l.ordered {
+		if err := o.placePieces(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (o *output) placePieces() error {
 	for _, p := range o.pieces {
 		o.align = max(o.align, p.align)

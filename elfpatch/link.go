@@ -62,6 +62,8 @@ func Write(w io.WriterAt, job *Job) (Result, error) {
 		l.addGuard,
 		// Frames of code that was left out must go, since an unwinder searches a sorted table of all frames.
 		l.collectFrames,
+		// Where each piece lies in its section.
+		l.placePieces,
 		// All that has a size but needs no address yet: symbol tables, notes.
 		func() error { return l.addTables(<-identity) },
 		// Addresses and offsets in the file.

@@ -3,6 +3,7 @@ package elfpatch
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +25,8 @@ __attribute__((noinline)) static int hidden_mul(int a, int b) { return a * b; }
 __attribute__((noinline)) static int hidden_calls(void) { return calls; }
 static int (*volatile keep[])(int, int) = { hidden_add, hidden_mul };
 int exported(int i, int a, int b) { return i == 2 ? hidden_calls() : keep[i](a, b); }
-int overridden(void) { return 1; }
-int call_overridden(void) { return overridden(); }
+int overridden = 1;
+int read_overridden(void) { return overridden; }
 `
 
 const codeSource = `
@@ -176,6 +177,72 @@ func (b *loadBench) job(t *testing.T, layout Layout) *Job {
 		Check:   []Fingerprint{{b.base, addr, uint64(len(text))}},
 		Note:    []byte("a note"),
 	}
+}
+
+const upperSource = `
+extern int lower_misc(int, int), f_add(int, int), read_overridden(void);
+extern int *lower_table;
+int upper_misc(int a, int b) { return lower_misc(a, b) + 1; }
+int upper_add(int a, int b) { return f_add(a, b) * 2; }
+int upper_read(void) { return read_overridden() + lower_table[1]; }
+`
+
+// upper is a job that builds on the image of another: it calls functions of that and of the lowest base, refers to data of
+// it, and defines a name that the lowest base exports too.
+func (b *loadBench) upper(t *testing.T, layout Layout, function string, bases ...*Image) *Job {
+	lower, add := bases[0], Address{Base: b.base, Offset: staticAddr(t, b.base, "hidden_add")}
+	misc := Address{Base: lower, Offset: staticAddr(t, lower, function)}
+	table := Section{Name: ".data.table", Align: 8, Writable: true, Data: make([]byte, 16),
+		Symbols: []Symbol{{Name: "lower_table", Size: 8}, {Name: "overridden", Offset: 8, Size: 4, Export: true}},
+		Fixups:  []Fixup{{Target: Address{Base: bases[len(bases)-2], Offset: staticAddr(t, bases[len(bases)-2], "table")}}}}
+	table.Data[8] = byte(70 + len(bases))
+	job := &Job{
+		Layout: layout, Bases: bases, Objects: []*Object{compileObject(t, b.folder, "upper.o", upperSource)},
+		Sections: []Section{entries("upper_misc", "upper_add", "upper_read"), distances(misc, add, misc, Address{Symbol: "upper_add"}), table},
+		Slots:    []Slot{{Name: "lower_misc", Target: misc}, {Name: "f_add", Target: add}, {Name: "read_overridden", Target: Address{Base: b.base, Offset: staticAddr(t, b.base, "read_overridden")}}},
+	}
+	for _, m := range bases {
+		text, addr, _ := m.Section(".text")
+		job.Check = append(job.Check, Fingerprint{m, addr, uint64(len(text))})
+	}
+	return job
+}
+
+// TestChain builds images on images. What an image gives does not depend on how it and those below were written.
+func TestChain(t *testing.T) {
+	b := newLoadBench(t)
+	second := openImage(t, b.link(t, "second.so", b.job(t, Thin)))
+	third := openImage(t, b.link(t, "third.so", b.upper(t, Thin, "code_misc", second, b.base)))
+	fourth := func(layout Layout) *Job { return b.upper(t, layout, "upper_misc", third, second, b.base) }
+	merged := openImage(t, b.link(t, "merged.so", b.upper(t, Standalone, "code_misc", second, b.base)))
+
+	const common = "94 102\n%d %[1]d\ndistance %d\ndistance 51\ndistance %d\ndistance 102\n"
+	onSecond := "1030910 2030410\n" + fmt.Sprintf(common, 72+2, 3032509, 3032510)
+	onThird := "1030911 2030411\n" + fmt.Sprintf(common, 73+2, 3032510, 3032511)
+	for _, test := range []struct{ name, path, output string }{
+		{"thin on thin", third.Path, onSecond},
+		{"standalone of thin", merged.Path, onSecond},
+		{"thin on thin on thin", b.link(t, "fourth.so", fourth(Thin)), onThird},
+		{"standalone of thin on thin", b.link(t, "merged4.so", fourth(Standalone)), onThird},
+		{"thin on standalone", b.link(t, "onmerged.so", b.onMerged(t, merged)), onThird},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			checkReadelf(t, test.path)
+			if got := b.load(t, test.path); got != test.output {
+				t.Errorf("the image gives\n%s and not\n%s", got, test.output)
+			}
+		})
+	}
+}
+
+// onMerged is the job of upper on an image that holds all that is below it.
+func (b *loadBench) onMerged(t *testing.T, merged *Image) *Job {
+	base := b.base
+	defer func() { b.base = base }()
+	b.base = merged
+	job := b.upper(t, Thin, "upper_misc", merged, merged, merged) // as many as in a chain
+	job.Bases, job.Check = job.Bases[:1], job.Check[:1]
+	return job
 }
 
 const jobOutput = `47 51

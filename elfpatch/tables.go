@@ -80,9 +80,6 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 	t.sections = d.layout()
 	byName := map[string]*output{}
 	for _, s := range t.sections {
-		if l.outputs[s.name] != nil {
-			return fmt.Errorf("section %s is one that only a linker makes: rename the one of the objects or of the job", s.name)
-		}
 		out := l.output(s.name, uint32(s.kind), uint64(s.flags))
 		out.align, out.entrySize, out.size, out.info = s.align, s.entrySize, s.size, s.info
 		byName[s.name] = out
@@ -92,6 +89,7 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 		t.outputs[i].linked = byName[s.link]
 	}
 	l.addSymbolTable()
+	l.addDebugFields()
 	return nil
 }
 
