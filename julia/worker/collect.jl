@@ -53,12 +53,7 @@ function infer_statements(request::Dict{String,Any})
         source = String(SubString(line, nextind(line, tab)))
         type, reason = resolve(source)
         if reason == ""
-            instance = infer_signature(type)
-            if instance === nothing
-                reason = "no method matches"
-            else
-                push!(wanted, instance)
-            end
+            infer_signature!(wanted, type) || (reason = "no method matches")
         end
         if reason != ""
             event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
@@ -67,15 +62,43 @@ function infer_statements(request::Dict{String,Any})
     return wanted
 end
 
-"The method instance that a call with signature `type` runs, inferred in the current world; `nothing` if there is none."
-function infer_signature(@nospecialize(type))
-    ccall(:jl_compile_hint, Int32, (Any,), type) == 1 || return nothing
+"""
+    infer_signature!(wanted, type)
+
+Infer what a call with signature `type` runs, in the current world, and append its method instances to `wanted`: the one that Julia
+compiles for such calls and, where it may be compiled as it stands, the one for exactly `type`, which is what a trace has
+recorded. Returns whether there is any.
+"""
+function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
+    # Besides inferring it, this puts the method into the dispatch cache, as in a stock build.
+    ccall(:jl_compile_hint, Int32, (Any,), type)
     world = ccall(:jl_get_world_counter, UInt, ())
     instance = specialization(type, world)
-    instance === nothing && return nothing
-    instance = instance::Core.MethodInstance
-    current_code(instance, world) === nothing && ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
-    return instance
+    instance isa Core.MethodInstance && infer_instance!(wanted, instance, world)
+    entry = ccall(:jl_gf_invoke_lookup, Any, (Any, UInt), type, world)
+    if entry isa Core.TypeMapEntry
+        method = entry.func::Method
+        if ccall(:jl_isa_compileable_sig, Int32, (Any, Any), type, method) != 0
+            match = ccall(:jl_type_intersection_with_env, Any, (Any, Any), type, method.sig)::Core.SimpleVector
+            exact = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, match[1], match[2])
+            exact === instance || infer_instance!(wanted, exact, world)
+            return true
+        end
+    end
+    return instance isa Core.MethodInstance
+end
+
+function infer_instance!(wanted::Vector{Any}, @nospecialize(instance), world::UInt)
+    current_code(instance::Core.MethodInstance, world) === nothing && infer(instance, world)
+    push!(wanted, instance)
+    return nothing
+end
+
+"Infer `instance` for `world`, in the world that inference runs in (jl_type_infer in src/gf.c)."
+function infer(@nospecialize(instance), world::UInt)
+    call = Any[Core.Compiler.typeinf_ext, instance, world]
+    ccall(:jl_call_in_typeinf_world, Any, (Ptr{Any}, Cint), call, 3)
+    return nothing
 end
 
 "The method instance that is compiled for calls with signature `type`, or `nothing`."
@@ -174,7 +197,7 @@ function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{An
         return add_instance!(out, seen, index, wider, world, true)
     end
     if had_code && current_code(instance, world) === nothing
-        ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
+        infer(instance, world)
     end
     seen[instance] = true
     push!(out, instance)
