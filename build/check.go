@@ -210,7 +210,7 @@ func checkSpace(base *sysimage.Base, layout elfpatch.Layout, outputDir, scratch 
 		taken[device] += need.bytes
 		if taken[device] > free {
 			return refuse("there is not enough room for %s in %s: about %s are needed and %s are free", need.what, need.dir,
-				megabytes(int64(taken[device])), megabytes(int64(free)))
+				FormatBytes(int64(taken[device])), FormatBytes(int64(free)))
 		}
 	}
 	return nil

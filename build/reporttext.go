@@ -203,8 +203,8 @@ func (r *Result) Summary() string {
 		partitions += fmt.Sprintf(" (%d from the cache)", r.Partitions.Hits)
 	}
 	return fmt.Sprintf("built %s: %s new and %s of the base, from %s in %s; %s, %s, peak memory %s",
-		r.Image, plural(r.Functions.New, "function"), thousands(r.Functions.Base), plural(r.Statements.Resolved, "statement"), partitions,
-		megabytes(r.Bytes), seconds(time.Duration(r.Seconds*float64(time.Second))), megabytes(r.PeakRSS))
+		r.Image, plural(r.Functions.New, "function"), Thousands(r.Functions.Base), plural(r.Statements.Resolved, "statement"), partitions,
+		FormatBytes(r.Bytes), seconds(time.Duration(r.Seconds*float64(time.Second))), FormatBytes(r.PeakRSS))
 }
 
 // say prints a line.
@@ -232,11 +232,11 @@ func plural(n int, thing string) string {
 	if n != 1 {
 		thing += "s"
 	}
-	return thousands(n) + " " + thing
+	return Thousands(n) + " " + thing
 }
 
-// thousands writes n, which is not negative, in groups of three digits.
-func thousands(n int) string {
+// Thousands writes n, which is not negative, in groups of three digits.
+func Thousands(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
@@ -244,13 +244,16 @@ func thousands(n int) string {
 	return text
 }
 
-// megabytes writes a number of bytes in units of 1,000,000.
-func megabytes(n int64) string {
-	mb := float64(n) / 1e6
-	if mb < 10 {
+// FormatBytes writes a number of bytes in units of a thousand or a million.
+func FormatBytes(n int64) string {
+	switch mb := float64(n) / 1e6; {
+	case mb >= 10:
+		return Thousands(int(math.Round(mb))) + " MB"
+	case mb >= 0.1:
 		return fmt.Sprintf("%.1f MB", mb)
+	default:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
 	}
-	return thousands(int(math.Round(mb))) + " MB"
 }
 
 func seconds(d time.Duration) string {

@@ -1,0 +1,123 @@
+package main
+
+// This file is the command that builds an image.
+
+import (
+	"fmt"
+	"os"
+
+	"chainbuild/build"
+	"chainbuild/elfpatch"
+
+	"github.com/spf13/cobra"
+)
+
+func newBuildCommand(stdout, stderr *os.File) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "build --statements FILE -o IMAGE",
+		Short: "Build an image (the default command)",
+		Long: `Build a system image that holds what the base holds, the packages that the
+statements name, and native code for the statements' methods.
+
+Statements are lines as julia --trace-compile=FILE writes them,
+precompile(Tuple{typeof(sum), Vector{Int}}), or the types alone. They are read as
+types and never run. One that cannot be used (its method is gone, its type belongs
+to another session) is reported and left out; --strict makes it an error.
+
+The image appears under its name when it is whole and a Julia has started with it;
+until then, and if the build fails, an older file of that name stays as it is.`,
+		Example: `  chainbuild --statements trace.jl -o chained.so
+  chainbuild --base chained.so --statements more.jl --package DelimitedFiles -o more.so
+  chainbuild --statements trace.jl -o chained.so --json -q | tail -n 1`,
+		Args: noArguments,
+	}
+	cmd.RunE = addBuildFlags(cmd, stdout, stderr)
+	return cmd
+}
+
+// addBuildFlags gives the command the flags of a build and returns the function that runs it.
+func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) func(*cobra.Command, []string) error {
+	var o build.Options
+	var quiet, verbose, json bool
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVarP(&o.Statements, "statements", "s", nil, "`FILE` of precompile statements; may be given several times")
+	flags.StringVarP(&o.Output, "output", "o", "", "the `IMAGE` to write")
+	flags.StringVar(&o.Base, "base", "", "the `IMAGE` to chain to (default: the one that the julia starts from)")
+	flags.StringVar(&o.Julia, "julia", "", "the julia `EXECUTABLE` (default: see Environment)")
+	flags.StringSliceVarP(&o.Packages, "package", "p", nil, "load the package `NAME` too; may be given several times")
+	flags.StringVar(&o.Project, "project", "", "the `PROJECT` that packages are looked up in, as for julia (default: Julia's own choice)")
+	flags.StringVar(&o.Emit, "emit", build.EmitAll, "`WHAT` to compile: all that is new, or traced: what the statements name and call")
+	flags.Var((*layoutFlag)(&o.Layout), "layout", "`LAYOUT` of the image: thin needs the base's file, standalone is one file")
+	flags.StringVarP(&o.CPUTarget, "cpu-target", "C", "native", "the `PROCESSOR` that new code is compiled for")
+	flags.IntVarP(&o.OptLevel, "optimize", "O", 2, "optimisation `LEVEL` of new code, 0 to 3")
+	flags.IntVarP(&o.Jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
+	flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
+	flags.StringVar(&o.Timings, "timings", "", "write what ran when to `FILE`, for Chrome's trace viewer")
+	flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
+	flags.BoolVar(&json, "json", false, "print events on standard output, one JSON object a line")
+	flags.BoolVarP(&quiet, "quiet", "q", false, "say nothing but warnings and errors")
+	flags.BoolVarP(&verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
+
+	complete(cmd, "emit", build.EmitAll+"\tall that is new", build.EmitTraced+"\twhat the statements name and call")
+	complete(cmd, "layout", "thin\tneeds the base's file", "standalone\tone file")
+	complete(cmd, "cpu-target", "native", "generic", "haswell")
+	cmd.MarkFlagFilename("base", "so")
+	cmd.MarkFlagDirname("project")
+
+	return func(cmd *cobra.Command, args []string) error {
+		if quiet && verbose {
+			return &build.UsageError{Err: fmt.Errorf("--quiet and --verbose contradict each other: give one of them")}
+		}
+		if flags.Changed("jobs") && o.Jobs < 1 {
+			return &build.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", o.Jobs)}
+		}
+		text := textReporter(stderr, quiet, verbose)
+		defer text.Close()
+		o.Report = text
+		if json {
+			o.Report = build.Reporters(text, build.NewJSONReporter(stdout))
+		}
+		_, err := build.Run(cmd.Context(), o)
+		return err
+	}
+}
+
+func textReporter(stderr *os.File, quiet, verbose bool) *build.TextReporter {
+	switch {
+	case quiet:
+		return build.NewTextReporter(stderr, build.Quiet)
+	case verbose:
+		return build.NewTextReporter(stderr, build.Verbose)
+	case build.IsTerminal(stderr):
+		return build.NewLiveReporter(stderr)
+	default:
+		return build.NewTextReporter(stderr, build.Normal)
+	}
+}
+
+// complete lists the values of a flag for the shell; what follows a tab explains the value.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// layoutNames are the values of --layout.
+var layoutNames = map[elfpatch.Layout]string{elfpatch.Thin: "thin", elfpatch.Standalone: "standalone"}
+
+// A layoutFlag is an elfpatch.Layout as a flag's value.
+type layoutFlag elfpatch.Layout
+
+func (f *layoutFlag) String() string { return layoutNames[elfpatch.Layout(*f)] }
+func (f *layoutFlag) Type() string   { return "LAYOUT" }
+
+func (f *layoutFlag) Set(text string) error {
+	for layout, name := range layoutNames {
+		if name == text {
+			*f = layoutFlag(layout)
+			return nil
+		}
+	}
+	return fmt.Errorf("use thin or standalone")
+}

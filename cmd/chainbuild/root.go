@@ -1,0 +1,121 @@
+package main
+
+// This file is the command line as a whole: its commands, its help, its version.
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"chainbuild/build"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker; see the Makefile.
+var version = ""
+
+const rootHelp = `Chainbuild adds packages and compiled methods to a Julia system image in seconds.
+
+It takes an unmodified Julia, the image that Julia starts from (the base), and a
+file of precompile statements, and writes a new image that the same Julia loads
+with -J. The base's native code is used as it is; only what is new is compiled.
+
+To make the first call of a workload fast:
+
+  julia --trace-compile=trace.jl workload.jl        # which methods does it need?
+  chainbuild --statements trace.jl -o chained.so    # compile them into an image
+  julia -J chained.so workload.jl                   # they are there
+
+The modules that statements name are loaded into the image. A chained image is a
+valid --base for the next one.`
+
+// environmentHelp ends the help of the commands that build.
+const environmentHelp = `{{if or (not .HasParent) (eq .Name "build")}}
+Environment:
+  CHAINBUILD_JULIA   the julia to use where --julia is not given; of a list separated
+                     by colons the first. Then julia on PATH is tried, then the
+                     toolchain of chainbuild's checkout (make toolchain).
+  JULIA_PROJECT, JULIA_LOAD_PATH, JULIA_DEPOT_PATH
+                     where packages are found, as in any Julia process.
+  TMPDIR             where intermediate files go while a build runs.
+
+Exit codes:
+  0  the image was built        2  refused before any work: see the message
+  1  the build failed           130  interrupted; no file or process is left
+{{end}}`
+
+func newRootCommand(stdout, stderr *os.File) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "chainbuild [build] --statements FILE -o IMAGE",
+		Short: "Add packages and compiled methods to a Julia system image in seconds",
+		Long:  rootHelp,
+		Example: `  # the packages of a project, and all that its test run compiles
+  julia --project --trace-compile=trace.jl test/runtests.jl
+  chainbuild --project=. --statements trace.jl -o project.so
+
+  # one file that does not need the base any more
+  chainbuild --statements trace.jl --layout=standalone -o app.so
+
+  # what is in it?
+  chainbuild inspect app.so`,
+		Version:       versionText(),
+		Args:          noArguments,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &build.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
+	})
+	root.SetUsageTemplate(root.UsageTemplate() + environmentHelp)
+
+	// The flags of build work without the word. With nothing at all, help is what is wanted.
+	runBuild := addBuildFlags(root, stdout, stderr)
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().NFlag() == 0 {
+			return cmd.Help()
+		}
+		return runBuild(cmd, args)
+	}
+	root.AddCommand(newBuildCommand(stdout, stderr), newInspectCommand(stdout), newVersionCommand())
+	return root
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Say which chainbuild this is",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText())
+			return err
+		},
+	}
+}
+
+func versionText() string {
+	number := version
+	if info, ok := debug.ReadBuildInfo(); number == "" && ok {
+		number = info.Main.Version
+	}
+	if number == "" {
+		number = "(unknown version)"
+	}
+	return fmt.Sprintf("chainbuild %s (%s, %s/%s)", number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// noArguments refuses words that are no flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	what := "an argument " + fmt.Sprintf("%q", args[0]) + " of " + cmd.CommandPath()
+	if cmd.Parent() == nil {
+		what = fmt.Sprintf("a command %q", args[0])
+	}
+	return &build.UsageError{Err: fmt.Errorf("there is no such thing as %s: see `%s --help`", what, cmd.CommandPath())}
+}
