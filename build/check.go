@@ -110,10 +110,10 @@ func checkWritable(what, path string) error {
 		return refuse("%s cannot be written: %s is not a regular file and would be replaced, name another", what, path)
 	}
 	dir := filepath.Dir(path)
-	file, err := os.CreateTemp(dir, ".chainbuild-*")
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return refuse("%s cannot be written: there is no folder %s, make it first", what, dir)
 	}
+	file, err := os.CreateTemp(dir, ".chainbuild-*")
 	if err != nil {
 		return refuse("%s cannot be written: no file can be made in %s: %w", what, dir, errors.Unwrap(err))
 	}

@@ -78,7 +78,7 @@ func (c *compiler) wait(ctx context.Context) error {
 			}
 			all.Go(func() {
 				object, _, err := c.pool.Compile(ctx, p.Partition, func(worker int) {
-					c.b.report(PartitionStarted{At: time.Now(), Partition: p.Number - 1, Worker: worker, Functions: p.Functions})
+					c.b.report(PartitionStarted{At: time.Now(), Partition: p.Number, Worker: worker, Functions: p.Functions})
 				})
 				mu.Lock()
 				defer mu.Unlock()
@@ -88,7 +88,7 @@ func (c *compiler) wait(ctx context.Context) error {
 				} else {
 					cancel(err)
 				}
-				c.b.report(PartitionEnded{At: time.Now(), Partition: p.Number - 1, Err: err, Done: done, Total: p.total})
+				c.b.report(PartitionEnded{At: time.Now(), Partition: p.Number, Err: err, Done: done, Total: p.total})
 			})
 		}
 	}

@@ -137,7 +137,7 @@ type (
 	// PartitionStarted says that a worker process took up a partition.
 	PartitionStarted struct {
 		At time.Time
-		// Partition counts from 0.
+		// Partition counts from 1.
 		Partition int
 		// Worker is the place in the pool, from 0, that compiles it.
 		Worker int

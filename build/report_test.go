@@ -25,12 +25,12 @@ func story(last Finished) []Event {
 		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 9, Statement: "Tuple{typeof(g),Int}", Reason: "g is not defined in Base"}},
 		StageStarted{At: tick(), Name: "heap"},
 		StageStarted{At: tick(), Name: "objects"},
-		PartitionEnded{At: tick(), Partition: 0, Hit: true, Done: 1, Total: 2},
-		PartitionStarted{At: tick(), Partition: 1, Worker: 3, Functions: 1200},
+		PartitionEnded{At: tick(), Partition: 1, Hit: true, Done: 1, Total: 2},
+		PartitionStarted{At: tick(), Partition: 2, Worker: 3, Functions: 1200},
 		Note{At: tick(), Text: "files are in /tmp/x"},
 		StageEnded{At: tick(), Name: "heap", Took: 5 * time.Second},
 		Warning{At: tick(), Text: "the base is old"},
-		PartitionEnded{At: tick(), Partition: 1, Done: 2, Total: 2},
+		PartitionEnded{At: tick(), Partition: 2, Done: 2, Total: 2},
 		StageEnded{At: tick(), Name: "objects", Took: 6 * time.Second},
 		last,
 	}
@@ -63,7 +63,7 @@ func compareLines(t *testing.T, got []string, want string) {
 }
 
 const (
-	summary = "built /out/chained.so: 1,408 functions new and 21,316 of the base, from 1,265 statements in 2 partitions (1 from the cache); 14 MB, 8.31 s, peak memory 612 MB"
+	summary = "built /out/chained.so: 1,408 new functions and 21,316 of the base, from 1,265 statements in 2 partitions (1 from the cache); 14 MB, 8.31 s, peak memory 612 MB"
 	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n"
 )
 
@@ -79,8 +79,8 @@ func TestTextReport(t *testing.T) {
 		{"quiet", Quiet, succeeded(), "warning: the base is old"},
 		{"verbose", Verbose, succeeded(), "load begins\nload: 1.00 s\n" +
 			"trace.jl:7: module Foo is not loaded: Tuple{typeof(Foo.f)}\ntrace.jl:8: g is not defined in Base: Tuple{typeof(g)}\ntrace.jl:9: g is not defined in Base: Tuple{typeof(g),Int}\n" +
-			"heap begins\nobjects begins\npartition 0: from the cache (1 of 2)\npartition 1: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
-			"partition 1: compiled (2 of 2)\nobjects: 6.00 s\n" + unused + summary},
+			"heap begins\nobjects begins\npartition 1: from the cache (1 of 2)\npartition 2: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
+			"partition 2: compiled (2 of 2)\nobjects: 6.00 s\n" + unused + summary},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestTextReportManyPartitions(t *testing.T) {
 	var printed bytes.Buffer
 	reporter := NewTextReporter(&printed, Normal)
 	for i := range 400 {
-		reporter.Report(PartitionEnded{Partition: i, Done: i + 1, Total: 400})
+		reporter.Report(PartitionEnded{Partition: i + 1, Done: i + 1, Total: 400})
 	}
 	reporter.Close()
 	got := lines(printed.String())
@@ -271,17 +271,17 @@ func TestTimings(t *testing.T) {
 				if e.Args["error"] != nil != (last.Err != nil) {
 					t.Errorf("the objects have the arguments %v in the trace", e.Args)
 				}
-			case "partition 1":
+			case "partition 2":
 				if e.Args["functions"] != 1200.0 {
-					t.Errorf("partition 1 has the arguments %v in the trace", e.Args)
+					t.Errorf("partition 2 has the arguments %v in the trace", e.Args)
 				}
 			}
 		}
 		if rows["load"] != 0 || rows["heap"] != 0 || rows["objects"] != 1 {
 			t.Errorf("the stages are in the rows %v: overlapping ones need two", rows)
 		}
-		if row, ok := rows["partition 1"]; !ok || names[row] != "worker 3" {
-			t.Errorf("partition 1 is in the row %v", names[row])
+		if row, ok := rows["partition 2"]; !ok || names[row] != "worker 3" {
+			t.Errorf("partition 2 is in the row %v", names[row])
 		}
 	}
 }

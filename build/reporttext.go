@@ -202,8 +202,8 @@ func (r *Result) Summary() string {
 	if r.Partitions.Hits > 0 {
 		partitions += fmt.Sprintf(" (%d from the cache)", r.Partitions.Hits)
 	}
-	return fmt.Sprintf("built %s: %s new and %s of the base, from %s in %s; %s, %s, peak memory %s",
-		r.Image, plural(r.Functions.New, "function"), Thousands(r.Functions.Base), plural(r.Statements.Resolved, "statement"), partitions,
+	return fmt.Sprintf("built %s: %s and %s of the base, from %s in %s; %s, %s, peak memory %s",
+		r.Image, plural(r.Functions.New, "new function"), Thousands(r.Functions.Base), plural(r.Statements.Resolved, "statement"), partitions,
 		FormatBytes(r.Bytes), seconds(time.Duration(r.Seconds*float64(time.Second))), FormatBytes(r.PeakRSS))
 }
 

@@ -1,0 +1,176 @@
+package main
+
+// End-to-end tests: testdata/script/*.txt, each a terminal session with the command (see testscript's documentation for
+// the language). They run this test binary under the name chainbuild.
+//
+// Scripts in script/julia need a real Julia: it is $JULIA in them and what chainbuild finds by itself; $IMAGE is the image
+// that it starts from, $LIBJULIA and $LIBLLVM its libraries.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"chainbuild/internal/juliatest"
+	"chainbuild/julia"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"chainbuild": main})
+}
+
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: func(env *testscript.Env) error { return isolate(env) },
+		Cmds:  commands,
+	})
+}
+
+func TestScriptJulia(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		in, err := julia.Find(executable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testscript.Run(t, testscript.Params{
+			Dir: "testdata/script/julia",
+			Setup: func(env *testscript.Env) error {
+				env.Setenv("JULIA", executable)
+				env.Setenv(julia.Environment, executable)
+				env.Setenv("IMAGE", in.Image)
+				env.Setenv("LIBJULIA", in.LibJulia)
+				env.Setenv("LIBLLVM", in.LibLLVM)
+				return isolate(env)
+			},
+			Cmds: commands,
+		})
+	})
+}
+
+// isolate keeps a script from the depot and the julia of whoever runs the tests, and has its intermediate files in a
+// folder of its own, $TMPDIR, so that it can see whether they are gone.
+func isolate(env *testscript.Env) error {
+	home, temporary := filepath.Join(env.WorkDir, "home"), filepath.Join(env.WorkDir, "tmp")
+	env.Setenv("HOME", home)
+	env.Setenv("TMPDIR", temporary)
+	for _, dir := range []string{home, temporary} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits":     exits,
+	"oneline":   oneLine,
+	"empty":     empty,
+	"truncate":  truncate,
+	"setbyte":   setByte,
+	"waitfor":   waitFor,
+	"noprocess": noProcess,
+}
+
+// waitFor waits until there is a front worker's log in a scratch folder below a folder: the build is well on its way.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor folder")
+	}
+	for range 1000 {
+		if found, _ := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "front.log")); len(found) > 0 {
+			time.Sleep(200 * time.Millisecond)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("no build has begun in %s", args[0])
+}
+
+// noProcess checks that no process has a string in its command line.
+func noProcess(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: noprocess text")
+	}
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	ts.Check(err)
+	for _, file := range files {
+		// Processes may end meanwhile.
+		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), args[0]) {
+			ts.Fatalf("there is still a process: %s: %q", file, line)
+		}
+	}
+}
+
+// exits runs a command and checks its exit code: exits 2 chainbuild arguments…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command arguments…")
+	}
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("the exit code is %d, not %s", code, args[0])
+	}
+}
+
+// setByte changes one byte of a file: setbyte file offset value
+func setByte(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: setbyte file offset value")
+	}
+	offset, err := strconv.ParseInt(args[1], 0, 64)
+	ts.Check(err)
+	value, err := strconv.ParseUint(args[2], 0, 8)
+	ts.Check(err)
+	file, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = file.WriteAt([]byte{byte(value)}, offset)
+	ts.Check(errors.Join(err, file.Close()))
+}
+
+// oneLine checks that the last command printed exactly one line on standard error.
+func oneLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: oneline")
+	}
+	if text := ts.ReadFile("stderr"); strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "chainbuild: ") {
+		ts.Fatalf("standard error is not one line of chainbuild's:\n%s", text)
+	}
+}
+
+// empty checks that nothing is in a folder.
+func empty(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: empty folder")
+	}
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(entries) != 0 {
+		ts.Fatalf("%s is not empty: %v", args[0], entries)
+	}
+}
+
+// truncate shortens a file to half of its length.
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: truncate file")
+	}
+	path := ts.MkAbs(args[0])
+	info, err := os.Stat(path)
+	ts.Check(err)
+	ts.Check(os.Truncate(path, info.Size()/2))
+}
