@@ -4,7 +4,7 @@
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME := 20s
 
-.PHONY: build toolchain test test-go test-examples fuzz clean
+.PHONY: build toolchain test test-go test-examples test-julia fuzz clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -25,6 +25,11 @@ test-examples:
 	for tests in examples/*/test/runtests.jl; do \
 		(set -x && "$${julia%%:*}" --startup-file=no --project="$${tests%/test/*}" "$$tests") || exit 1; \
 	done
+
+# Julia's own tests under its own image and under IMAGE; takes long (see examples/julia-tests).
+test-julia:
+	@[ -n "$(IMAGE)" ] || { echo "make test-julia: name the image to hold against Julia's own, as in make test-julia IMAGE=chained.so" >&2; exit 2; }
+	examples/julia-tests/compare.sh "$(IMAGE)"
 
 fuzz:
 	tools/fuzz.sh $(FUZZTIME)
