@@ -144,7 +144,7 @@ func (o *output) placePieces() error {
 		o.align = max(o.align, p.align)
 		p.offset = alignUp(o.size, p.align)
 		o.size = p.offset + p.size
-		if o.size < p.offset || o.size > 1<<40 {
+		if o.size < p.offset || o.size > 1<<31 {
 			return fmt.Errorf("section %s is too large with the %d bytes from %s: link less into one image", o.name, p.size, p.inputName())
 		}
 	}

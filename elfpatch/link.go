@@ -22,9 +22,11 @@ package elfpatch
 //	not loaded  .debug_*, .symtab, .strtab, .shstrtab, section headers
 
 import (
+	"crypto/sha256"
 	"io"
 	"maps"
 	"slices"
+	"sync"
 )
 
 // A Result says what a link has written.
@@ -43,8 +45,11 @@ type Result struct {
 // Objects, sections and bases are only read, and by several goroutines.
 func Write(w io.WriterAt, job *Job) (Result, error) {
 	l := &linker{job: job, comdats: map[string]bool{}, globals: map[string]*symbol{}, outputs: map[string]*output{}}
-	identity := make(chan [32]byte, 1)
-	go func() { identity <- jobIdentity(job) }()
+	// The inputs are read by other goroutines: none of these may outlive the call, after which the caller may unmap a base.
+	var identity [sha256.Size]byte
+	var hashing sync.WaitGroup
+	hashing.Go(func() { identity = jobIdentity(job) })
+	defer hashing.Wait()
 	for _, pass := range []func() error{
 		// Which libraries there are, and by what exported names the loader can lead to their insides.
 		l.prepareBases,
@@ -65,7 +70,7 @@ func Write(w io.WriterAt, job *Job) (Result, error) {
 		// Where each piece lies in its section.
 		l.placePieces,
 		// All that has a size but needs no address yet: symbol tables, notes.
-		func() error { return l.addTables(<-identity) },
+		func() error { hashing.Wait(); return l.addTables(identity) },
 		// Addresses and offsets in the file.
 		l.layOut,
 		// What is made of addresses: .got, stubs, frame table, dynamic section.

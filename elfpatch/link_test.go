@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -25,6 +24,8 @@ __attribute__((noinline)) static int hidden_mul(int a, int b) { return a * b; }
 __attribute__((noinline)) static int hidden_calls(void) { return calls; }
 static int (*volatile keep[])(int, int) = { hidden_add, hidden_mul };
 int exported(int i, int a, int b) { return i == 2 ? hidden_calls() : keep[i](a, b); }
+static char heap[3 << 20] = {1}; // what a standalone image leaves out
+int heap_byte(int at) { return heap[at]; }
 int overridden = 1;
 int read_overridden(void) { return overridden; }
 `
@@ -36,6 +37,7 @@ const codeSource = `
 extern int f_add(int, int), f_mul(int, int);
 extern int shared_state;
 extern int optional(void) __attribute__((weak));
+extern int (*cell)(int, int) __asm__("slot.f_add");
 static int counter = 5;
 int table[4] = {1, 2, 3, 4};
 static int square(int x) { return x * x; }
@@ -46,6 +48,14 @@ int other(int);
 int code_add(int a, int b) { return f_add(a, b) + (optional ? 1000 : 0); }
 int code_mul(int a, int b) { int (*volatile f)(int, int) = f_mul; return f(a, b); }
 int code_state(void) { return shared_state++; }
+static int replacement(int a, int b) { return a - b; }
+int code_switch(int a, int b) { // an entry of its own, since it changes what code_add gives
+	int (*before)(int, int) = cell, n;
+	cell = replacement;
+	n = code_add(a, b) * 1000;
+	cell = before;
+	return n + code_add(a, b);
+}
 int code_misc(int x) {
 	char *copy = malloc(10);
 	memcpy(copy, names[x & 1], 4);
@@ -62,7 +72,9 @@ int other(int x) { return table[3 - (x & 3)] * 1000000; }
 
 // driverSource loads the image that its first argument names and prints what each exported entry of "entries" gives.
 const driverSource = `
+#define _GNU_SOURCE
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdint.h>
 int main(int argc, char **argv) {
@@ -71,6 +83,11 @@ int main(int argc, char **argv) {
 	int (**entries)(int, int) = dlsym(h, "entries");
 	uint64_t *n = dlsym(h, "entry_count");
 	if (!entries || !n) { printf("dlsym: %s\n", dlerror()); return 3; }
+	// Tools count addresses from either of these two.
+	Dl_info info;
+	struct link_map *map;
+	if (!dladdr(entries, &info) || dlinfo(h, RTLD_DI_LINKMAP, &map) || (uintptr_t)info.dli_fbase != map->l_addr)
+		printf("loaded at %p but its addresses count from %#lx\n", info.dli_fbase, (unsigned long)map->l_addr);
 	for (uint64_t i = 0; i < *n; i++) {
 		int first = entries[i](3, 4), second = entries[i](2, 9);
 		printf("%d %d\n", first, second);
@@ -95,7 +112,7 @@ func newLoadBench(t *testing.T) *loadBench {
 	b := &loadBench{folder: folder}
 	compile(t, folder, "libbase.so", baseSource, "-shared", "-fPIC", "-O1", "-g", "-Wl,-soname,libbase.so")
 	b.base = openImage(t, filepath.Join(folder, "libbase.so"))
-	b.driver = compile(t, folder, "driver", driverSource, "-g", "-ldl")
+	b.driver = compile(t, folder, "driver", driverSource, "-g", "-ldl", "-Wl,--no-as-needed", "-lgcc_s")
 	b.objects = []*Object{compileObject(t, folder, "code.o", codeSource), compileObject(t, folder, "other.o", otherSource)}
 	return b
 }
@@ -161,12 +178,13 @@ func distances(targets ...Address) Section {
 }
 
 func (b *loadBench) job(t *testing.T, layout Layout) *Job {
+	heap := staticAddr(t, b.base, "heap")
 	add, mul := staticAddr(t, b.base, "hidden_add"), staticAddr(t, b.base, "hidden_mul")
 	text, addr, _ := b.base.Section(".text")
 	return &Job{
 		Layout: layout, Bases: []*Image{b.base}, Objects: b.objects,
 		Sections: []Section{
-			entries("code_add", "code_mul", "code_state", "code_misc"),
+			entries("code_add", "code_mul", "code_state", "code_misc", "code_switch"),
 			distances(Address{Base: b.base, Offset: mul}, Address{Base: b.base, Offset: add}, Address{Symbol: "code_add"}, Address{Base: b.base, Offset: mul}),
 		},
 		Slots: []Slot{
@@ -175,6 +193,7 @@ func (b *loadBench) job(t *testing.T, layout Layout) *Job {
 		},
 		Aliases: map[string]Address{"shared_state": {Base: b.base, Offset: staticAddr(t, b.base, "base_state")}},
 		Check:   []Fingerprint{{b.base, addr, uint64(len(text))}},
+		Drop:    []Fingerprint{{b.base, heap, 3 << 20}},
 		Note:    []byte("a note"),
 	}
 }
@@ -249,6 +268,7 @@ const jobOutput = `47 51
 12 18
 40 41
 1030909 2030409
+-951 -6947
 distance 30
 distance 53
 distance 53
@@ -268,8 +288,12 @@ func (b *loadBench) link(t *testing.T, name string, job *Job) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, _ := f.Stat(); info.Size() != r.Bytes {
+	info, err := f.Stat()
+	if err != nil || info.Size() != r.Bytes {
 		t.Errorf("the file has %d bytes and Write said %d", info.Size(), r.Bytes)
+	}
+	if dropped := job.Layout == Standalone && job.Drop != nil; dropped && info.Size() > 1<<20 {
+		t.Errorf("the image has %d bytes although what is large was to be left out", info.Size())
 	}
 	t.Logf("%s: %+v", name, r)
 	return path
@@ -283,11 +307,11 @@ func (b *loadBench) load(t *testing.T, path string) string {
 // checkReadelf has readelf look at everything; it warns about what contradicts itself.
 func checkReadelf(t *testing.T, path string) {
 	t.Helper()
-	out, err := exec.Command(tool(t, "readelf"), "-aW", path).CombinedOutput()
-	for line := range strings.Lines(string(out)) {
-		if low := strings.ToLower(line); err != nil || strings.Contains(low, "warning") || strings.Contains(low, "error") {
-			t.Errorf("readelf %s: %s", filepath.Base(path), line)
-		}
+	var warnings bytes.Buffer
+	command := exec.Command(tool(t, "readelf"), "-aW", path)
+	command.Stderr = &warnings
+	if err := command.Run(); err != nil || warnings.Len() > 0 {
+		t.Errorf("%s: %v\n%s", filepath.Base(path), err, warnings.String())
 	}
 }
 

@@ -57,7 +57,9 @@ func (s *symbol) addr() uint64 {
 // isNumber says whether the symbol is a number that does not depend on where anything is.
 func (s *symbol) isNumber() bool { return s.kind == symbolAbsolute || s.kind == symbolNull }
 
-const globalOffsetTable = "_GLOBAL_OFFSET_TABLE_"
+// linkerDefined are names that a linker or its start files define. The first is the address of .got; of the second, by
+// which C++ tells libraries apart, only the uniqueness matters.
+var linkerDefined = map[string]bool{"_GLOBAL_OFFSET_TABLE_": true, "__dso_handle": true}
 
 func (l *linker) resolveSymbols() error {
 	for i, p := range l.tablePieces {
@@ -151,10 +153,13 @@ func (l *linker) define(def *symbol) error {
 func (s *symbol) undefined() bool { return s.kind == symbolImport || s.kind == symbolDiscarded }
 
 func (s *symbol) definedIn() string {
-	if s.object != nil {
+	switch {
+	case s.object != nil:
 		return s.object.Name
+	case s.piece != nil:
+		return "section " + s.piece.table.Name
 	}
-	return "section " + s.piece.table.Name
+	return "the slots"
 }
 
 // resolveUndefined points every symbol of every object at the definition of its name.
@@ -171,10 +176,9 @@ func (l *linker) resolveUndefined() error {
 		}
 		slots[name] = i
 		cell := &symbol{name: SlotSymbol(name), kind: symbolOutput, out: l.slots, stt: uint8(elf.STT_OBJECT), value: uint64(i) * 8, size: 8}
-		if l.globals[cell.name] != nil {
-			return fmt.Errorf("%s is the name of a slot's cell and of a symbol in %s: rename the symbol", cell.name, l.globals[cell.name].definedIn())
+		if err := l.define(cell); err != nil {
+			return err
 		}
-		l.globals[cell.name] = cell
 		// A slot that no object calls can still be the target of a fixup.
 		if l.globals[name] == nil {
 			l.globals[name] = &symbol{name: name, kind: symbolImport}
@@ -199,7 +203,7 @@ func (l *linker) resolveUndefined() error {
 			if err := l.bindAlias(s, a); err != nil {
 				return err
 			}
-		} else if name == globalOffsetTable {
+		} else if linkerDefined[name] {
 			l.needGOT()
 			s.kind, s.out = symbolOutput, l.gotOutput
 		}
