@@ -5,15 +5,14 @@ package build
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"chainbuild/julia"
 	"chainbuild/llvmdriver"
-	"chainbuild/parallel"
 	"chainbuild/sysimage"
 )
 
@@ -40,10 +39,8 @@ func (b *builder) writeRequest() error {
 		os.WriteFile(b.file("statements.txt"), list.Bytes(), 0o600))
 }
 
-// A frontEvent is what the front worker says. The fields that are set follow from Event.
+// A frontEvent is what the front worker says. The fields that are set follow from the event's kind.
 type frontEvent struct {
-	Event string `json:"event"`
-
 	Name string `json:"name"` // stage: what begins, "" for the end of the last
 
 	Line   int    `json:"line"` // unresolved: position in the list of statements
@@ -54,8 +51,6 @@ type frontEvent struct {
 	Number int   `json:"number"` // partition: counts from 1
 	Of     int   `json:"of"`
 	Weight int64 `json:"weight"`
-
-	Message string `json:"message"` // error
 }
 
 // runFront runs the front worker. Partitions go to the compiler as they come. It returns what the heap is chained with.
@@ -76,13 +71,12 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 			b.beginStage(stage)
 		}
 	}
-	var refused error
-	handle := func(line []byte) error {
+	handle := func(event julia.Event) error {
 		var e frontEvent
-		if err := json.Unmarshal(line, &e); err != nil {
-			return fmt.Errorf("its event %q cannot be read: %w", line, err)
+		if err := event.Decode(&e); err != nil {
+			return err
 		}
-		switch e.Event {
+		switch event.Kind {
 		case "stage":
 			next(e.Name, nil)
 		case "unresolved":
@@ -93,8 +87,6 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 			b.result.Functions.New = e.Functions
 		case "partition":
 			compiler.add(llvmdriver.Partition{Number: e.Number, Bitcode: b.file(fmt.Sprintf("part-%d.bc", e.Number)), Functions: e.Functions, Weight: e.Weight}, e.Of)
-		case "error":
-			refused = errors.New(e.Message)
 		}
 		return nil
 	}
@@ -103,14 +95,16 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 		return nil, nil, err
 	}
 	defer log.Close()
-	process, err := parallel.StartProcess(ctx, "the front worker", b.julia.Command(ctx, args...), parallel.ProcessOptions{Output: log, Event: handle})
+	process, err := b.julia.Start(ctx, "the front worker", args, log, handle)
 	if err != nil {
 		return nil, nil, err
 	}
 	err = process.Wait()
 	b.sawPeak(process.PeakRSS())
-	if refused != nil {
-		err = refused
+	var gaveUp *julia.WorkerError
+	if stage == "load" && errors.As(err, &gaveUp) {
+		// Before it has loaded the packages it has done no work, and all that it complains of is what it was given.
+		err = &UsageError{err}
 	}
 	next("", err)
 	if err != nil {

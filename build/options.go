@@ -4,7 +4,6 @@ package build
 // This file is the contract with whoever wants an image built: what goes in, what comes out, what happens meanwhile.
 
 import (
-	"log/slog"
 	"time"
 
 	"chainbuild/elfpatch"
@@ -28,8 +27,7 @@ type Options struct {
 	Emit string
 	// Layout says whether the image needs its base's file.
 	Layout elfpatch.Layout
-	// CPUTarget is the processor that new code is compiled for, as julia's -C names it without feature lists for several
-	// targets; empty: native.
+	// CPUTarget is the one processor that new code is compiled for, as julia's -C names it; empty: native.
 	CPUTarget string
 	// Jobs is the number of processes that compile at the same time; 0: the number of processors.
 	Jobs int
@@ -41,9 +39,6 @@ type Options struct {
 	KeepScratch bool
 	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.
 	Timings string
-
-	// Log gets what only a developer of chainbuild wants to read; nil: dropped.
-	Log *slog.Logger
 	// Report is told how the build goes on; nil: nobody.
 	Report Reporter
 }
