@@ -4,7 +4,7 @@
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME := 20s
 
-.PHONY: build toolchain test test-go test-examples test-julia fuzz clean
+.PHONY: build toolchain test test-go test-jl test-julia fuzz clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -13,16 +13,17 @@ build:
 toolchain:
 	@tools/toolchain.sh
 
-test: test-go test-examples
+test: test-go test-jl
 
 test-go:
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
 	set -x && go vet ./... && CHAINBUILD_JULIA="$$julia" go test ./...
 
-# The examples' own tests, under the first Julia of the list.
-test-examples:
+# The tests written in Julia: the worker's and the example packages' own, under
+# the first Julia of the list.
+test-jl:
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
-	for tests in examples/*/test/runtests.jl; do \
+	for tests in $(wildcard julia/*/test/runtests.jl examples/*/test/runtests.jl); do \
 		(set -x && "$${julia%%:*}" --startup-file=no --project="$${tests%/test/*}" "$$tests") || exit 1; \
 	done
 
