@@ -195,16 +195,13 @@ func (b *builder) writeShim() error {
 }
 
 // link writes the image to a file beside its final place and returns the file's name.
-func (b *builder) link(merged *sysimage.Merged, objects []string) (path string, err error) {
+func (b *builder) link(merged *sysimage.Merged, objects []object) (path string, err error) {
 	err = b.stage("link", func() error {
 		parsed := make([]*elfpatch.Object, len(objects))
 		var group errgroup.Group
-		for i, name := range objects {
-			group.Go(func() error {
-				data, err := os.ReadFile(name)
-				if err == nil {
-					parsed[i], err = elfpatch.ParseObject(filepath.Base(name), data)
-				}
+		for i, o := range objects {
+			group.Go(func() (err error) {
+				parsed[i], err = o.partition.Object(o.path)
 				return err
 			})
 		}

@@ -19,7 +19,13 @@ type compiler struct {
 	once sync.Once // for close
 
 	added chan added
-	paths []string // of objects, by partition
+	made  []object // by partition
+}
+
+// An object is what a partition was compiled to.
+type object struct {
+	partition llvmdriver.Partition
+	path      string
 }
 
 type added struct {
@@ -54,7 +60,7 @@ func (c *compiler) wait(ctx context.Context) error {
 	defer cancel(nil)
 	var all sync.WaitGroup
 	defer all.Wait()
-	var mu sync.Mutex // guards done and paths
+	var mu sync.Mutex // guards done and made
 	done := 0
 	began := false
 	for {
@@ -74,17 +80,17 @@ func (c *compiler) wait(ctx context.Context) error {
 				c.b.beginStage("compile")
 				c.b.result.Partitions.Total = p.total
 				c.b.result.Partitions.Misses = p.total
-				c.paths = make([]string, p.total)
+				c.made = make([]object, p.total)
 			}
 			all.Go(func() {
-				object, _, err := c.pool.Compile(ctx, p.Partition, func(worker int) {
+				path, _, err := c.pool.Compile(ctx, p.Partition, func(worker int) {
 					c.b.report(PartitionStarted{At: time.Now(), Partition: p.Number, Worker: worker, Functions: p.Functions})
 				})
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
 					done++
-					c.paths[p.Number-1] = object
+					c.made[p.Number-1] = object{p.Partition, path}
 				} else {
 					cancel(err)
 				}
@@ -94,8 +100,8 @@ func (c *compiler) wait(ctx context.Context) error {
 	}
 }
 
-// objects are the files that were made, in the order of the partitions.
-func (c *compiler) objects() []string { return c.paths }
+// objects are in the order of the partitions.
+func (c *compiler) objects() []object { return c.made }
 
 // close ends the workers.
 func (c *compiler) close() {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"chainbuild/julia"
@@ -31,8 +33,16 @@ func (b *builder) writeRequest() error {
 	for _, name := range b.inputs.modules {
 		add("module", name)
 	}
-	for i, s := range b.inputs.statements {
-		fmt.Fprintf(&list, "%d\t%s\n", i, s.Source)
+	// Inference depends on what was inferred before, so the order in which statements are written must not decide about the code.
+	order := make([]int, len(b.inputs.statements))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		return strings.Compare(b.inputs.statements[i].Source, b.inputs.statements[j].Source)
+	})
+	for _, i := range order {
+		fmt.Fprintf(&list, "%d\t%s\n", i, b.inputs.statements[i].Source)
 	}
 	return errors.Join(
 		os.WriteFile(b.file("request.txt"), request.Bytes(), 0o600),
@@ -46,7 +56,7 @@ type frontEvent struct {
 	Line   int    `json:"line"` // unresolved: position in the list of statements
 	Reason string `json:"reason"`
 
-	Functions int `json:"functions"` // emitted: new functions
+	Functions int `json:"functions"` // emitted: new functions; partition: those in it
 
 	Number int   `json:"number"` // partition: counts from 1
 	Of     int   `json:"of"`
@@ -86,7 +96,8 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 		case "emitted":
 			b.result.Functions.New = e.Functions
 		case "partition":
-			compiler.add(llvmdriver.Partition{Number: e.Number, Bitcode: b.file(fmt.Sprintf("part-%d.bc", e.Number)), Functions: e.Functions, Weight: e.Weight}, e.Of)
+			name := b.file(fmt.Sprintf("part-%d", e.Number))
+			compiler.add(llvmdriver.Partition{Number: e.Number, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)
 		}
 		return nil
 	}

@@ -23,6 +23,8 @@ type Partition struct {
 	Number int
 	// Bitcode is the file that holds its code, as LLVM's bitcode.
 	Bitcode string
+	// Names is the file that says what the names in its code mean.
+	Names string
 	// Functions are how many it has.
 	Functions int
 	// Weight is the number of LLVM instructions before optimisation.

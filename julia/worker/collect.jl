@@ -132,12 +132,12 @@ function is_kept(code::Core.CodeInstance)
 end
 
 """
-    collect_instances(request, index, wanted)
+    collect_instances(request, index, wanted, methods)
 
-The method instances to emit: everything new that Julia would keep (`emit=all`), what the statements name, and the base's
+The method instances to emit, and in `methods` all methods there are: everything new that Julia would keep (`emit=all`), what the statements name, and the base's
 own methods whose native code was invalidated by what was loaded.
 """
-function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted::Vector{Any})
+function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted::Vector{Any}, methods::Vector{Any})
     all_new = value_of(request, "emit", "all") == "all"
     world = ccall(:jl_get_world_counter, UInt, ())
     out = Any[]
@@ -145,8 +145,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     for instance in wanted
         add_instance!(out, seen, index, instance, world, true)
     end
-    methods = Any[]
-    for table in reachable_methods()
+    for table in reachable_tables()
         typemap_entries!(methods, table.defs)
     end
     for method in methods

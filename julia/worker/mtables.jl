@@ -1,8 +1,8 @@
 # Method tables: every method that a loaded module can reach, in the order of the runtime.
 # The same walk as jl_foreach_reachable_mtable (src/gf.c).
 
-"All methods reachable from the loaded modules, as a `Vector{Any}`."
-function reachable_methods()
+"All method tables reachable from the loaded modules, as a `Vector{Any}`."
+function reachable_tables()
     tables = Any[getfield(typeof(Type), :name).mt]
     visited = IdDict{Any,Any}()
     stack = Any[]

@@ -77,17 +77,17 @@ function copy_attributes(to::Value, from::Value, at::UInt32)
 end
 
 """
-    split_native(request, index, native)
+    split_native(request, index, native, methods)
 
 Drop what the base has, write the partitions' bitcode and `index.txt`, which lists the handle's functions and slots in order.
 """
-function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid})
+function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any})
     mod = ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native)
     fvars = handle_vector(native, 8)
     gvars = handle_vector(native, 32)
     lines = Vector{Any}(undef, length(fvars))
     used = replace_base_functions(index, native, mod, fvars, lines)
-    weights = Vector{Int}(undef, length(fvars))
+    weights = zeros(Int, length(fvars))
     total = 0
     new = 0
     for i in 1:length(fvars)
@@ -103,18 +103,22 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
     for i in 1:length(fvars)
         write(out, "fvar\t", lines[i]::String, "\n")
     end
+    shared = Dict{String,Any}()
     for g in gvars
         ccall(:LLVMSetInitializer, Cvoid, (Value, Value), g, C_NULL)
         share(g)
-        write(out, "gvar\t", value_name(g), "\n")
+        name = value_name(g)
+        shared[name] = "g"
+        write(out, "gvar\t", name, "\n")
     end
-    for row in used
-        write(out, "used\t", string(row), "\n")
+    for old in used
+        shared[string("base.", old)] = "b"
+        write(out, "used\t", string(old), "\n")
     end
     write_file(joinpath(value_of(request, "scratch"), "index.txt"), take!(out))
     event(string("{\"event\":\"emitted\",\"functions\":", new, ",\"base\":", length(fvars) - new, ",\"slots\":", length(gvars), ",\"instructions\":", total, "}"))
     stage("split")
-    write_partitions(request, mod, fvars, lines, weights, total)
+    write_partitions(request, native, mod, fvars, lines, weights, shared, methods)
     return nothing
 end
 
@@ -145,77 +149,4 @@ function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Val
         ccall(:LLVMGetFirstUse, Value, (Value,), declared[i]::Value) == C_NULL || push!(used, declared[i + 1])
     end
     return used
-end
-
-const PARTITION = IdDict{Any,Any}()
-const CURRENT = Any[0]
-
-"Called by CloneModule for each definition: functions of the table go to one partition, what they share privately to each."
-function is_in_partition(::Ptr{Cvoid}, v::Value)
-    part = get(PARTITION, UInt(v), nothing)
-    return part === nothing || part === CURRENT[1]
-end
-
-const CLONE_MODULE = Symbol("_ZN4llvm11CloneModuleERKNS_6ModuleERNS_8ValueMapIPKNS_5ValueENS_14WeakTrackingVHENS_14ValueMapConfigIS6_NS_3sys10SmartMutexILb0EEEEEEENS_12function_refIFbPKNS_11GlobalValueEEEE")
-
-"""
-    write_partitions(request, mod, fvars, lines, weights, total)
-
-Write `part-K.bc` for each partition. A function's partition follows from its name, so that it stays where it is when others come and go.
-"""
-function write_partitions(request::Dict{String,Any}, mod::Value, fvars::Vector{Value}, lines::Vector{Any}, weights::Vector{Int}, total::Int)
-    parts = partition_count(total)
-    for i in 1:length(fvars)
-        f = fvars[i]
-        f == C_NULL && continue
-        PARTITION[UInt(f)] = Int(stable_hash(lines[i]::String) % UInt64(parts)) + 1
-    end
-    clone = dlsym_global(CLONE_MODULE)
-    keep = @cfunction(is_in_partition, Bool, (Ptr{Cvoid}, Value))
-    passes = ccall(:LLVMCreatePassManager, Value, ())
-    ccall(:LLVMAddGlobalDCEPass, Cvoid, (Value,), passes)
-    ccall(:LLVMAddStripDeadPrototypesPass, Cvoid, (Value,), passes)
-    ccall(:LLVMExtraAddPass, Cvoid, (Value, Value), passes, ccall(:_ZN4llvm28createStripDeadDebugInfoPassEv, Value, ()))
-    scratch = value_of(request, "scratch")
-    for part in 1:parts
-        CURRENT[1] = part
-        result = Ref{Value}(C_NULL)
-        # A ValueMap of zeros is an empty one. It is left behind: values of the module know its address.
-        map = ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 256)
-        ccall(clone, Cvoid, (Ptr{Value}, Value, Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}), result, mod, map, keep, C_NULL)
-        ccall(:LLVMRunPassManager, Cint, (Value, Value), passes, result[])
-        path = joinpath(scratch, string("part-", part, ".bc"))
-        ccall(:LLVMWriteBitcodeToFile, Cint, (Value, Cstring), result[], path) == 0 || fail(string("cannot write ", path))
-        weight = 0
-        for i in 1:length(fvars)
-            fvars[i] == C_NULL || PARTITION[UInt(fvars[i])] !== part || (weight += weights[i])
-        end
-        event(string("{\"event\":\"partition\",\"number\":", part, ",\"of\":", parts, ",\"weight\":", weight, "}"))
-    end
-    return nothing
-end
-
-dlsym_global(name::Symbol) = ccall(:dlsym, Ptr{Cvoid}, (Ptr{Cvoid}, Cstring), C_NULL, string(name))
-
-"Partitions for a module of `total` instructions: a power of two, so that growth seldom moves functions."
-function partition_count(total::Int)
-    parts = 1
-    while parts < 256 && total > parts * 16000
-        parts <<= 1
-    end
-    return parts
-end
-
-"FNV-1a of the part of an emitted name that does not change from build to build: without Julia's prefix and counter."
-function stable_hash(name::String)
-    last = ncodeunits(name)
-    while last > 1 && 0x30 <= codeunit(name, last) <= 0x39
-        last -= 1
-    end
-    first = startswith(name, "jfptr_") ? 7 : startswith(name, "julia_") ? 7 : startswith(name, "japi1_") ? 7 : startswith(name, "japi3_") ? 7 : 1
-    h = 0xcbf29ce484222325
-    for i in first:last
-        h = (h ⊻ codeunit(name, i)) * 0x00000100000001b3
-    end
-    return h ⊻ (h >> 32)
 end

@@ -31,7 +31,7 @@ end
 "Remove every reference to this module from the method tables and type caches."
 function purge()
     methods = Any[]
-    for table in reachable_methods()
+    for table in reachable_tables()
         isdefined(table, :backedges) && purge_table_backedges(table.backedges)
         typemap_entries!(methods, table.defs)
     end

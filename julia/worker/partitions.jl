@@ -1,0 +1,230 @@
+# Partitions: which of the new functions are compiled together.
+#
+# A function belongs where its identity says: its signature, the name of its method and its module, hashed. The set of all
+# functions is divided by the bits of that hash, first the highest, until no part is heavier than PARTITION_WEIGHT. So a
+# function that comes, goes or changes touches the partition that it is in, and no other. The higher half of the hash is that of
+# the first argument's type alone: functions that come together, because something is called with a type for the first
+# time, mostly share that type.
+
+"How many LLVM instructions a partition holds at most, unless it is a single function."
+const PARTITION_WEIGHT = 10000
+
+# What is_in_partition needs to know; it is called by LLVM and gets nothing but addresses.
+const PARTITION = IdDict{Any,Any}()
+const CURRENT = Any[0]
+
+"Called by CloneModule for each definition: functions of the table go to one partition, what they share privately to each."
+function is_in_partition(::Ptr{Cvoid}, v::Value)
+    part = get(PARTITION, UInt(v), nothing)
+    return part === nothing || part === CURRENT[1]
+end
+
+const CLONE_MODULE = Symbol("_ZN4llvm11CloneModuleERKNS_6ModuleERNS_8ValueMapIPKNS_5ValueENS_14WeakTrackingVHENS_14ValueMapConfigIS6_NS_3sys10SmartMutexILb0EEEEEEENS_12function_refIFbPKNS_11GlobalValueEEEE")
+
+dlsym_global(name::Symbol) = ccall(:dlsym, Ptr{Cvoid}, (Ptr{Cvoid}, Cstring), C_NULL, string(name))
+
+"""
+    write_partitions(request, native, mod, fvars, lines, weights, shared, methods)
+
+Write for each partition `part-K.bc`, its bitcode in canonical form, and `part-K.map`, which gives the names that it uses for
+functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`.
+"""
+function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, lines::Vector{Any},
+                          weights::Vector{Int}, shared::Dict{String,Any}, methods::Vector{Any})
+    hashes = identities(native, fvars, lines, methods)
+    order = Int[]
+    for i in 1:length(fvars)
+        fvars[i] == C_NULL && continue
+        push!(order, i)
+        shared[lines[i]::String] = "x"
+    end
+    starts = divide(order, hashes, weights)
+    parts = length(starts) - 1
+    for part in 1:parts
+        for k in starts[part]:starts[part + 1] - 1
+            PARTITION[UInt(fvars[order[k]])] = part
+        end
+    end
+    reorder(mod, fvars, order)
+    clone = dlsym_global(CLONE_MODULE)
+    keep = @cfunction(is_in_partition, Bool, (Ptr{Cvoid}, Value))
+    passes = ccall(:LLVMCreatePassManager, Value, ())
+    ccall(:LLVMAddGlobalDCEPass, Cvoid, (Value,), passes)
+    ccall(:LLVMAddStripDeadPrototypesPass, Cvoid, (Value,), passes)
+    scratch = value_of(request, "scratch")
+    for part in 1:parts
+        CURRENT[1] = part
+        result = Ref{Value}(C_NULL)
+        # A ValueMap of zeros is an empty one. It is left behind: values of the module know its address.
+        map = ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 256)
+        ccall(clone, Cvoid, (Ptr{Value}, Value, Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}), result, mod, map, keep, C_NULL)
+        piece = result[]
+        ccall(:LLVMRunPassManager, Cint, (Value, Value), passes, piece)
+        names = canonicalize(piece, shared)
+        write_file(joinpath(scratch, string("part-", part, ".map")), names)
+        path = joinpath(scratch, string("part-", part, ".bc"))
+        ccall(:LLVMWriteBitcodeToFile, Cint, (Value, Cstring), piece, path) == 0 || fail(string("cannot write ", path))
+        weight = 0
+        for k in starts[part]:starts[part + 1] - 1
+            weight += weights[order[k]]
+        end
+        event(string("{\"event\":\"partition\",\"number\":", part, ",\"of\":", parts, ",\"weight\":", weight,
+                     ",\"functions\":", starts[part + 1] - starts[part], "}"))
+    end
+    return nothing
+end
+
+"""
+    divide(order, hashes, weights)
+
+Sort `order` by hash and divide it. Returns where each part starts, and one past the end.
+"""
+function divide(order::Vector{Int}, hashes::Vector{UInt64}, weights::Vector{Int})
+    starts = Int[]
+    stack = Int[1, length(order) + 1, 63]
+    while !isempty(stack)
+        bit = pop!(stack)
+        stop = pop!(stack)
+        start = pop!(stack)
+        stop > start || continue
+        weight = 0
+        for k in start:stop - 1
+            weight += weights[order[k]]
+        end
+        if weight <= PARTITION_WEIGHT || bit < 0 || stop - start == 1
+            insertion_sort(order, hashes, start, stop - 1)
+            push!(starts, start)
+            continue
+        end
+        # The clear bits to the front.
+        middle = start
+        for k in start:stop - 1
+            if (hashes[order[k]] >> bit) & 1 == 0
+                order[k], order[middle] = order[middle], order[k]
+                middle += 1
+            end
+        end
+        push!(stack, middle, stop, bit - 1)
+        push!(stack, start, middle, bit - 1)
+    end
+    push!(starts, length(order) + 1)
+    return starts
+end
+
+function insertion_sort(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, last::Int)
+    for k in first + 1:last
+        x = order[k]
+        h = hashes[x]
+        j = k
+        while j > first && hashes[order[j - 1]] > h
+            order[j] = order[j - 1]
+            j -= 1
+        end
+        order[j] = x
+    end
+    return nothing
+end
+
+"The hash of each function's identity, in the order of the handle."
+function identities(native::Ptr{Cvoid}, fvars::Vector{Value}, lines::Vector{Any}, methods::Vector{Any})
+    hashes = zeros(UInt64, length(fvars))
+    for method in methods
+        specializations = (method::Method).specializations
+        for i in 1:length(specializations)
+            isassigned(specializations, i) || continue
+            instance = specializations[i]
+            instance isa Core.MethodInstance && isdefined(instance, :cache) || continue
+            code = instance.cache
+            while true
+                ids = function_ids(native, code)
+                for k in 1:2
+                    id = ids[k]
+                    id > 0 && fvars[id] != C_NULL && (hashes[id] = identity_hash(method, instance, k))
+                end
+                isdefined(code, :next) || break
+                code = code.next
+            end
+        end
+    end
+    for i in 1:length(fvars)
+        # Not in any method table: all there is to go by is the emitted name.
+        hashes[i] == 0 && fvars[i] != C_NULL && (hashes[i] = hash_text(FNV_START, lines[i]::String))
+    end
+    return hashes
+end
+
+"The identity of a function of `method`, hashed: `kind` is 1 for its invoke wrapper, 2 for its body."
+function identity_hash(method::Method, instance::Core.MethodInstance, kind::Int)
+    types = Base.unwrap_unionall(instance.specTypes).parameters
+    leader = scramble(hash_type(FNV_START, types[length(types) > 1 ? 2 : 1]))
+    h = hash_text(hash_module(FNV_START, method.module), string(method.name))
+    own = scramble(hash_type(h, instance.specTypes))
+    # Wrapper and body agree in all but the lowest bits.
+    return (leader & 0xffffffff00000000) | ((own >> 32) & ~UInt64(3)) | UInt64(kind)
+end
+
+"Spread the differences of hashes over all bits (the finalizer of MurmurHash3)."
+function scramble(h::UInt64)
+    h = (h ⊻ (h >> 33)) * 0xff51afd7ed558ccd
+    h = (h ⊻ (h >> 33)) * 0xc4ceb9fe1a85ec53
+    return h ⊻ (h >> 33)
+end
+
+const FNV_START = 0xcbf29ce484222325
+
+"FNV-1a."
+hash_byte(h::UInt64, b::UInt8) = (h ⊻ b) * 0x00000100000001b3
+
+function hash_text(h::UInt64, text::String)
+    for i in 1:ncodeunits(text)
+        h = hash_byte(h, codeunit(text, i))
+    end
+    return hash_byte(h, 0x00)
+end
+
+function hash_module(h::UInt64, m::Module)
+    while true
+        h = hash_text(h, string(nameof(m)))
+        parent = parentmodule(m)
+        parent === m && return h
+        m = parent
+    end
+end
+
+"The hash of type `t`, or of another parameter of a type, by names and structure: the same in every process."
+function hash_type(h::UInt64, @nospecialize(t))
+    stack = Any[t]
+    while !isempty(stack)
+        x = pop!(stack)
+        if x isa DataType
+            h = hash_module(hash_byte(h, 0x01), x.name.module)
+            h = hash_text(h, string(x.name.name))
+            for p in x.parameters
+                push!(stack, p)
+            end
+            h = hash_byte(h, length(x.parameters) % UInt8)
+        elseif x isa UnionAll
+            h = hash_byte(h, 0x02)
+            push!(stack, x.body, x.var.ub, x.var.lb)
+        elseif x isa Union
+            h = hash_byte(h, 0x03)
+            push!(stack, x.b, x.a)
+        elseif x isa TypeVar
+            h = hash_text(hash_byte(h, 0x04), string(x.name))
+        elseif x isa Symbol
+            h = hash_text(hash_byte(h, 0x05), string(x))
+        elseif x isa Int
+            h = hash_text(hash_byte(h, 0x06), string(x))
+        elseif x isa Tuple
+            h = hash_byte(h, 0x07)
+            for i in 1:nfields(x)
+                push!(stack, getfield(x, i))
+            end
+        else
+            # Some other value: its type has to do. Two that differ only here lie in the same partition.
+            h = hash_byte(h, 0x08)
+            push!(stack, typeof(x))
+        end
+    end
+    return h
+end
