@@ -7,7 +7,7 @@ package statements
 //	          | signature [";"]
 //	signature = expr                                      which starts with "Tuple{"
 //	expr      = operand {"where" (variable | "{" variable {"," variable} "}")}
-//	variable  = name | name ("<:" | ">:") operand | operand "<:" name "<:" operand | operand ">:" name ">:" operand
+//	variable  = name | name ("<:" | ">:") operand | operand "<:" name "<:" operand
 //	operand   = primary {"{" [param {"," param}] "}" | call}
 //	param     = expr | ("<:" | ">:") operand
 //	primary   = path | symbol | character | number | operator | "(" expr ")"
@@ -21,7 +21,8 @@ package statements
 //	call      = "(" ")" | "(" name "=" expr {"," name "=" expr} ")" | "(" number ")"
 //
 // The calls are values as the tracer writes them (jl_static_show_x_ in src/rtutils.c): an instance of an empty type, one
-// with all fields by name, a primitive value by its bits. The resolver builds them without calling anything.
+// with all fields by name, a primitive value by its bits in hexadecimal digits (a number of one of Core's types also
+// otherwise, as people write it). The resolver builds them without calling anything.
 // Inside brackets a statement may go on over several lines, and `#` and `#= =#` comments may stand between tokens.
 
 import (
@@ -384,13 +385,13 @@ func (p *parser) variable() bool {
 		return false
 	}
 	if p.at("<:") || p.at(">:") {
-		relation := string(p.src[p.pos : p.pos+2])
-		bounded, ok := p.bound(relation)
+		upper := p.at("<:")
+		bounded, ok := p.bound()
 		if !ok {
 			return false
 		}
-		if p.at(relation) {
-			if _, ok := p.bound(relation); !ok {
+		if upper && p.at("<:") {
+			if _, ok := p.bound(); !ok {
 				return false
 			}
 			named = bounded
@@ -403,9 +404,9 @@ func (p *parser) variable() bool {
 }
 
 // bound reads the relation at the current position and the operand that follows, and reports whether that is a plain name.
-func (p *parser) bound(relation string) (plain, ok bool) {
-	p.pos += len(relation)
-	p.emit(relation)
+func (p *parser) bound() (plain, ok bool) {
+	p.emit(string(p.src[p.pos : p.pos+2]))
+	p.pos += 2
 	if !p.space() {
 		return false, false
 	}
@@ -594,7 +595,7 @@ func (p *parser) call(callee string) bool {
 			p.emit(", ")
 		}
 		c := p.peek()
-		if n == 0 && (asciiDigit(c) || c == '-') {
+		if n == 0 && (p.at("0x") || numeric[strings.TrimPrefix(callee, "Core.")] && (asciiDigit(c) || c == '-')) {
 			if !p.number() || !p.space() {
 				return false
 			}
@@ -623,6 +624,12 @@ func (p *parser) call(callee string) bool {
 	p.nest--
 	p.emit(")")
 	return true
+}
+
+// numeric are the types of Core of which a value may be written with any literal.
+var numeric = map[string]bool{
+	"Int8": true, "Int16": true, "Int32": true, "Int64": true, "Int128": true, "Int": true, "Float16": true, "Float32": true,
+	"UInt8": true, "UInt16": true, "UInt32": true, "UInt64": true, "UInt128": true, "UInt": true, "Float64": true, "Char": true,
 }
 
 func (p *parser) typeOf() bool {

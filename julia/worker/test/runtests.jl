@@ -1,0 +1,13 @@
+# The tests of the worker's Julia code that need no image: `julia --startup-file=no runtests.jl`. Fails with exit code 1.
+
+using Test
+
+push!(LOAD_PATH, joinpath(@__DIR__, "packages"))
+
+module ChainFront
+include("../statements.jl")
+end
+
+@testset "worker" begin
+    include("statements.jl")
+end

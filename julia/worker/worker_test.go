@@ -1,0 +1,90 @@
+// Package worker_test runs the tests of the Julia code in this folder, for each Julia that there is.
+package worker_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"chainbuild/internal/juliatest"
+	"chainbuild/statements"
+)
+
+// run runs a Julia file and returns what it writes to standard output.
+func run(t *testing.T, julia string, args ...string) []byte {
+	t.Helper()
+	command := exec.Command(julia, append([]string{"--startup-file=no", "--color=no"}, args...)...)
+	// The folders of packages that a user set up are none of the tests' business.
+	command.Env = append(os.Environ(), "JULIA_LOAD_PATH=@stdlib", "JULIA_PROJECT=")
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", command, err, out, stderr.Bytes())
+	}
+	return out
+}
+
+func TestJulia(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, julia string) {
+		run(t, julia, "test/runtests.jl")
+	})
+}
+
+// A trace goes the way of a build: recorded by Julia, read by package statements, resolved in a process that has the same
+// packages. All but what belonged to the traced session itself must be there again.
+func TestTracedStatementsResolve(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, julia string) {
+		dir := t.TempDir()
+		trace := filepath.Join(dir, "trace.txt")
+		run(t, julia, "--trace-compile="+trace, "test/record.jl")
+		source, err := os.Open(trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		parsed, err := statements.Parse(trace, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines bytes.Buffer
+		for _, s := range parsed.Statements {
+			fmt.Fprintf(&lines, "%d\t%s\n", s.Line, s.Source)
+		}
+		list := filepath.Join(dir, "statements.txt")
+		if err := os.WriteFile(list, lines.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+
+		total, resolved, session := len(parsed.Statements), 0, 0
+		scanner := bufio.NewScanner(bytes.NewReader(run(t, julia, "test/trace.jl", list)))
+		for scanner.Scan() {
+			fields := strings.Split(scanner.Text(), "\t")
+			switch {
+			case fields[0] == "resolved" && len(fields) == 4:
+				if resolved, err = strconv.Atoi(fields[1]); err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%d of %d statements resolved in %s ms", resolved, total, fields[3])
+			case fields[0] == "unresolved" && fields[1] == "anonymous function or closure of another session":
+				session++
+			case fields[0] == "unresolved":
+				t.Log(scanner.Text())
+			default:
+				t.Error(scanner.Text())
+			}
+		}
+		if session == 0 {
+			t.Error("no statement was recognised as the session's own, but test/record.jl has some")
+		}
+		if want := total - session; resolved*100 < want*98 {
+			t.Errorf("%d of %d statements resolved, want at least 98 of 100", resolved, want)
+		}
+	})
+}
