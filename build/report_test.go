@@ -159,7 +159,9 @@ func TestLiveReport(t *testing.T) {
 		if got := shown(); got != "  3.00 s  objects for 3.00 s; 1 of 12 partitions done" {
 			t.Errorf("the terminal shows %q", got)
 		}
+		reporter.mu.Lock()
 		width = 20
+		reporter.mu.Unlock()
 		time.Sleep(redraw)
 		if got := shown(); got != "  3.10 s  objects f" {
 			t.Errorf("a terminal of 20 columns shows %q", got)

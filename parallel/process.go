@@ -200,8 +200,9 @@ func (p *Process) Wait() error {
 // Ended is closed when Wait would not block.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// PeakRSS is the largest resident set, in bytes, that the process or a child that it waited for had. It is known once
-// Ended is closed.
+// PeakRSS is the largest resident set, in bytes, that the process or a child that it waited for had. Linux counts from
+// before the start of its program, so it is at least what this process had when it started it. It is known once Ended is
+// closed.
 func (p *Process) PeakRSS() int64 {
 	<-p.ended
 	return p.peakRSS
