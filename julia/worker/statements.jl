@@ -5,9 +5,9 @@
 # constructors of types and values. Package statements, which wrote the source, has the grammar.
 #
 # This runs at most once in a process, on some hundred statements, so what it costs is its own compilation. Hence
-# comments where one expects docstrings (each would call Julia's documentation system, and have it keep this module), one
-# `try` for all, and functions that few statements need are reached through variables that are not constant: a call
-# through them is neither inferred nor compiled before it happens.
+# comments where one expects docstrings (each is a macro to expand), one `try` for all, and functions that few statements
+# need are reached through variables that are not constant: a call through them is neither inferred nor compiled before
+# it happens.
 #
 # A part that cannot be resolved yields the object UNRESOLVED, of which the only element is the reason: no exceptions in
 # the usual case, since a trace from another session may have thousands of such statements.
