@@ -29,6 +29,9 @@ type base struct {
 // address. The rest is a hash of what the image was made from, so the name is unique.
 const AnchorPrefix = "chainbuild_image_"
 
+// maxAddr is where the addresses of processes end.
+const maxAddr = 1 << 47
+
 // everyLibraryHas are names that linkers and start files put into any library.
 var everyLibraryHas = map[string]bool{"_init": true, "_fini": true, "_edata": true, "_end": true, "__bss_start": true, "_start": true, "main": true}
 
@@ -73,6 +76,9 @@ func (l *linker) prepareBases() error {
 	for number, m := range l.job.Bases {
 		b := &base{image: m, number: number}
 		l.bases = append(l.bases, b)
+		if m.EndAddr() > maxAddr {
+			return damaged(m.Path, "it reaches up to address %#x", m.EndAddr())
+		}
 		for _, s := range loaded(m) {
 			spans = append(spans, span{s.Addr &^ (pageSize - 1), s.Addr + s.MemSize, m})
 		}

@@ -17,6 +17,7 @@ type piece struct {
 	number  int            // of the object in Job.Objects, -1 if it is not from an object
 	section *ObjectSection // if it is from an object
 	table   *Section       // if it is from Job.Sections
+	guard   bool           // it is from the guard of a thin image
 	data    []byte         // bytes; shorter than size for zeros
 	size    uint64
 	align   uint64

@@ -1,3 +1,4 @@
+// Package elfpatch reads ELF objects and shared libraries for x86-64 and links new libraries onto existing ones.
 package elfpatch
 
 // This file is the vocabulary of a link: what goes into an image, said without knowing what the image is for.
@@ -6,9 +7,11 @@ package elfpatch
 type Layout int
 
 const (
-	// Thin images name their base as a needed library and hold only what is new.
+	// Thin images name their base as a needed library, by Image.Path as it is, and hold only what is new. Without a base,
+	// that is an ordinary library.
 	Thin Layout = iota
-	// Standalone images carry a copy of the code and data of their bases.
+	// Standalone images carry a copy of the code and data of their bases. Constructors and destructors of the bases
+	// are left out: it is for libraries whose only ones are those of compilers' start files and of thin images.
 	Standalone
 )
 
@@ -34,7 +37,8 @@ const (
 	Diff32
 )
 
-// A Fixup is a field of a Section that depends on where things end up.
+// A Fixup is a field of a Section that depends on where things end up. Fields must not overlap; what Data holds in them does
+// not matter.
 type Fixup struct {
 	// Offset of the field in the section's data, in bytes.
 	Offset uint64
@@ -56,13 +60,16 @@ type Symbol struct {
 
 // A Section is data that the caller lays out itself: tables, a heap.
 type Section struct {
-	// Name of the ELF section, such as ".data.heap".
-	Name     string
-	Align    uint64
+	// Name of the ELF section, such as ".data.heap". Objects may have sections of that name too.
+	Name string
+	// Align is a power of two up to 4096, or 0 for none.
+	Align uint64
+	// Writable it must be for Abs64 fixups, which the loader applies.
 	Writable bool
-	Data     []byte
-	Symbols  []Symbol
-	Fixups   []Fixup
+	// Data is written as it is, but for the fixups, and never changed.
+	Data    []byte
+	Symbols []Symbol
+	Fixups  []Fixup
 }
 
 // A Slot is an 8 byte cell that holds the address of a function of a base. Objects refer to the function by Name:
@@ -92,16 +99,18 @@ type Job struct {
 	// Bases are the libraries that the image builds on, in the order in which they need each other: Bases[0] is
 	// the one that the new image is chained to, Bases[1] the one that Bases[0] needs in its turn if that is thin.
 	Bases []*Image
-	// Keep limits what a standalone image copies of its bases: ranges listed in Drop are left out (an old heap).
+	// Drop are ranges of the bases that a standalone image leaves out (an old heap), by whole pages. Nothing that is
+	// kept may refer to them.
 	Drop []Fingerprint
 	// Objects are relocatable files. Their undefined symbols are resolved, in this order, from the symbols of other
-	// objects and of Sections, from Slots, from Aliases, and last by the dynamic loader.
+	// objects and of Sections, from Slots, from Aliases, and last by the dynamic loader. What they define stays within
+	// the image: only symbols of Sections can be exported.
 	Objects  []*Object
 	Sections []Section
 	Slots    []Slot
 	// Aliases resolve an undefined symbol to an address of a base: data that the objects share with it.
 	Aliases map[string]Address
-	// Check is compared with the base at load time, for a thin image.
+	// Check is compared with the base at load time, for a thin image: a difference ends the process with a message.
 	Check []Fingerprint
 	// Note is the content of the image's own note section, read back with Image.Note.
 	Note []byte

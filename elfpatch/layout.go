@@ -10,6 +10,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -140,6 +141,9 @@ func (l *linker) placePieces() error {
 }
 
 func (o *output) placePieces() error {
+	if o.kind == uint32(elf.SHT_INIT_ARRAY) || o.kind == uint32(elf.SHT_FINI_ARRAY) {
+		slices.SortStableFunc(o.pieces, func(a, b *piece) int { return a.priority() - b.priority() })
+	}
 	for _, p := range o.pieces {
 		o.align = max(o.align, p.align)
 		p.offset = alignUp(o.size, p.align)
@@ -149,6 +153,24 @@ func (o *output) placePieces() error {
 		}
 	}
 	return nil
+}
+
+// priority is the number by which constructors are ordered, from the name of their section such as .init_array.101;
+// those without one come last, and the guard of a thin image before all.
+func (p *piece) priority() int {
+	const none = 1 << 16
+	switch {
+	case p.guard:
+		return -1
+	case p.section == nil:
+		return none
+	}
+	if digits, ok := strings.CutPrefix(p.section.Name, p.out.name+"."); ok {
+		if n, err := strconv.Atoi(digits); err == nil && n >= 0 && n < none {
+			return n
+		}
+	}
+	return none
 }
 
 // addSegments lists the program headers that describe parts of others, and the page of the headers.

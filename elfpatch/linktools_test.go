@@ -25,9 +25,15 @@ struct Strange : Shape { int area(int x) const override; };
 template <class T> T twice(T x) { static int calls; calls++; return x + x + calls; }
 inline std::string greeting(int n) { return std::string(n, 'x') + "!"; }
 int far_away(int a);
+extern int order; // of constructors
 `
 
 const tortureA = tortureSource + `
+int order;
+__attribute__((constructor)) static void construct_last() { order = order * 10 + 9; }
+__attribute__((constructor(300))) static void construct_third() { order = order * 10 + 3; }
+__attribute__((constructor(101))) static void construct_first() { order = order * 10 + 1; }
+extern "C" int constructed(int a, int b) { return order; }
 static std::string made = greeting(30); // longer than what fits into the object itself
 struct Counter { int n = 3; ~Counter() { n = 0; } };
 static Counter counter;
@@ -52,6 +58,7 @@ extern "C" int weak(int a, int b) { return preferred() + twice(a) + twice((long)
 
 const tortureB = tortureSource + `
 int tentative[10];
+__attribute__((constructor(200))) static void construct_second() { order = order * 10 + 2; }
 int preferred() { return 2; }
 static const char *const words[] = { "zero", "one", "two", "three" };
 extern "C" int text(int a, int b) { return words[a & 3][b & 1] + (int)greeting(b).size(); }
@@ -61,7 +68,7 @@ __attribute__((noinline)) int far_away(int a) {
 }
 `
 
-var tortureEntries = []string{"catches", "shapes", "weak", "text"}
+var tortureEntries = []string{"catches", "shapes", "weak", "text", "constructed"}
 
 // TestAgainstSystemLinker links the same objects with the system's linker and with Write, as they come and with a section
 // for each function, and compares what their functions give.

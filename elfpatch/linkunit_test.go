@@ -489,3 +489,30 @@ func FuzzLink(f *testing.F) {
 		}
 	})
 }
+
+// FuzzBase builds on damaged bases, in both layouts. Large addresses are the base's right, so files are not kept whole.
+func FuzzBase(f *testing.F) {
+	lower := newMemory()
+	data := Section{Name: ".data.x", Writable: true, Data: make([]byte, 3*pageSize), Symbols: []Symbol{{Name: "x", Size: 8, Export: true}},
+		Fixups: []Fixup{{Target: Address{Symbol: "x", Offset: 8}}}}
+	if _, err := Write(lower, &Job{Objects: []*Object{manyFunctions("f", 2)}, Sections: []Section{data}, Note: []byte("note")}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(lower.data, uint64(0x3000), uint64(pageSize))
+	f.Fuzz(func(t *testing.T, file []byte, addr, size uint64) {
+		m, err := Parse("fuzz.so", file)
+		if err != nil {
+			return
+		}
+		for _, layout := range []Layout{Thin, Standalone} {
+			Write(discard{}, &Job{Layout: layout, Bases: []*Image{m}, Objects: []*Object{manyFunctions("g", 1)}, Drop: []Fingerprint{{m, addr, size}},
+				Check: []Fingerprint{{m, addr, size % 100}}, Slots: []Slot{{Name: "imported", Target: Address{Base: m, Offset: addr}}},
+				Sections: []Section{distances(Address{Base: m, Offset: addr}), entries("g0")}})
+		}
+	})
+}
+
+// discard is a file that nobody will read.
+type discard struct{}
+
+func (discard) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }

@@ -24,9 +24,8 @@ func (l *linker) addGuard() error {
 	}
 	number := len(l.objects) - 1
 	for _, p := range l.pieces[number] {
-		if p != nil && p.out != nil {
-			rest := p.out.pieces[:len(p.out.pieces)-1]
-			p.out.pieces = append([]*piece{p}, rest...)
+		if p != nil {
+			p.guard = true
 		}
 	}
 	// The guard's names are its own: no object can mean the same by them.

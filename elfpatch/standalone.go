@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // carried is what an image takes over from its bases. It is empty for a thin image.
@@ -36,6 +37,7 @@ type carried struct {
 	holes    []Fingerprint // pages that were left out
 	sections []*output     // loaded sections of the bases
 	needed   []string
+	runpath  []string
 	frames   []FDE
 	symbols  []carriedSymbol
 	relocs   []carriedReloc
@@ -87,7 +89,7 @@ func (l *linker) carryBases() error {
 		}
 		c.frames = append(c.frames, frames...)
 	}
-	if first := c.segments[0]; first.Addr != 0 || c.ranges[0].offset != 0 {
+	if len(c.segments) == 0 || c.segments[0].Addr != 0 || c.segments[0].FileSize < headerSize {
 		return fmt.Errorf("%s does not begin at address 0 with its ELF header, so there is no place for that of the new image: use a thin image", l.job.Bases[len(l.job.Bases)-1].Path)
 	}
 	// The new ELF header takes the place of the old one.
@@ -214,7 +216,7 @@ func (c *carried) sectionAt(addr uint64) *output {
 	return nil
 }
 
-// carryNeeded lists the libraries that the image needs in place of its bases.
+// carryNeeded lists the libraries that the image needs in place of its bases, and where these have them searched.
 func (l *linker) carryNeeded() {
 	isBase := func(name string) bool {
 		return slices.ContainsFunc(l.job.Bases, func(m *Image) bool {
@@ -225,6 +227,12 @@ func (l *linker) carryNeeded() {
 		for _, name := range m.Needed() {
 			if !isBase(name) && !slices.Contains(l.carried.needed, name) {
 				l.carried.needed = append(l.carried.needed, name)
+			}
+		}
+		for _, folder := range filepath.SplitList(m.Runpath()) {
+			folder = strings.NewReplacer("$ORIGIN", filepath.Dir(m.Path), "${ORIGIN}", filepath.Dir(m.Path)).Replace(folder)
+			if !slices.Contains(l.carried.runpath, folder) {
+				l.carried.runpath = append(l.carried.runpath, folder)
 			}
 		}
 	}

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // loaderTables are the sections that the loader reads.
@@ -52,6 +54,7 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 	for _, name := range l.carried.needed {
 		d.addNeeded(name)
 	}
+	d.setRunpath(strings.Join(l.carried.runpath, string(filepath.ListSeparator)))
 	anchor := &symbol{name: AnchorPrefix + fmt.Sprintf("%x", identity[:8]), kind: symbolOutput, out: t.buildID, stt: uint8(elf.STT_OBJECT), size: 1}
 	t.export(anchor)
 	for i := range l.job.Sections {
