@@ -33,7 +33,9 @@ const AnchorPrefix = "chainbuild_image_"
 const maxAddr = 1 << 47
 
 // everyLibraryHas are names that linkers and start files put into any library.
-var everyLibraryHas = map[string]bool{"_init": true, "_fini": true, "_edata": true, "_end": true, "__bss_start": true, "_start": true, "main": true}
+var everyLibraryHas = map[string]bool{
+	"_init": true, "_fini": true, "_edata": true, "_end": true, "__bss_start": true, "_start": true, "main": true,
+}
 
 // headersOnly says whether a segment holds nothing but the ELF header and the program headers: it is part of the file's
 // format and not of the program. Images written here have one at address 0.
@@ -89,7 +91,8 @@ func (l *linker) prepareBases() error {
 			}
 		}
 		slices.SortFunc(unique, func(a, b DynSymbol) int { return strings.Compare(a.Name, b.Name) })
-		if i := slices.IndexFunc(unique, func(s DynSymbol) bool { return strings.HasPrefix(s.Name, AnchorPrefix) }); i > 0 {
+		isAnchor := func(s DynSymbol) bool { return strings.HasPrefix(s.Name, AnchorPrefix) }
+		if i := slices.IndexFunc(unique, isAnchor); i > 0 {
 			unique[0], unique[i] = unique[i], unique[0]
 		}
 		if len(unique) > 0 {
@@ -109,7 +112,8 @@ func (l *linker) prepareBases() error {
 	})
 	for i := 1; i < len(spans); i++ {
 		if a, b := spans[i-1], spans[i]; a.to > b.from {
-			return fmt.Errorf("%s and %s both use address %#x, so no image can build on both: the upper one must be an image that was built on the lower one",
+			return fmt.Errorf("%s and %s both use address %#x, so no image can build on both: "+
+				"the upper one must be an image that was built on the lower one",
 				a.image.Path, b.image.Path, b.from)
 		}
 	}
@@ -136,7 +140,8 @@ func (l *linker) checkRedirection(exported map[string]bool) error {
 			}
 			for _, lower := range l.job.Bases[i+1:] {
 				if _, ok := lower.Lookup(s.Name); ok {
-					return fmt.Errorf("the image cannot export %s, since %s uses that name to reach into %s: build on %s instead, or export another name",
+					return fmt.Errorf("the image cannot export %s, since %s uses that name to reach into %s: "+
+						"build on %s instead, or export another name",
 						s.Name, m.Path, lower.Path, lower.Path)
 				}
 			}
@@ -148,7 +153,8 @@ func (l *linker) checkRedirection(exported map[string]bool) error {
 // checkReach says that relocations may lead into a base.
 func (l *linker) checkReach(b *base) error {
 	if b.reach.Name == "" {
-		return fmt.Errorf("%s exports no symbol of its own that could lead the loader into it: use a standalone image", b.image.Path)
+		return fmt.Errorf("%s exports no symbol of its own that could lead the loader into it: use a standalone image",
+			b.image.Path)
 	}
 	return nil
 }

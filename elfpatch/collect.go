@@ -33,9 +33,6 @@ var gathered = []string{
 }
 
 func outputName(name string) string {
-	if strings.HasPrefix(name, ".data.rel.local") || strings.HasPrefix(name, ".data.rel.") && !strings.HasPrefix(name, ".data.rel.ro") {
-		return ".data"
-	}
 	for _, prefix := range gathered {
 		if name == prefix || strings.HasPrefix(name, prefix) && name[len(prefix)] == '.' {
 			return prefix
@@ -124,16 +121,19 @@ func wanted(s *ObjectSection) bool {
 func linkable(o *Object, s *ObjectSection) error {
 	switch {
 	case s.Flags&uint64(elf.SHF_TLS) != 0:
-		return fmt.Errorf("%s has thread-local data in section %s, which cannot be linked: keep it in an object that a system linker links", o.Name, s.Name)
+		return fmt.Errorf("%s has thread-local data in section %s, which cannot be linked: "+
+			"keep it in an object that a system linker links", o.Name, s.Name)
 	case s.Flags&uint64(elf.SHF_COMPRESSED) != 0:
 		return fmt.Errorf("%s has a compressed section %s, which cannot be linked: compile without -gz", o.Name, s.Name)
 	case s.Name == ".ctors" || s.Name == ".dtors":
-		return fmt.Errorf("%s has constructors in section %s, which no loader runs any more: compile it for .init_array", o.Name, s.Name)
+		return fmt.Errorf("%s has constructors in section %s, which no loader runs any more: "+
+			"compile it for .init_array", o.Name, s.Name)
 	}
 	switch elf.SectionType(s.Type) {
 	case elf.SHT_PROGBITS, elf.SHT_NOBITS, elf.SHT_INIT_ARRAY, elf.SHT_FINI_ARRAY, sectionUnwindType:
 	default:
-		return fmt.Errorf("%s has a section %s of type %s, which cannot be linked: compile it as position independent C or LLVM code",
+		return fmt.Errorf("%s has a section %s of type %s, which cannot be linked: "+
+			"compile it as position independent C or LLVM code",
 			o.Name, s.Name, elf.SectionType(s.Type))
 	}
 	return checkAlign(s.Align, s.Name, o.Name)
@@ -141,27 +141,31 @@ func linkable(o *Object, s *ObjectSection) error {
 
 func checkAlign(align uint64, section, input string) error {
 	if align&(align-1) != 0 || align > maxAlign {
-		return fmt.Errorf("section %s of %s asks for an alignment of %d bytes: a power of two up to %d can be had", section, input, align, maxAlign)
+		return fmt.Errorf("section %s of %s asks for an alignment of %d bytes: a power of two up to %d can be had",
+			section, input, align, maxAlign)
 	}
 	return nil
 }
 
 // madeByLinker are the sections that consist of what the linker makes.
 var madeByLinker = map[string]bool{
-	".got": true, ".plt": true, ".data.slots": true, ".eh_frame": true, ".eh_frame_hdr": true, ".gnu.hash": true, ".dynsym": true,
-	".dynstr": true, ".gnu.version": true, ".gnu.version_r": true, ".rela.dyn": true, ".dynamic": true, ".symtab": true, ".strtab": true,
-	".shstrtab": true, ".note.gnu.build-id": true, ".note." + noteOwner: true, debugFieldsSection: true,
+	".got": true, ".plt": true, ".data.slots": true, ".eh_frame": true, ".eh_frame_hdr": true,
+	".gnu.hash": true, ".dynsym": true, ".dynstr": true, ".gnu.version": true, ".gnu.version_r": true,
+	".rela.dyn": true, ".dynamic": true, ".symtab": true, ".strtab": true, ".shstrtab": true,
+	".note.gnu.build-id": true, ".note." + noteOwner: true, debugFieldsSection: true,
 }
 
 // place appends a piece to an output.
 func (l *linker) place(p *piece, name string, kind uint32, flags uint64) error {
 	const kept = uint64(elf.SHF_WRITE | elf.SHF_ALLOC | elf.SHF_EXECINSTR)
 	if madeByLinker[name] {
-		return fmt.Errorf("%s has a section %s, whose name is taken by what the linker makes: rename it", p.inputName(), name)
+		return fmt.Errorf("%s has a section %s, whose name is taken by what the linker makes: rename it",
+			p.inputName(), name)
 	}
 	out := l.output(name, kind, flags&kept)
 	if len(out.pieces) > 0 && (out.flags^flags)&uint64(elf.SHF_ALLOC) != 0 {
-		return fmt.Errorf("section %s of %s is loaded in one input and not in another: rename one of them", name, p.inputName())
+		return fmt.Errorf("section %s of %s is loaded in one input and not in another: rename one of them",
+			name, p.inputName())
 	}
 	out.flags |= flags & kept
 	if out.kind == uint32(elf.SHT_NOBITS) && kind != out.kind {

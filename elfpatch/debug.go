@@ -108,7 +108,8 @@ func (l *linker) carryDebug(m *Image) error {
 			continue
 		}
 		if s.Flags&uint64(elf.SHF_COMPRESSED) != 0 {
-			return fmt.Errorf("%s has a compressed section %s, which cannot be joined with others: use a thin image, or decompress it with objcopy --decompress-debug-sections", m.Path, s.Name)
+			return fmt.Errorf("%s has a compressed section %s, which cannot be joined with others: "+
+				"use a thin image, or decompress it with objcopy --decompress-debug-sections", m.Path, s.Name)
 		}
 		contents[s.Name] = m.SectionData(s)
 		if out := l.outputs[s.Name]; out != nil {
@@ -171,7 +172,8 @@ func shiftDebug(name string, contents map[string][]byte, fields []byte, shifts m
 			case size == 8:
 				le.PutUint64(data[at:], le.Uint64(data[at:])+shift)
 			case uint64(le.Uint32(data[at:]))+shift > 0xffffffff:
-				return fmt.Errorf("the debug information of %s and the images below it exceeds 4 GiB together: use a thin image", name)
+				return fmt.Errorf("the debug information of %s and the images below it exceeds 4 GiB together: "+
+					"use a thin image", name)
 			default:
 				le.PutUint32(data[at:], le.Uint32(data[at:])+uint32(shift))
 			}

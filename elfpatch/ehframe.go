@@ -187,7 +187,8 @@ func (l *linker) fillFrames() error {
 				s := symbols[rela.Sym]
 				at := rela.Offset - r.from
 				if at+uint64(relocationSize(elf.R_X86_64(rela.Type))) > r.size {
-					return fmt.Errorf("%s has a relocation in .eh_frame at %#x that reaches beyond its record: compile it again", p.object.Name, rela.Offset)
+					return fmt.Errorf("%s has a relocation in .eh_frame at %#x that reaches beyond its record: "+
+						"compile it again", p.object.Name, rela.Offset)
 				}
 				if s.kind == symbolDiscarded {
 					continue // exception tables of code that was left out, reached from the common information only
@@ -228,7 +229,8 @@ func (l *linker) fillFrameHeader(table []FDE) error {
 		for _, addr := range [2]uint64{e.PC, e.Addr} {
 			distance := int64(addr - h.addr)
 			if distance != int64(int32(distance)) {
-				return fmt.Errorf("the image is larger than the 2 GiB that its frame table can describe: link less into it")
+				return fmt.Errorf("the image is larger than the 2 GiB that its frame table can describe: " +
+					"link less into it")
 			}
 			b = le.AppendUint32(b, uint32(int32(distance)))
 		}

@@ -38,7 +38,8 @@ func jobIdentity(job *Job) [sha256.Size]byte {
 	digests := digestAll(blobs)
 
 	h := &describer{Hash: sha256.New(), number: map[*Image]uint64{nil: 0}}
-	h.numbers(uint64(job.Layout), uint64(len(job.Bases)), uint64(len(job.Objects)), uint64(len(job.Sections)), uint64(len(job.Slots)))
+	h.numbers(uint64(job.Layout), uint64(len(job.Bases)), uint64(len(job.Objects)), uint64(len(job.Sections)),
+		uint64(len(job.Slots)))
 	for i, m := range job.Bases {
 		h.number[m] = uint64(i + 1)
 		h.text(m.Path)

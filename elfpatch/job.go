@@ -60,7 +60,7 @@ type Symbol struct {
 
 // A Section is data that the caller lays out itself: tables, a heap.
 type Section struct {
-	// Name of the ELF section, such as ".data.heap". Objects may have sections of that name too.
+	// Name of the ELF section, such as ".data.heap".
 	Name string
 	// Align is a power of two up to 4096, or 0 for none.
 	Align uint64

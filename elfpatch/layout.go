@@ -75,7 +75,8 @@ func (l *linker) layOut() error {
 		names = append(append(names, o.name...), 0)
 	}
 	if n := l.sectionCount(); n >= int(elf.SHN_LORESERVE) {
-		return fmt.Errorf("the image has %d sections of different names, more than its header can count: gather them under fewer names", n)
+		return fmt.Errorf("the image has %d sections of different names, more than its header can count: "+
+			"gather them under fewer names", n)
 	}
 	f.sectionNames.data, f.sectionNames.size = names, uint64(len(names))
 
@@ -113,8 +114,8 @@ func (l *linker) layOut() error {
 			}
 		}
 		if addr > start {
-			f.segments = append(f.segments, Segment{Type: uint32(elf.PT_LOAD), Flags: flags, Offset: startOffset, Addr: start,
-				FileSize: fileEnd - startOffset, MemSize: addr - start, Align: pageSize})
+			f.segments = append(f.segments, Segment{Type: uint32(elf.PT_LOAD), Flags: flags,
+				Offset: startOffset, Addr: start, FileSize: fileEnd - startOffset, MemSize: addr - start, Align: pageSize})
 		}
 		addr, offset = alignUp(addr, pageSize), alignUp(fileEnd, pageSize)
 		start, startOffset = addr, offset
@@ -149,7 +150,8 @@ func (o *output) placePieces() error {
 		p.offset = alignUp(o.size, p.align)
 		o.size = p.offset + p.size
 		if o.size < p.offset || o.size > 1<<31 {
-			return fmt.Errorf("section %s is too large with the %d bytes from %s: link less into one image", o.name, p.size, p.inputName())
+			return fmt.Errorf("section %s is too large with the %d bytes from %s: link less into one image",
+				o.name, p.size, p.inputName())
 		}
 	}
 	return nil
@@ -177,8 +179,9 @@ func (p *piece) priority() int {
 func (l *linker) addSegments(headersAddr uint64) {
 	f := &l.file
 	part := func(kind elf.ProgType, flags elf.ProgFlag, first, last *output) {
-		f.segments = append(f.segments, Segment{Type: uint32(kind), Flags: uint32(flags), Offset: first.offset, Addr: first.addr,
-			FileSize: last.offset + last.size - first.offset, MemSize: last.addr + last.size - first.addr, Align: first.align})
+		f.segments = append(f.segments, Segment{Type: uint32(kind), Flags: uint32(flags),
+			Offset: first.offset, FileSize: last.offset + last.size - first.offset,
+			Addr: first.addr, MemSize: last.addr + last.size - first.addr, Align: first.align})
 	}
 	dynamic := l.outputs[".dynamic"]
 	part(elf.PT_DYNAMIC, elf.PF_R|elf.PF_W, dynamic, dynamic)
@@ -186,10 +189,12 @@ func (l *linker) addSegments(headersAddr uint64) {
 	if h := l.frames.header; h != nil {
 		part(elf.PT_GNU_EH_FRAME, elf.PF_R, h, h)
 	}
-	f.segments = append(f.segments, Segment{Type: uint32(elf.PT_GNU_STACK), Flags: uint32(elf.PF_R | elf.PF_W), Align: 16})
+	f.segments = append(f.segments, Segment{Type: uint32(elf.PT_GNU_STACK), Flags: uint32(elf.PF_R | elf.PF_W),
+		Align: 16})
 	if l.job.Layout == Thin {
 		size := headersAddr + uint64(len(f.segments)+1)*programHeaderSize
-		page := Segment{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R), FileSize: size, MemSize: size, Align: pageSize}
+		page := Segment{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R), FileSize: size, MemSize: size,
+			Align: pageSize}
 		f.segments = append([]Segment{page}, f.segments...)
 	}
 }

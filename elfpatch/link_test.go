@@ -157,6 +157,11 @@ func staticAddr(t *testing.T, m *Image, name string) uint64 {
 	return 0
 }
 
+// inBase is the address of a function or variable of a base.
+func inBase(t *testing.T, m *Image, name string) Address {
+	return Address{Base: m, Offset: staticAddr(t, m, name)}
+}
+
 // entries is a section with the table that the driver calls.
 func entries(names ...string) Section {
 	s := Section{Name: ".data.entries", Align: 8, Writable: true, Data: make([]byte, 8+8*len(names)), Symbols: []Symbol{
@@ -180,22 +185,21 @@ func distances(targets ...Address) Section {
 }
 
 func (b *loadBench) job(t *testing.T, layout Layout) *Job {
-	heap := staticAddr(t, b.base, "heap")
-	add, mul := staticAddr(t, b.base, "hidden_add"), staticAddr(t, b.base, "hidden_mul")
+	add, mul := inBase(t, b.base, "hidden_add"), inBase(t, b.base, "hidden_mul")
 	text, addr, _ := b.base.Section(".text")
 	return &Job{
 		Layout: layout, Bases: []*Image{b.base}, Objects: b.objects,
 		Sections: []Section{
 			entries("code_add", "code_mul", "code_state", "code_misc", "code_switch"),
-			distances(Address{Base: b.base, Offset: mul}, Address{Base: b.base, Offset: add}, Address{Symbol: "code_add"}, Address{Base: b.base, Offset: mul}),
+			distances(mul, add, Address{Symbol: "code_add"}, mul),
 		},
 		Slots: []Slot{
-			{Name: "f_add", Target: Address{Base: b.base, Offset: add}},
-			{Name: "f_mul", Target: Address{Base: b.base, Offset: mul}, Fixed: true},
+			{Name: "f_add", Target: add},
+			{Name: "f_mul", Target: mul, Fixed: true},
 		},
-		Aliases: map[string]Address{"shared_state": {Base: b.base, Offset: staticAddr(t, b.base, "base_state")}},
+		Aliases: map[string]Address{"shared_state": inBase(t, b.base, "base_state")},
 		Check:   []Fingerprint{{b.base, addr, uint64(len(text))}},
-		Drop:    []Fingerprint{{b.base, heap, 3 << 20}},
+		Drop:    []Fingerprint{{b.base, staticAddr(t, b.base, "heap"), 3 << 20}},
 		Note:    []byte("a note"),
 	}
 }
@@ -211,16 +215,23 @@ int upper_read(void) { return read_overridden() + lower_table[1]; }
 // upper is a job that builds on the image of another: it calls functions of that and of the lowest base, refers to data of
 // it, and defines a name that the lowest base exports too.
 func (b *loadBench) upper(t *testing.T, layout Layout, function string, bases ...*Image) *Job {
-	lower, add := bases[0], Address{Base: b.base, Offset: staticAddr(t, b.base, "hidden_add")}
-	misc := Address{Base: lower, Offset: staticAddr(t, lower, function)}
+	misc, add := inBase(t, bases[0], function), inBase(t, b.base, "hidden_add")
 	table := Section{Name: ".data.table", Align: 8, Writable: true, Data: make([]byte, 16),
 		Symbols: []Symbol{{Name: "lower_table", Size: 8}, {Name: "overridden", Offset: 8, Size: 4, Export: true}},
-		Fixups:  []Fixup{{Target: Address{Base: bases[len(bases)-2], Offset: staticAddr(t, bases[len(bases)-2], "table")}}}}
+		Fixups:  []Fixup{{Target: inBase(t, bases[len(bases)-2], "table")}}}
 	table.Data[8] = byte(70 + len(bases))
 	job := &Job{
 		Layout: layout, Bases: bases, Objects: []*Object{compileObject(t, b.folder, "upper.o", upperSource)},
-		Sections: []Section{entries("upper_misc", "upper_add", "upper_read"), distances(misc, add, misc, Address{Symbol: "upper_add"}), table},
-		Slots:    []Slot{{Name: "lower_misc", Target: misc}, {Name: "f_add", Target: add}, {Name: "read_overridden", Target: Address{Base: b.base, Offset: staticAddr(t, b.base, "read_overridden")}}},
+		Sections: []Section{
+			entries("upper_misc", "upper_add", "upper_read"),
+			distances(misc, add, misc, Address{Symbol: "upper_add"}),
+			table,
+		},
+		Slots: []Slot{
+			{Name: "lower_misc", Target: misc},
+			{Name: "f_add", Target: add},
+			{Name: "read_overridden", Target: inBase(t, b.base, "read_overridden")},
+		},
 	}
 	for _, m := range bases {
 		text, addr, _ := m.Section(".text")

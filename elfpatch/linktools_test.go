@@ -178,7 +178,7 @@ func TestUnwind(t *testing.T) {
 	object := compileObject(t, b.folder, "walk.o", walkCode, "-fno-optimize-sibling-calls")
 	for name, layout := range map[string]Layout{"walk-thin.so": Thin, "walk-standalone.so": Standalone} {
 		path := b.link(t, name, &Job{Layout: layout, Bases: []*Image{base}, Objects: []*Object{object},
-			Slots:    []Slot{{Name: "base_through", Target: Address{Base: base, Offset: staticAddr(t, base, "through")}}},
+			Slots:    []Slot{{Name: "base_through", Target: inBase(t, base, "through")}},
 			Sections: []Section{entries("direct", "through_base", "twice_through_base")}})
 		var counts [3]int
 		for i, line := range strings.Split(strings.TrimSpace(b.load(t, path)), "\n") {

@@ -97,19 +97,24 @@ func TestRelocations(t *testing.T) {
 		addend int64
 	}
 	fields := []field{
-		{elf.R_X86_64_PC32, inText, -4}, {elf.R_X86_64_PC32, inData, 12}, {elf.R_X86_64_PLT32, inText, -4}, {elf.R_X86_64_PLT32, imported, -4},
-		{elf.R_X86_64_PLT32, slot, -4}, {elf.R_X86_64_PC32, slot, -4}, {elf.R_X86_64_PC64, inData, 3}, {elf.R_X86_64_GOTPCREL, inData, -4},
-		{elf.R_X86_64_GOTPCRELX, imported, -4}, {elf.R_X86_64_REX_GOTPCRELX, slot, -4}, {elf.R_X86_64_GOTPCREL64, inText, 1},
-		{elf.R_X86_64_GOT32, inData, 0}, {elf.R_X86_64_GOT64, imported, 0}, {elf.R_X86_64_GOTOFF64, inData, 2}, {elf.R_X86_64_GOTPC32, inData, -4},
-		{elf.R_X86_64_GOTPC64, inText, 9}, {elf.R_X86_64_PLTOFF64, imported, 0}, {elf.R_X86_64_PLTOFF64, inText, 7}, {elf.R_X86_64_32, number, 1},
-		{elf.R_X86_64_32S, number, -0x78}, {elf.R_X86_64_16, number, 2}, {elf.R_X86_64_8, number, 3}, {elf.R_X86_64_64, number, 4},
-		{elf.R_X86_64_SIZE32, inText, 1}, {elf.R_X86_64_SIZE64, inData, 1}, {elf.R_X86_64_NONE, inData, 1}, {elf.R_X86_64_GOTPCREL, maybe, -4},
+		{elf.R_X86_64_PC32, inText, -4}, {elf.R_X86_64_PC32, inData, 12}, {elf.R_X86_64_PLT32, inText, -4},
+		{elf.R_X86_64_PLT32, imported, -4}, {elf.R_X86_64_PLT32, slot, -4}, {elf.R_X86_64_PC32, slot, -4},
+		{elf.R_X86_64_PC64, inData, 3}, {elf.R_X86_64_GOTPCREL, inData, -4}, {elf.R_X86_64_GOTPCRELX, imported, -4},
+		{elf.R_X86_64_REX_GOTPCRELX, slot, -4}, {elf.R_X86_64_GOTPCREL64, inText, 1}, {elf.R_X86_64_GOT32, inData, 0},
+		{elf.R_X86_64_GOT64, imported, 0}, {elf.R_X86_64_GOTOFF64, inData, 2}, {elf.R_X86_64_GOTPC32, inData, -4},
+		{elf.R_X86_64_GOTPC64, inText, 9}, {elf.R_X86_64_PLTOFF64, imported, 0}, {elf.R_X86_64_PLTOFF64, inText, 7},
+		{elf.R_X86_64_32, number, 1}, {elf.R_X86_64_32S, number, -0x78}, {elf.R_X86_64_16, number, 2},
+		{elf.R_X86_64_8, number, 3}, {elf.R_X86_64_64, number, 4}, {elf.R_X86_64_SIZE32, inText, 1},
+		{elf.R_X86_64_SIZE64, inData, 1}, {elf.R_X86_64_NONE, inData, 1}, {elf.R_X86_64_GOTPCREL, maybe, -4},
 	}
 	relas := map[int][]Rela{}
 	for i, f := range fields {
 		relas[1] = append(relas[1], Rela{Offset: uint64(8 * i), Type: uint32(f.kind), Sym: f.symbol, Addend: f.addend})
 	}
-	pointers := []field{{elf.R_X86_64_64, inText, 1}, {elf.R_X86_64_64, inData, -1}, {elf.R_X86_64_64, imported, 5}, {elf.R_X86_64_64, slot, 0}, {elf.R_X86_64_64, maybe, 0}}
+	pointers := []field{
+		{elf.R_X86_64_64, inText, 1}, {elf.R_X86_64_64, inData, -1}, {elf.R_X86_64_64, imported, 5},
+		{elf.R_X86_64_64, slot, 0}, {elf.R_X86_64_64, maybe, 0},
+	}
 	for i, f := range pointers {
 		relas[3] = append(relas[3], Rela{Offset: uint64(8 * i), Type: uint32(f.kind), Sym: f.symbol, Addend: f.addend})
 	}
@@ -251,9 +256,11 @@ func TestFixups(t *testing.T) {
 		Symbols: []Symbol{{Name: "start"}, {Name: "later", Offset: 2 * chunkSize}}}
 	offsets := []uint64{chunkSize - 2, 0, 2 * chunkSize, chunkSize + 2, chunkSize - 6}
 	for i, offset := range offsets {
-		s.Fixups = append(s.Fixups, Fixup{Offset: offset, Kind: Diff32, Target: Address{Symbol: "later", Offset: uint64(i)}, Anchor: Address{Symbol: "start"}})
+		s.Fixups = append(s.Fixups, Fixup{Offset: offset, Kind: Diff32,
+			Target: Address{Symbol: "later", Offset: uint64(i)}, Anchor: Address{Symbol: "start"}})
 	}
-	s.Fixups = append(s.Fixups, Fixup{Offset: 2*chunkSize - 4, Kind: Abs64, Target: Address{Symbol: "start", Offset: 8}})
+	pointer := Address{Symbol: "start", Offset: 8}
+	s.Fixups = append(s.Fixups, Fixup{Offset: 2*chunkSize - 4, Kind: Abs64, Target: pointer})
 	data := bytes.Clone(s.Data)
 	// The pointer overlaps a distance, so leave that one out.
 	s.Fixups = append(s.Fixups[:2], s.Fixups[3:]...)
@@ -281,8 +288,14 @@ func TestFixups(t *testing.T) {
 
 // TestSameBytes links twice, with different numbers of goroutines.
 func TestSameBytes(t *testing.T) {
-	job := &Job{Objects: []*Object{manyFunctions("a", 700), manyFunctions("b", 900), manyFunctions("c", 50)}, Note: []byte("x"),
-		Sections: []Section{{Name: ".data.heap", Align: 8, Writable: true, Data: make([]byte, 3<<20)}, entries("a1", "b2")}}
+	job := &Job{
+		Objects: []*Object{manyFunctions("a", 700), manyFunctions("b", 900), manyFunctions("c", 50)},
+		Sections: []Section{
+			{Name: ".data.heap", Align: 8, Writable: true, Data: make([]byte, 3<<20)},
+			entries("a1", "b2"),
+		},
+		Note: []byte("x"),
+	}
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
 	first, m := newMemory(), newMemory()
@@ -367,23 +380,36 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// exports is a section with symbols that are exported.
+func exports(names ...string) Section {
+	s := Section{Name: ".data.x", Data: make([]byte, 32)}
+	for _, name := range names {
+		s.Symbols = append(s.Symbols, Symbol{Name: name, Size: 8, Export: true})
+	}
+	return s
+}
+
 // TestRefusals has jobs that cannot be linked, and what the error has to name.
 func TestRefusals(t *testing.T) {
-	define := func(name string, bind uint8) []ObjectSymbol {
-		return []ObjectSymbol{{Name: name, Section: 1, Bind: bind, Type: fn}}
+	f := Address{Symbol: "f"}
+	defines := func(object, name string) *Object {
+		return testObject(t, object, []ObjectSymbol{{Name: name, Section: 1, Bind: global, Type: fn}}, nil)
 	}
 	reference := func(kind elf.R_X86_64, section int, s ObjectSymbol) *Object {
 		return testObject(t, "input.o", []ObjectSymbol{s}, map[int][]Rela{section: {{Type: uint32(kind), Sym: 1}}})
 	}
 	imported := ObjectSymbol{Name: "elsewhere", Bind: global}
+	hidden := ObjectSymbol{Name: "elsewhere", Bind: global, Visibility: uint8(elf.STV_HIDDEN)}
 	here := ObjectSymbol{Name: "here", Section: 2, Bind: global}
+	beyond := map[int][]Rela{1: {{Offset: 254, Type: uint32(elf.R_X86_64_PC32), Sym: 1}}}
 	with := func(change func(*ObjectSection)) *Object {
 		o := testObject(t, "input.o", nil, nil)
 		change(&o.Sections[2])
 		return o
 	}
-	base := linkInMemory(t, &Job{Sections: []Section{{Name: ".data.x", Data: make([]byte, 32), Symbols: []Symbol{{Name: "x", Size: 8, Export: true}}}}})
+	base := linkInMemory(t, &Job{Sections: []Section{exports("x")}})
 	base.Path = "base.so"
+	start := Address{Base: base}
 	stranger := linkInMemory(t, &Job{})
 	stranger.Path = "stranger.so"
 	section := func(f Fixup, symbols ...Symbol) []Section {
@@ -394,27 +420,65 @@ func TestRefusals(t *testing.T) {
 		job  Job
 		want []string
 	}{
-		{"two definitions", Job{Objects: []*Object{testObject(t, "a.o", define("f", global), nil), testObject(t, "b.o", define("f", global), nil)}}, []string{"a.o", "b.o", "f is defined"}},
-		{"object and section", Job{Objects: []*Object{testObject(t, "a.o", define("f", global), nil)}, Sections: section(Fixup{Kind: Diff32, Target: Address{Symbol: "f"}, Anchor: Address{Symbol: "f"}}, Symbol{Name: "f"})}, []string{"a.o", "section .data.s"}},
-		{"near an import", Job{Objects: []*Object{reference(elf.R_X86_64_PC32, 1, imported)}}, []string{"input.o", "elsewhere", "-fPIC"}},
-		{"small pointer", Job{Objects: []*Object{reference(elf.R_X86_64_32S, 1, here)}}, []string{"input.o", "here", "-fPIC"}},
-		{"pointer in constants", Job{Objects: []*Object{reference(elf.R_X86_64_64, 4, here)}}, []string{"input.o", "here", ".rodata", "-fPIC"}},
-		{"thread-local relocation", Job{Objects: []*Object{reference(elf.R_X86_64_TLSGD, 1, imported)}}, []string{"input.o", "TLSGD"}},
-		{"hidden and missing", Job{Objects: []*Object{reference(elf.R_X86_64_PLT32, 1, ObjectSymbol{Name: "elsewhere", Bind: global, Visibility: uint8(elf.STV_HIDDEN)})}}, []string{"input.o", "elsewhere"}},
-		{"field beyond the end", Job{Objects: []*Object{testObject(t, "input.o", []ObjectSymbol{here}, map[int][]Rela{1: {{Offset: 254, Type: uint32(elf.R_X86_64_PC32), Sym: 1}}})}}, []string{"input.o", ".text", "0xfe"}},
-		{"thread-local data", Job{Objects: []*Object{with(func(s *ObjectSection) { s.Flags |= uint64(elf.SHF_TLS) })}}, []string{"input.o", ".data", "thread-local"}},
-		{"alignment", Job{Objects: []*Object{with(func(s *ObjectSection) { s.Align = 1 << 16 })}}, []string{"input.o", ".data", "65536"}},
-		{"reserved name", Job{Objects: []*Object{with(func(s *ObjectSection) { s.Name = ".got" })}}, []string{"input.o", ".got"}},
-		{"unknown fixup target", Job{Sections: section(Fixup{Kind: Diff32, Target: Address{Symbol: "nothing"}})}, []string{".data.s", "0x0", "nothing"}},
-		{"pointer in a constant section", Job{Sections: section(Fixup{Target: Address{Symbol: "s"}}, Symbol{Name: "s"})}, []string{".data.s", "Writable"}},
-		{"fixup beyond the end", Job{Sections: section(Fixup{Offset: 9, Target: Address{Symbol: "s"}}, Symbol{Name: "s"})}, []string{".data.s", "0x9"}},
-		{"symbol beyond the end", Job{Sections: section(Fixup{}, Symbol{Name: "s", Offset: 8, Size: 9})}, []string{".data.s", "symbol s"}},
-		{"base not listed", Job{Slots: []Slot{{Name: "f", Target: Address{Base: base}}}}, []string{"base.so", "slot f"}},
-		{"two slots", Job{Bases: []*Image{base}, Slots: []Slot{{Name: "f", Target: Address{Base: base}}, {Name: "f", Target: Address{Base: base}}}}, []string{"two slots", "f"}},
+		{"two definitions",
+			Job{Objects: []*Object{defines("a.o", "f"), defines("b.o", "f")}},
+			[]string{"a.o", "b.o", "f is defined"}},
+		{"object and section",
+			Job{Objects: []*Object{defines("a.o", "f")}, Sections: section(Fixup{Kind: Diff32, Target: f, Anchor: f}, Symbol{Name: "f"})},
+			[]string{"a.o", "section .data.s"}},
+		{"near an import",
+			Job{Objects: []*Object{reference(elf.R_X86_64_PC32, 1, imported)}},
+			[]string{"input.o", "elsewhere", "-fPIC"}},
+		{"small pointer",
+			Job{Objects: []*Object{reference(elf.R_X86_64_32S, 1, here)}},
+			[]string{"input.o", "here", "-fPIC"}},
+		{"pointer in constants",
+			Job{Objects: []*Object{reference(elf.R_X86_64_64, 4, here)}},
+			[]string{"input.o", "here", ".rodata", "-fPIC"}},
+		{"thread-local relocation",
+			Job{Objects: []*Object{reference(elf.R_X86_64_TLSGD, 1, imported)}},
+			[]string{"input.o", "TLSGD"}},
+		{"hidden and missing",
+			Job{Objects: []*Object{reference(elf.R_X86_64_PLT32, 1, hidden)}},
+			[]string{"input.o", "elsewhere"}},
+		{"field beyond the end",
+			Job{Objects: []*Object{testObject(t, "input.o", []ObjectSymbol{here}, beyond)}},
+			[]string{"input.o", ".text", "0xfe"}},
+		{"thread-local data",
+			Job{Objects: []*Object{with(func(s *ObjectSection) { s.Flags |= uint64(elf.SHF_TLS) })}},
+			[]string{"input.o", ".data", "thread-local"}},
+		{"alignment",
+			Job{Objects: []*Object{with(func(s *ObjectSection) { s.Align = 1 << 16 })}},
+			[]string{"input.o", ".data", "65536"}},
+		{"reserved name",
+			Job{Objects: []*Object{with(func(s *ObjectSection) { s.Name = ".got" })}},
+			[]string{"input.o", ".got"}},
+		{"unknown fixup target",
+			Job{Sections: section(Fixup{Kind: Diff32, Target: Address{Symbol: "nothing"}})},
+			[]string{".data.s", "0x0", "nothing"}},
+		{"pointer in a constant section",
+			Job{Sections: section(Fixup{Target: Address{Symbol: "s"}}, Symbol{Name: "s"})},
+			[]string{".data.s", "Writable"}},
+		{"fixup beyond the end",
+			Job{Sections: section(Fixup{Offset: 9, Target: Address{Symbol: "s"}}, Symbol{Name: "s"})},
+			[]string{".data.s", "0x9"}},
+		{"symbol beyond the end",
+			Job{Sections: section(Fixup{}, Symbol{Name: "s", Offset: 8, Size: 9})},
+			[]string{".data.s", "symbol s"}},
+		{"base not listed",
+			Job{Slots: []Slot{{Name: "f", Target: Address{Base: base}}}},
+			[]string{"base.so", "slot f"}},
+		{"two slots",
+			Job{Bases: []*Image{base}, Slots: []Slot{{Name: "f", Target: start}, {Name: "f", Target: start}}},
+			[]string{"two slots", "f"}},
 		{"bases in one place", Job{Bases: []*Image{base, stranger}}, []string{"base.so", "stranger.so", "0x1000"}},
 		{"standalone of nothing", Job{Layout: Standalone}, []string{"standalone"}},
-		{"undroppable", Job{Layout: Standalone, Bases: []*Image{base}, Drop: []Fingerprint{{stranger, 0, 10}}}, []string{"stranger.so"}},
-		{"check beyond the end", Job{Bases: []*Image{base}, Check: []Fingerprint{{base, 1 << 40, 10}}}, []string{"base.so"}},
+		{"undroppable",
+			Job{Layout: Standalone, Bases: []*Image{base}, Drop: []Fingerprint{{stranger, 0, 10}}},
+			[]string{"stranger.so"}},
+		{"check beyond the end",
+			Job{Bases: []*Image{base}, Check: []Fingerprint{{base, 1 << 40, 10}}},
+			[]string{"base.so"}},
 	} {
 		_, err := Write(newMemory(), &test.job)
 		if err == nil {
@@ -431,23 +495,17 @@ func TestRefusals(t *testing.T) {
 
 // TestRedirection refuses an export that would lead a base astray: thin images reach their bases by name.
 func TestRedirection(t *testing.T) {
-	export := func(names ...string) Section {
-		s := Section{Name: ".data.x", Data: make([]byte, 32)}
-		for _, name := range names {
-			s.Symbols = append(s.Symbols, Symbol{Name: name, Size: 8, Export: true})
-		}
-		return s
-	}
-	lower := linkInMemory(t, &Job{Sections: []Section{export("x", "y")}})
+	lower := linkInMemory(t, &Job{Sections: []Section{exports("x", "y")}})
 	lower.Path = "lower.so"
 	// The loader is led by an anchor, which nothing else will define; so let the upper one import a plain name as well.
-	upper := linkInMemory(t, &Job{Bases: []*Image{lower}, Objects: []*Object{testObject(t, "a.o", []ObjectSymbol{{Name: "y", Bind: global}},
-		map[int][]Rela{1: {{Type: uint32(elf.R_X86_64_GOTPCREL), Sym: 1}}})}})
+	needsY := testObject(t, "a.o", []ObjectSymbol{{Name: "y", Bind: global}},
+		map[int][]Rela{1: {{Type: uint32(elf.R_X86_64_GOTPCREL), Sym: 1}}})
+	upper := linkInMemory(t, &Job{Bases: []*Image{lower}, Objects: []*Object{needsY}})
 	upper.Path = "upper.so"
-	if _, err := Write(newMemory(), &Job{Bases: []*Image{upper, lower}, Sections: []Section{export("x")}}); err != nil {
+	if _, err := Write(newMemory(), &Job{Bases: []*Image{upper, lower}, Sections: []Section{exports("x")}}); err != nil {
 		t.Error(err)
 	}
-	_, err := Write(newMemory(), &Job{Bases: []*Image{upper, lower}, Sections: []Section{export("y")}})
+	_, err := Write(newMemory(), &Job{Bases: []*Image{upper, lower}, Sections: []Section{exports("y")}})
 	if err == nil || !strings.Contains(err.Error(), "upper.so uses that name to reach into lower.so") {
 		t.Error(err)
 	}
@@ -458,7 +516,8 @@ type fullFile struct{}
 func (fullFile) WriteAt([]byte, int64) (int, error) { return 0, syscall.ENOSPC }
 
 func TestWriteError(t *testing.T) {
-	if _, err := Write(fullFile{}, &Job{Objects: []*Object{manyFunctions("a", 3000)}}); !errors.Is(err, syscall.ENOSPC) {
+	_, err := Write(fullFile{}, &Job{Objects: []*Object{manyFunctions("a", 3000)}})
+	if !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
 }
@@ -493,9 +552,10 @@ func FuzzLink(f *testing.F) {
 // FuzzBase builds on damaged bases, in both layouts. Large addresses are the base's right, so files are not kept whole.
 func FuzzBase(f *testing.F) {
 	lower := newMemory()
-	data := Section{Name: ".data.x", Writable: true, Data: make([]byte, 3*pageSize), Symbols: []Symbol{{Name: "x", Size: 8, Export: true}},
-		Fixups: []Fixup{{Target: Address{Symbol: "x", Offset: 8}}}}
-	if _, err := Write(lower, &Job{Objects: []*Object{manyFunctions("f", 2)}, Sections: []Section{data}, Note: []byte("note")}); err != nil {
+	data := Section{Name: ".data.x", Writable: true, Data: make([]byte, 3*pageSize),
+		Symbols: []Symbol{{Name: "x", Size: 8, Export: true}}, Fixups: []Fixup{{Target: Address{Symbol: "x", Offset: 8}}}}
+	job := &Job{Objects: []*Object{manyFunctions("f", 2)}, Sections: []Section{data}, Note: []byte("note")}
+	if _, err := Write(lower, job); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(lower.data, uint64(0x3000), uint64(pageSize))
@@ -505,9 +565,10 @@ func FuzzBase(f *testing.F) {
 			return
 		}
 		for _, layout := range []Layout{Thin, Standalone} {
-			Write(discard{}, &Job{Layout: layout, Bases: []*Image{m}, Objects: []*Object{manyFunctions("g", 1)}, Drop: []Fingerprint{{m, addr, size}},
-				Check: []Fingerprint{{m, addr, size % 100}}, Slots: []Slot{{Name: "imported", Target: Address{Base: m, Offset: addr}}},
-				Sections: []Section{distances(Address{Base: m, Offset: addr}), entries("g0")}})
+			place := Address{Base: m, Offset: addr}
+			Write(discard{}, &Job{Layout: layout, Bases: []*Image{m}, Objects: []*Object{manyFunctions("g", 1)},
+				Drop: []Fingerprint{{m, addr, size}}, Check: []Fingerprint{{m, addr, size % 100}},
+				Slots: []Slot{{Name: "imported", Target: place}}, Sections: []Section{distances(place), entries("g0")}})
 		}
 	})
 }

@@ -69,7 +69,8 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 		}
 		for _, r := range c.Base.Relocs() {
 			if r.Offset+8 > c.Addr && r.Offset < c.Addr+c.Size {
-				return spec, nil, fmt.Errorf("the range to check at %#x of %s is changed by the loader at %#x: choose one of code or constants",
+				return spec, nil, fmt.Errorf("the range to check at %#x of %s is changed by the loader at %#x: "+
+					"choose one of code or constants",
 					c.Addr, c.Base.Path, r.Offset)
 			}
 		}
@@ -108,7 +109,8 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 			tables[r.piece] = name
 			names[name] = &symbol{name: name, kind: symbolPiece, piece: r.piece}
 		}
-		spec.runs = append(spec.runs, guardRun{symbol: tables[r.piece], offset: r.offset, count: r.count, target: place(r.to), anchor: place(r.from)})
+		spec.runs = append(spec.runs, guardRun{symbol: tables[r.piece], offset: r.offset, count: r.count,
+			target: place(r.to), anchor: place(r.from)})
 	}
 	return spec, names, nil
 }

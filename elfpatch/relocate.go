@@ -33,8 +33,8 @@ func relocationSize(kind elf.R_X86_64) int {
 		return 1
 	case elf.R_X86_64_16:
 		return 2
-	case elf.R_X86_64_32, elf.R_X86_64_32S, elf.R_X86_64_PC32, elf.R_X86_64_PLT32, elf.R_X86_64_GOTPCREL, elf.R_X86_64_GOTPCRELX,
-		elf.R_X86_64_REX_GOTPCRELX, elf.R_X86_64_GOT32, elf.R_X86_64_GOTPC32, elf.R_X86_64_SIZE32:
+	case elf.R_X86_64_32, elf.R_X86_64_32S, elf.R_X86_64_PC32, elf.R_X86_64_PLT32,
+		elf.R_X86_64_GOTPCREL, elf.R_X86_64_GOTPCRELX, elf.R_X86_64_REX_GOTPCRELX, elf.R_X86_64_GOT32, elf.R_X86_64_GOTPC32, elf.R_X86_64_SIZE32:
 		return 4
 	case elf.R_X86_64_64, elf.R_X86_64_PC64, elf.R_X86_64_PLTOFF64, elf.R_X86_64_GOTPCREL64, elf.R_X86_64_GOT64,
 		elf.R_X86_64_GOTOFF64, elf.R_X86_64_GOTPC64, elf.R_X86_64_SIZE64:
@@ -104,11 +104,13 @@ func (l *linker) callAddr(s *symbol) uint64 {
 // store writes value to the field of a relocation.
 func store(field []byte, kind elf.R_X86_64, value uint64, name string) error {
 	size := relocationSize(kind)
-	unsigned := kind == elf.R_X86_64_32 || kind == elf.R_X86_64_16 || kind == elf.R_X86_64_8 || kind == elf.R_X86_64_SIZE32
+	unsigned := kind == elf.R_X86_64_32 || kind == elf.R_X86_64_16 || kind == elf.R_X86_64_8 ||
+		kind == elf.R_X86_64_SIZE32
 	if size < 8 {
 		shift := 64 - uint(size)*8
 		if unsigned && value<<shift>>shift != value || !unsigned && uint64(int64(value<<shift)>>shift) != value {
-			return fmt.Errorf("the distance to %s does not fit the %d bytes of relocation %s: link less code and data into one image", name, size, relocationName(kind))
+			return fmt.Errorf("the distance to %s does not fit the %d bytes of relocation %s: "+
+				"link less code and data into one image", name, size, relocationName(kind))
 		}
 	}
 	switch size {
@@ -129,7 +131,8 @@ func (l *linker) applyDebug(data []byte, p *piece, r *Rela, s *symbol) error {
 	kind := elf.R_X86_64(r.Type)
 	size := relocationSize(kind)
 	if size < 0 {
-		return fmt.Errorf("relocations of type %s cannot be linked: compile it without thread-local data", relocationName(kind))
+		return fmt.Errorf("relocations of type %s cannot be linked: compile it without thread-local data",
+			relocationName(kind))
 	}
 	if uint64(size) > uint64(len(data))-r.Offset {
 		return fmt.Errorf("the relocation reaches beyond the end of the section: compile it again")
@@ -152,7 +155,8 @@ func (l *linker) applyDebug(data []byte, p *piece, r *Rela, s *symbol) error {
 	case elf.R_X86_64_PC32, elf.R_X86_64_PC64:
 		value = l.debugAddr(p, s) + uint64(r.Addend) - (p.offset + r.Offset)
 	default:
-		return fmt.Errorf("relocations of type %s have no meaning in debug information: compile it again", relocationName(kind))
+		return fmt.Errorf("relocations of type %s have no meaning in debug information: compile it again",
+			relocationName(kind))
 	}
 	return store(data[r.Offset:], kind, value, s.name)
 }

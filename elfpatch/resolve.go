@@ -64,9 +64,11 @@ var linkerDefined = map[string]bool{"_GLOBAL_OFFSET_TABLE_": true, "__dso_handle
 func (l *linker) resolveSymbols() error {
 	for i, p := range l.tablePieces {
 		for _, s := range l.job.Sections[i].Symbols {
-			def := &symbol{name: s.Name, kind: symbolPiece, stt: uint8(elf.STT_OBJECT), piece: p, value: s.Offset, size: s.Size}
+			def := &symbol{name: s.Name, kind: symbolPiece, stt: uint8(elf.STT_OBJECT), piece: p, value: s.Offset,
+				size: s.Size}
 			if s.Offset > p.size || s.Size > p.size-s.Offset {
-				return fmt.Errorf("symbol %s reaches beyond the end of section %s: its offset or size is wrong", s.Name, p.table.Name)
+				return fmt.Errorf("symbol %s reaches beyond the end of section %s: its offset or size is wrong",
+					s.Name, p.table.Name)
 			}
 			if err := l.define(def); err != nil {
 				return err
@@ -94,7 +96,8 @@ func (l *linker) defineSymbols(number int) error {
 			weak: elf.SymBind(s.Bind) == elf.STB_WEAK, hidden: elf.SymVis(s.Visibility) != elf.STV_DEFAULT}
 		switch kind := elf.SymType(s.Type); {
 		case kind == elf.STT_TLS || kind == elf.STT_GNU_IFUNC:
-			return fmt.Errorf("%s has a symbol %s of type %s, which cannot be linked: leave it to an object that a system linker links",
+			return fmt.Errorf("%s has a symbol %s of type %s, which cannot be linked: "+
+				"leave it to an object that a system linker links",
 				o.Name, s.Name, kind)
 		case i == 0 || kind == elf.STT_FILE:
 			def.kind = symbolNull
@@ -143,7 +146,8 @@ func (l *linker) define(def *symbol) error {
 	case old.weak && !def.weak || old.common && !def.common:
 		l.globals[def.name] = def
 	case !old.weak && !def.weak:
-		return fmt.Errorf("%s is defined in both %s and %s: leave one of them out, or make the symbol local", def.name, old.definedIn(), def.definedIn())
+		return fmt.Errorf("%s is defined in both %s and %s: leave one of them out, or make the symbol local",
+			def.name, old.definedIn(), def.definedIn())
 	}
 	return nil
 }
@@ -175,7 +179,8 @@ func (l *linker) resolveUndefined() error {
 			return fmt.Errorf("the job has two slots called %s: leave one of them out", name)
 		}
 		slots[name] = i
-		cell := &symbol{name: SlotSymbol(name), kind: symbolOutput, out: l.slots, stt: uint8(elf.STT_OBJECT), value: uint64(i) * 8, size: 8}
+		cell := &symbol{name: SlotSymbol(name), kind: symbolOutput, out: l.slots, stt: uint8(elf.STT_OBJECT),
+			value: uint64(i) * 8, size: 8}
 		if err := l.define(cell); err != nil {
 			return err
 		}
@@ -258,7 +263,8 @@ func (l *linker) bindAlias(s *symbol, a Address) error {
 	if a.Base == nil {
 		target := l.globals[a.Symbol]
 		if target == nil || target.kind != symbolPiece {
-			return fmt.Errorf("%s is an alias of %s, which nothing defines: give the alias an address of a base", s.name, a.Symbol)
+			return fmt.Errorf("%s is an alias of %s, which nothing defines: give the alias an address of a base",
+				s.name, a.Symbol)
 		}
 		s.kind, s.piece, s.value = symbolPiece, target.piece, target.value+a.Offset
 		return nil

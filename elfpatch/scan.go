@@ -94,23 +94,28 @@ func (l *linker) scan(p *piece, r *Rela, s *symbol) error {
 	kind := elf.R_X86_64(r.Type)
 	size := relocationSize(kind)
 	if size < 0 {
-		return fmt.Errorf("%s has a relocation of type %s in section %s, which cannot be linked: compile it as position independent code without thread-local data",
+		return fmt.Errorf("%s has a relocation of type %s in section %s, which cannot be linked: "+
+			"compile it as position independent code without thread-local data",
 			p.object.Name, relocationName(kind), p.section.Name)
 	}
 	if r.Offset > uint64(len(p.data)) || uint64(size) > uint64(len(p.data))-r.Offset {
-		return fmt.Errorf("%s has a relocation at %#x that reaches beyond the end of section %s: compile it again", p.object.Name, r.Offset, p.section.Name)
+		return fmt.Errorf("%s has a relocation at %#x that reaches beyond the end of section %s: compile it again",
+			p.object.Name, r.Offset, p.section.Name)
 	}
 	if s.kind == symbolDiscarded && p.section.Name != ".eh_frame" {
-		return fmt.Errorf("%s refers from section %s to %s, which is in a section that was left out: compile all objects with the same options",
+		return fmt.Errorf("%s refers from section %s to %s, which is in a section that was left out: "+
+			"compile all objects with the same options",
 			p.object.Name, p.section.Name, s.name)
 	}
 	if s.kind == symbolPiece && s.piece.out == nil {
-		return fmt.Errorf("%s refers from section %s to its .eh_frame section, which only linkers and unwinders may read: leave that object out",
+		return fmt.Errorf("%s refers from section %s to its .eh_frame section, which only linkers and unwinders may "+
+			"read: leave that object out",
 			p.object.Name, p.section.Name)
 	}
 	elsewhere := s.kind == symbolImport || s.kind == symbolBase && l.job.Layout == Thin
 	if s.kind == symbolImport && s.hidden && !s.weak {
-		return fmt.Errorf("%s refers to the hidden symbol %s, which nothing defines: add the object that does", p.object.Name, s.name)
+		return fmt.Errorf("%s refers to the hidden symbol %s, which nothing defines: add the object that does",
+			p.object.Name, s.name)
 	}
 	switch kind {
 	case elf.R_X86_64_64:
@@ -121,7 +126,8 @@ func (l *linker) scan(p *piece, r *Rela, s *symbol) error {
 			l.needStub(s)
 		}
 		if p.out == nil || p.out.flags&uint64(elf.SHF_WRITE) == 0 {
-			return fmt.Errorf("%s stores the address of %s in section %s, which nobody can write to when it gets known: compile with -fPIC", p.object.Name, s.name, p.section.Name)
+			return fmt.Errorf("%s stores the address of %s in section %s, which nobody can write to when it gets "+
+				"known: compile with -fPIC", p.object.Name, s.name, p.section.Name)
 		}
 		l.pointers = append(l.pointers, pointer{piece: p, offset: r.Offset, to: targetOf(s, r.Addend)})
 	case elf.R_X86_64_PLT32, elf.R_X86_64_PLTOFF64:
@@ -136,7 +142,8 @@ func (l *linker) scan(p *piece, r *Rela, s *symbol) error {
 		case s.kind == symbolSlot:
 			l.needStub(s)
 		case elsewhere:
-			return fmt.Errorf("%s counts on %s being near section %s, but it is in another library: compile with -fPIC", p.object.Name, s.name, p.section.Name)
+			return fmt.Errorf("%s counts on %s being near section %s, but it is in another library: "+
+				"compile with -fPIC", p.object.Name, s.name, p.section.Name)
 		}
 		if kind == elf.R_X86_64_GOTOFF64 {
 			l.needGOT()
@@ -150,7 +157,8 @@ func (l *linker) scan(p *piece, r *Rela, s *symbol) error {
 		l.needEntry(s)
 	case elf.R_X86_64_32, elf.R_X86_64_32S, elf.R_X86_64_16, elf.R_X86_64_8:
 		if !s.isNumber() {
-			return fmt.Errorf("%s stores the address of %s in %d bytes of section %s, which addresses at run time do not fit: compile with -fPIC",
+			return fmt.Errorf("%s stores the address of %s in %d bytes of section %s, which addresses at run time do "+
+				"not fit: compile with -fPIC",
 				p.object.Name, s.name, size, p.section.Name)
 		}
 	}
@@ -247,7 +255,8 @@ func (l *linker) scanSection(number int, p *piece) error {
 		}
 		if f.Kind == Abs64 {
 			if !writable {
-				return fmt.Errorf("the address at %#x gets known only when the section cannot be written to: make it Writable", f.Offset)
+				return fmt.Errorf("the address at %#x gets known only when the section cannot be written to: "+
+					"make it Writable", f.Offset)
 			}
 			l.pointers = append(l.pointers, pointer{piece: p, offset: f.Offset, to: to})
 			continue
@@ -258,7 +267,8 @@ func (l *linker) scanSection(number int, p *piece) error {
 		}
 		for _, t := range []target{to, from} {
 			if t.symbol != nil && t.symbol.kind == symbolImport {
-				return fmt.Errorf("the distance at %#x cannot be known, since nothing here defines %s: use addresses of the image or its bases", f.Offset, t.symbol.name)
+				return fmt.Errorf("the distance at %#x cannot be known, since nothing here defines %s: "+
+					"use addresses of the image or its bases", f.Offset, t.symbol.name)
 			}
 		}
 		kept = append(kept, fixup{f.Offset, to, from})
@@ -266,7 +276,8 @@ func (l *linker) scanSection(number int, p *piece) error {
 			continue
 		}
 		if !writable {
-			return fmt.Errorf("the distance at %#x is completed when the image is loaded: make the section Writable", f.Offset)
+			return fmt.Errorf("the distance at %#x is completed when the image is loaded: make the section Writable",
+				f.Offset)
 		}
 		if n := len(l.runs) - 1; n >= 0 && l.runs[n].continues(p, f.Offset, to.base, from.base) {
 			l.runs[n].count++
@@ -292,7 +303,8 @@ func (l *linker) targetOfAddress(a Address) (target, error) {
 	if s == nil || s.name != a.Symbol {
 		s = l.globals[a.Symbol]
 		if s == nil || s.kind == symbolDiscarded {
-			return target{}, fmt.Errorf("nothing defines the symbol %q: name one of an object, a Section or a Slot", a.Symbol)
+			return target{}, fmt.Errorf("nothing defines the symbol %q: name one of an object, a Section or a Slot",
+				a.Symbol)
 		}
 		l.lastLookup = s
 	}

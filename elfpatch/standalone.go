@@ -90,7 +90,8 @@ func (l *linker) carryBases() error {
 		c.frames = append(c.frames, frames...)
 	}
 	if len(c.segments) == 0 || c.segments[0].Addr != 0 || c.segments[0].FileSize < headerSize {
-		return fmt.Errorf("%s does not begin at address 0 with its ELF header, so there is no place for that of the new image: use a thin image", l.job.Bases[len(l.job.Bases)-1].Path)
+		return fmt.Errorf("%s does not begin at address 0 with its ELF header, so there is no place for that of the "+
+			"new image: use a thin image", l.job.Bases[len(l.job.Bases)-1].Path)
 	}
 	// The new ELF header takes the place of the old one.
 	c.ranges[0] = fileRange{headerSize, c.ranges[0].data[headerSize:]}
@@ -196,7 +197,8 @@ func (c *carried) carrySection(s *SectionHeader) {
 			if k.from < n.Addr || k.to > n.Addr+n.MemSize {
 				continue
 			}
-			out := &output{name: s.Name, kind: s.Type, flags: s.Flags &^ uint64(elf.SHF_INFO_LINK|elf.SHF_LINK_ORDER), align: s.Align, entrySize: s.EntrySize,
+			out := &output{name: s.Name, kind: s.Type, flags: s.Flags &^ uint64(elf.SHF_INFO_LINK|elf.SHF_LINK_ORDER),
+				align: s.Align, entrySize: s.EntrySize,
 				size: k.to - k.from, addr: k.from, offset: n.Offset + (k.from - n.Addr)}
 			if k.from != s.Addr {
 				out.align = pageSize
@@ -229,8 +231,10 @@ func (l *linker) carryNeeded() {
 				l.carried.needed = append(l.carried.needed, name)
 			}
 		}
+		home := filepath.Dir(m.Path)
+		origin := strings.NewReplacer("$ORIGIN", home, "${ORIGIN}", home)
 		for _, folder := range filepath.SplitList(m.Runpath()) {
-			folder = strings.NewReplacer("$ORIGIN", filepath.Dir(m.Path), "${ORIGIN}", filepath.Dir(m.Path)).Replace(folder)
+			folder = origin.Replace(folder)
 			if !slices.Contains(l.carried.runpath, folder) {
 				l.carried.runpath = append(l.carried.runpath, folder)
 			}
@@ -251,7 +255,8 @@ func (l *linker) carryTables() error {
 	for _, m := range l.job.Bases {
 		for _, s := range m.DynSymbols() {
 			bind := elf.ST_BIND(s.Info)
-			if s.Shndx == 0 || bind == elf.STB_LOCAL || everyLibraryHas[s.Name] || defined[s.Name] != 0 || c.inHole(s.Value) {
+			if s.Shndx == 0 || bind == elf.STB_LOCAL || everyLibraryHas[s.Name] || defined[s.Name] != 0 ||
+				c.inHole(s.Value) {
 				continue
 			}
 			h := t.dynamic.define(s.Name, elf.ST_TYPE(s.Info), s.Size)
@@ -298,7 +303,8 @@ func (l *linker) carryRelocs(m *Image, defined map[string]dynHandle) error {
 				n.symbol = t.importSymbol(s.Name, s, elf.ST_BIND(s.Info) == elf.STB_WEAK)
 			}
 		default:
-			return fmt.Errorf("%s has a relocation of type %s at %#x, which cannot be copied: use a thin image", m.Path, relocationName(kind), r.Offset)
+			return fmt.Errorf("%s has a relocation of type %s at %#x, which cannot be copied: use a thin image",
+				m.Path, relocationName(kind), r.Offset)
 		}
 		c.relocs = append(c.relocs, n)
 	}
@@ -369,7 +375,8 @@ func (c *carried) appendSymbols(table []byte, shift, end uint32) {
 		if index == 0 || kind != elf.STT_FUNC && kind != elf.STT_OBJECT && kind != elf.STT_NOTYPE {
 			continue
 		}
-		s := carriedSymbol{name: shift + le.Uint32(table), info: elf.ST_INFO(elf.STB_LOCAL, kind), value: value, size: le.Uint64(table[16:])}
+		s := carriedSymbol{name: shift + le.Uint32(table), info: elf.ST_INFO(elf.STB_LOCAL, kind), value: value,
+			size: le.Uint64(table[16:])}
 		if s.name < shift || s.name >= end {
 			continue
 		}

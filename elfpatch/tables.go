@@ -55,7 +55,8 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 		d.addNeeded(name)
 	}
 	d.setRunpath(strings.Join(l.carried.runpath, string(filepath.ListSeparator)))
-	anchor := &symbol{name: AnchorPrefix + fmt.Sprintf("%x", identity[:8]), kind: symbolOutput, out: t.buildID, stt: uint8(elf.STT_OBJECT), size: 1}
+	anchor := &symbol{name: AnchorPrefix + fmt.Sprintf("%x", identity[:8]), kind: symbolOutput, out: t.buildID,
+		stt: uint8(elf.STT_OBJECT), size: 1}
 	t.export(anchor)
 	for i := range l.job.Sections {
 		for _, s := range l.job.Sections[i].Symbols {
@@ -102,7 +103,10 @@ type constructorArray struct {
 }
 
 func (t *loaderTables) arrays() []constructorArray {
-	return []constructorArray{{t.initial, elf.DT_INIT_ARRAY, elf.DT_INIT_ARRAYSZ}, {t.final, elf.DT_FINI_ARRAY, elf.DT_FINI_ARRAYSZ}}
+	return []constructorArray{
+		{t.initial, elf.DT_INIT_ARRAY, elf.DT_INIT_ARRAYSZ},
+		{t.final, elf.DT_FINI_ARRAY, elf.DT_FINI_ARRAYSZ},
+	}
 }
 
 func (t *loaderTables) export(s *symbol) {
@@ -134,7 +138,8 @@ func (l *linker) importSymbols() error {
 				}
 			}
 		case to.symbol.isNumber():
-			return fmt.Errorf("the address of %s is a constant and not a place: store the number itself", to.symbol.name)
+			return fmt.Errorf("the address of %s is a constant and not a place: store the number itself",
+				to.symbol.name)
 		case to.symbol.kind == symbolImport:
 			if s := to.symbol; s.handle == 0 {
 				s.handle = t.importSymbol(s.name, versions[s.name], s.weak)

@@ -113,14 +113,13 @@ func (l *linker) appendPieces(chunks []chunk, o *output) []chunk {
 			continue
 		}
 		first := i
-		for i < len(o.pieces) && o.pieces[i].section != nil && (i == first || o.pieces[i].offset+o.pieces[i].size-p.offset <= chunkSize) {
-			i++
+		fits := func(q *piece) bool { return q.section != nil && q.offset+q.size-p.offset <= chunkSize }
+		for i++; i < len(o.pieces) && fits(o.pieces[i]); i++ {
 		}
 		pieces := o.pieces[first:i]
 		last := pieces[len(pieces)-1]
-		chunks = append(chunks, chunk{o.offset + p.offset, last.offset + last.size - p.offset, func(b []byte) ([]byte, error) {
-			return b, l.copyPieces(b, pieces)
-		}})
+		relocated := func(b []byte) ([]byte, error) { return b, l.copyPieces(b, pieces) }
+		chunks = append(chunks, chunk{o.offset + p.offset, last.offset + last.size - p.offset, relocated})
 	}
 	return chunks
 }
@@ -181,7 +180,8 @@ func (l *linker) fix(b []byte, start uint64, fixups []fixup, p *piece) error {
 		f := &fixups[i]
 		distance := int64(l.addr(f.to) - l.addr(f.from))
 		if distance != int64(int32(distance)) {
-			return fmt.Errorf("section %s: the distance at %#x does not fit 4 bytes: link less code and data into one image", p.table.Name, f.offset)
+			return fmt.Errorf("section %s: the distance at %#x does not fit 4 bytes: "+
+				"link less code and data into one image", p.table.Name, f.offset)
 		}
 		le.PutUint32(b[f.offset-start:], uint32(int32(distance)))
 	}
@@ -190,7 +190,8 @@ func (l *linker) fix(b []byte, start uint64, fixups []fixup, p *piece) error {
 
 func (l *linker) fileHeader() []byte {
 	f := &l.file
-	return appendFileHeader(nil, elf.ET_DYN, f.headersOffset, len(f.segments), f.sections, l.sectionCount(), f.sectionNames.index)
+	return appendFileHeader(nil, elf.ET_DYN, f.headersOffset, len(f.segments), f.sections, l.sectionCount(),
+		f.sectionNames.index)
 }
 
 func (l *linker) programHeaders() []byte {
@@ -205,7 +206,8 @@ func (l *linker) sectionHeaders() []byte {
 	b := (&SectionHeader{}).appendTo(nil, 0)
 	for _, sections := range [][]*output{l.carried.sections, l.ordered} {
 		for _, o := range sections {
-			h := SectionHeader{Type: o.kind, Flags: o.flags, Addr: o.addr, Offset: o.offset, Size: o.size, Info: o.info, Align: o.align, EntrySize: o.entrySize}
+			h := SectionHeader{Type: o.kind, Flags: o.flags, Addr: o.addr, Offset: o.offset, Size: o.size,
+				Info: o.info, Align: o.align, EntrySize: o.entrySize}
 			if o.linked != nil {
 				h.Link = uint32(o.linked.index)
 			}
