@@ -4,6 +4,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,9 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 		switch event.Kind {
 		case "stage":
 			next(e.Name, nil)
+			if e.Name == "collect" {
+				return b.countStatements()
+			}
 		case "unresolved":
 			if e.Line >= 0 && e.Line < len(b.inputs.statements) {
 				b.unresolved(e.Line, e.Reason)
@@ -122,15 +126,6 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 		return nil, nil, err
 	}
 	compiler.noMore()
-	counts := &b.result.Statements
-	counts.Total = len(b.inputs.statements)
-	counts.Unresolved = len(b.result.Unresolved)
-	counts.Resolved = counts.Total - counts.Unresolved
-	if b.o.Strict && counts.Unresolved > 0 {
-		first := b.result.Unresolved[0]
-		return nil, nil, fmt.Errorf("%d of %d statements cannot be resolved, the first at %s:%d (%s): mend them, or build without --strict",
-			counts.Unresolved, counts.Total, first.File, first.Line, first.Reason)
-	}
 	index, err := sysimage.ReadIndex(b.file("index.txt"))
 	if err != nil {
 		return nil, nil, err
@@ -138,6 +133,24 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	b.result.Functions.Base = len(b.base.Functions)
 	blob, err := sysimage.ReadBlob(b.file("heap.blob"))
 	return index, blob, err
+}
+
+// countStatements sums up what became of the statements when all were inferred. A strict build ends here if one was not used.
+func (b *builder) countStatements() error {
+	unresolved := b.result.Unresolved
+	slices.SortFunc(unresolved, func(x, y Unresolved) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(b.o.Statements, x.File), slices.Index(b.o.Statements, y.File)),
+			cmp.Compare(x.Line, y.Line))
+	})
+	total := len(b.inputs.statements)
+	b.result.Statements = StatementCounts{Total: total, Resolved: total - len(unresolved), Unresolved: len(unresolved)}
+	if b.o.Strict && len(unresolved) > 0 {
+		first := unresolved[0]
+		return fmt.Errorf("%d of %d statements cannot be resolved, the first at %s:%d (%s): mend them, or build without --strict",
+			len(unresolved), total, first.File, first.Line, first.Reason)
+	}
+	return nil
 }
 
 // unresolved notes a statement that the build goes on without.
