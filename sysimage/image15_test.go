@@ -141,6 +141,7 @@ type testVariant struct {
 // A testImage is a system image in the making, with its code and data at fixed addresses.
 type testImage struct {
 	heap      *testHeap
+	blob      []byte   // instead of heap, if it is set
 	functions []uint64 // target 0's code
 	variants  []testVariant
 	slots     [][2]uint64 // function index, address of the slot
@@ -158,6 +159,19 @@ const (
 // write makes the file of an image.
 func (m *testImage) write(t *testing.T, dir string) string {
 	t.Helper()
+	return writeTestFile(t, filepath.Join(dir, "base.so"), m.file())
+}
+
+func (m *testImage) file() []byte { return m.fileWith(m.tables()) }
+
+// testTable is the content of the tables and what is where in it.
+type testTable struct {
+	data    []byte
+	symbols []elfpatch.Symbol
+}
+
+// tables writes the tables.
+func (m *testImage) tables() testTable {
 	var data []byte
 	var symbols []elfpatch.Symbol
 	table := func(name string, fields ...uint32) {
@@ -214,23 +228,36 @@ func (m *testImage) write(t *testing.T, dir string) string {
 	table("jl_dispatch_target_ids", ids...)
 	table("jl_dispatch_fvars_idxs", indices...)
 	table("jl_dispatch_fvars_offsets", offsets...)
-	blob := m.heap.blob()
-	table("jl_system_image_size", uint32(len(blob)), 0)
+	table("jl_system_image_size", uint32(len(m.heapBlob())), 0)
 	table("jl_globalUnique", 1000, 0)
+	return testTable{data, symbols}
+}
+
+// heapBlob is the blob that was set, or else what heap is written as.
+func (m *testImage) heapBlob() []byte {
+	if m.blob != nil {
+		return m.blob
+	}
+	return m.heap.blob()
+}
+
+// fileWith makes the file of an image.
+func (m *testImage) fileWith(tables testTable) []byte {
+	symbols := slices.Clone(tables.symbols)
 	for name, addr := range map[string]uint64{
-		"jl_sysimg_fvars_base": testCode, "jl_sysimg_gvars_base": origin, "jl_system_image_data": testBlob,
+		"jl_sysimg_fvars_base": testCode, "jl_sysimg_gvars_base": m.cells[len(m.cells)-1], "jl_system_image_data": testBlob,
 		"jl_get_ptls_states_slot": testCells + 0xf00, "jl_tls_offset": testCells + 0xf08,
 	} {
 		symbols = append(symbols, elfpatch.Symbol{Name: name, Offset: addr, Size: 8})
 	}
 	slices.SortFunc(symbols, func(a, b elfpatch.Symbol) int { return int(a.Offset) - int(b.Offset) })
-	return writeTestFile(t, filepath.Join(dir, "base.so"), (&testELF{
+	return (&testELF{
 		segments: []testSegment{
 			{testCode, elf.PF_R | elf.PF_X, make([]byte, 0x1000)}, {testCells, elf.PF_R | elf.PF_W, make([]byte, 0x1000)},
-			{testTables, elf.PF_R | elf.PF_W, data}, {testBlob, elf.PF_R | elf.PF_W, blob},
+			{testTables, elf.PF_R | elf.PF_W, tables.data}, {testBlob, elf.PF_R | elf.PF_W, m.heapBlob()},
 		},
 		symbols: symbols,
-	}).file())
+	}).file()
 }
 
 func writeTestFile(t *testing.T, path string, data []byte) string {

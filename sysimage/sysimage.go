@@ -158,7 +158,7 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 			return b, nil
 		}
 		if !errors.Is(err, ErrUnknownFormat) {
-			return nil, fmt.Errorf("%s: %w", top.Path, err)
+			return nil, fmt.Errorf("%s: %w; build it again, or install the Julia again that it belongs to", top.Path, err)
 		}
 		reasons = append(reasons, err)
 	}
@@ -171,11 +171,11 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 func (b *Base) Check(unwanted ...string) error {
 	for _, m := range b.Modules {
 		if slices.Contains(unwanted, m.Name) {
-			return fmt.Errorf("%s: module %s was left in the heap", b.Layers[0].Path, m.Name)
+			return fmt.Errorf("%s: module %s was left in the heap; build it again", b.Layers[0].Path, m.Name)
 		}
 	}
 	if err := b.format.check(); err != nil {
-		return fmt.Errorf("%s: %w", b.Layers[0].Path, err)
+		return fmt.Errorf("%s: %w; build it again", b.Layers[0].Path, err)
 	}
 	return nil
 }

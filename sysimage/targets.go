@@ -57,9 +57,9 @@ type feature struct {
 	name string
 }
 
-// targetLimits bound what is read of a file: no Julia comes near them.
+// Bounds for what a file can make this program read; no Julia comes near them.
 const (
-	maxTargets      = 256
+	maxTargets      = 64
 	maxFeatureWords = 64
 	maxTargetString = 4096
 )

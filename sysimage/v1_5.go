@@ -37,13 +37,14 @@ var le = binary.LittleEndian
 // indexFlag is bit 31 of a count or of a function index of jl_dispatch_fvars_idxs.
 const indexFlag = 1 << 31
 
+// maxFunctions bounds what a file can make this program allocate: fifty times what Julia's own image has.
+const maxFunctions = 1 << 20
+
 // An image15 is a system image of Julia 1.5.
 type image15 struct {
 	base  *Base
 	blob  *blob15
 	names [][]byte
-	// heap is where the blob lies.
-	heap elfpatch.Address
 
 	// functionsBase and globalsBase are what offsets count from.
 	functionsBase, globalsBase elfpatch.Address
@@ -66,7 +67,8 @@ type clones struct {
 // openV1_5 reads a system image of Julia 1.5.
 func openV1_5(b *Base) (format, error) {
 	m := &image15{base: b}
-	steps := []func() error{m.readBlob, m.readTables, m.readTargets, m.readModules, m.readGlobals, m.readCode}
+	// The names of tables tell other versions apart before anything is read that they have in another form.
+	steps := []func() error{m.readTables, m.readBlob, m.readTargets, m.readModules, m.readGlobals, m.readCode}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -78,11 +80,10 @@ func openV1_5(b *Base) (format, error) {
 }
 
 func (m *image15) readBlob() error {
-	data, layer, addr, err := blobOf(m.base)
+	data, err := blobOf(m.base)
 	if err != nil {
 		return err
 	}
-	m.heap = elfpatch.Address{Base: layer, Offset: addr}
 	if m.blob, err = parseBlob15(data); err != nil {
 		return err
 	}
@@ -141,11 +142,14 @@ func (m *image15) readTables() error {
 	}
 	functions, globals := m.table("jl_sysimg_fvars_offsets"), m.table("jl_sysimg_gvars_offsets")
 	slots, unique := m.table("jl_dispatch_reloc_slots"), m.table("jl_globalUnique")
-	m.functions = functions.take(functions.number())
+	n := functions.number()
+	if n > maxFunctions {
+		return fmt.Errorf("%w: table %s has %d entries", ErrDamaged, functions.name, n)
+	}
+	m.functions = functions.take(n)
 	m.globals = globals.take(globals.number())
 	// A pair of fields per slot; a count that overflows by doubling is beyond any file.
-	n := slots.number()
-	if n > 1<<30 {
+	if n = slots.number(); n > 1<<30 {
 		return fmt.Errorf("%w: table %s reaches beyond its segment", ErrDamaged, slots.name)
 	}
 	m.slots = slots.take(2 * n)
@@ -254,9 +258,10 @@ func (m *image15) global(offset uint32) uint64 {
 }
 
 func (m *image15) readModules() error {
+	end := uint32(0)
 	for _, offset := range m.blob.modules {
 		bindings, ok := m.blob.bindings(offset)
-		if !ok {
+		if !ok || offset < end {
 			return fmt.Errorf("%w: the module at offset %d of the heap is not one", ErrDamaged, offset)
 		}
 		name, ok := m.blob.symbolAt(offset, m.names)
@@ -269,6 +274,7 @@ func (m *image15) readModules() error {
 			return fmt.Errorf("%w: module %s of the heap has a parent that is no module", ErrDamaged, name)
 		}
 		m.base.Modules = append(m.base.Modules, Module{offset, name, index, bindings})
+		end = bindingAt(offset, bindings) - 8
 	}
 	return nil
 }

@@ -38,8 +38,6 @@ package sysimage
 import (
 	"fmt"
 	"slices"
-
-	"chainbuild/elfpatch"
 )
 
 // What the top bits of a reference say.
@@ -319,19 +317,22 @@ func (p *blob15) sizes() BlobSizes {
 }
 
 // blobOf returns the blob of the image that b's layers make up.
-func blobOf(b *Base) ([]byte, *elfpatch.Image, uint64, error) {
+func blobOf(b *Base) ([]byte, error) {
 	sizeLayer, sizeSym, err := b.lookup("jl_system_image_size")
 	if err != nil {
-		return nil, nil, 0, err
-	}
-	field, err := sizeLayer.Bytes(sizeSym.Value, 8)
-	if err != nil {
-		return nil, nil, 0, err
+		return nil, err
 	}
 	layer, sym, err := b.lookup("jl_system_image_data")
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, err
+	}
+	field, err := sizeLayer.Bytes(sizeSym.Value, 8)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the size of its heap is not in the file", ErrDamaged)
 	}
 	data, err := layer.Bytes(sym.Value, le.Uint64(field))
-	return data, layer, sym.Value, err
+	if err != nil {
+		return nil, fmt.Errorf("%w: its heap reaches beyond its segment", ErrDamaged)
+	}
+	return data, nil
 }

@@ -1,0 +1,144 @@
+package sysimage
+
+// This file compares what the package reads of a Julia's own image with what a running Julia made of that image.
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chainbuild/internal/juliatest"
+)
+
+// probe writes what the process has in memory, as 8 byte numbers: per code instance of base.index the places of its
+// wrapper and of its body, counted from jl_sysimg_fvars_base; per cell what it points to, counted from
+// jl_system_image_data; then the full names of the modules as text, one per line.
+const probe = `
+index, cells, out = ARGS
+handle = ccall(:dlopen, Ptr{Cvoid}, (Cstring, Cint), unsafe_string(Base.JLOptions().image_file), 6)
+symbol(name) = ccall(:dlsym, Ptr{UInt8}, (Ptr{Cvoid}, Cstring), handle, name)
+data, functions, origin = symbol("jl_system_image_data"), symbol("jl_sysimg_fvars_base"), symbol("jl_sysimg_gvars_base")
+words = reinterpret(UInt32, read(index))
+ncode, ndata, nmodules = Int.(words[3:5])
+open(out, "w") do io
+    for i in 1:ncode
+        code = Ptr{UInt64}(data + words[3 + 3i])
+        write(io, unsafe_load(code, 9) - UInt64(functions), unsafe_load(code, 10) - UInt64(functions))
+    end
+    for offset in reinterpret(Int32, read(cells))
+        write(io, unsafe_load(Ptr{UInt64}(origin + offset)) - UInt64(data))
+    end
+    for i in 1:nmodules
+        object = unsafe_pointer_to_objref(Ptr{Cvoid}(data + words[5 + 3ncode + ndata + i]))
+        println(io, object isa Module ? nameof(object) : typeof(object))
+    end
+end
+`
+
+func TestAgainstJulia(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, julia string) {
+		image, err := exec.Command(julia, "--startup-file=no", "-e", "print(unsafe_string(Base.JLOptions().image_file))").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := openTest(t, string(image))
+		if err := b.Check("Unwanted"); err != nil {
+			t.Error(err)
+		}
+		dir := t.TempDir()
+		index, cells, out := filepath.Join(dir, "index"), filepath.Join(dir, "cells"), filepath.Join(dir, "out")
+		writeTestFile(t, index, b.Index())
+		m := b.format.(*image15)
+		writeTestFile(t, cells, m.globals)
+		command := exec.Command(julia, "--startup-file=no", "-e", probe, index, cells, out)
+		if text, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		memory, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		number := func() uint64 {
+			n := le.Uint64(memory)
+			memory = memory[8:]
+			return n
+		}
+		// The loader has chosen one target: the only one that explains all places.
+		possible := make([]bool, len(b.Targets))
+		for i := range possible {
+			possible[i] = true
+		}
+		for _, c := range b.Code {
+			for _, f := range []int32{c.Invoke, c.Spec} {
+				place := number()
+				if f < 0 {
+					continue
+				}
+				explained := false
+				for target, addr := range b.Functions[f].Variants {
+					same := addr-m.functionsBase.Offset == place
+					possible[target] = possible[target] && same
+					explained = explained || same
+				}
+				if !explained {
+					t.Fatalf("function %d is at %#x in memory, none of %#x", f, place, b.Functions[f].Variants)
+				}
+			}
+		}
+		chosen := 0
+		for _, p := range possible {
+			if p {
+				chosen++
+			}
+		}
+		if chosen == 0 {
+			t.Error("no target explains which code the loader has chosen")
+		}
+		kinds := map[GlobalKind]int{}
+		for i, g := range b.Globals {
+			at := number()
+			kinds[g.Kind]++
+			inHeap := at < uint64(b.Blob.Heap)
+			if isObject := g.Kind == GlobalData || g.Kind == GlobalBinding; isObject != inHeap || isObject && at != uint64(g.Offset) {
+				t.Errorf("cell %d, kind %d, leads to %#x of the heap in memory, %#x in the file", i, g.Kind, at, g.Offset)
+			}
+		}
+		if kinds[GlobalData] == 0 || kinds[GlobalBinding] == 0 || kinds[GlobalSymbol] == 0 || kinds[GlobalTag] == 0 {
+			t.Errorf("cells by kind: %v", kinds)
+		}
+		var names []string
+		for _, mod := range b.Modules {
+			names = append(names, mod.Name)
+		}
+		if got := strings.TrimSpace(string(memory)); got != strings.Join(names, "\n") {
+			t.Errorf("modules in memory:\n%s\nin the file:\n%s", got, strings.Join(names, "\n"))
+		}
+		packages, err := b.Packages()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if packages[0].Name != "Base" || packages[0].Bytes < 1<<20 {
+			t.Errorf("the largest package is %+v", packages[0])
+		}
+	})
+}
+
+func BenchmarkOpenCheck(b *testing.B) {
+	julia := juliatest.Julia(b)
+	image, err := exec.Command(julia, "--startup-file=no", "-e", "print(unsafe_string(Base.JLOptions().image_file))").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		base, err := OpenFile(string(image))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := base.Check(); err != nil {
+			b.Fatal(err)
+		}
+		base.Close()
+	}
+}
