@@ -97,6 +97,10 @@ int main(int argc, char **argv) {
 	int32_t *distances = dlsym(h, "distances"), *count = dlsym(h, "distance_count");
 	for (int i = 0; distances && i < *count; i++)
 		printf("distance %d\n", ((int (*)(int, int))((char *)entries + distances[i]))(5, 6));
+	char *origin = dlsym(h, "exported");
+	int32_t *from_base = dlsym(h, "from_base");
+	for (int i = 0; from_base && i < 2; i++)
+		printf("from the base %d\n", ((int (*)(int, int))(origin + from_base[i]))(5, 6));
 	fflush(stdout);
 	return 0;
 }
@@ -184,6 +188,16 @@ func distances(targets ...Address) Section {
 	return s
 }
 
+// fromBase is a section with the distances of two functions from an exported one of the base.
+func fromBase(anchor, first, second Address) Section {
+	return Section{Name: ".data.frombase", Align: 4, Writable: true, Data: make([]byte, 8),
+		Symbols: []Symbol{{Name: "from_base", Size: 8, Export: true}},
+		Fixups: []Fixup{
+			{Offset: 0, Kind: Diff32, Target: first, Anchor: anchor},
+			{Offset: 4, Kind: Diff32, Target: second, Anchor: anchor},
+		}}
+}
+
 func (b *loadBench) job(t *testing.T, layout Layout) *Job {
 	add, mul := inBase(t, b.base, "hidden_add"), inBase(t, b.base, "hidden_mul")
 	text, addr, _ := b.base.Section(".text")
@@ -192,6 +206,7 @@ func (b *loadBench) job(t *testing.T, layout Layout) *Job {
 		Sections: []Section{
 			entries("code_add", "code_mul", "code_state", "code_misc", "code_switch"),
 			distances(mul, add, Address{Symbol: "code_add"}, mul),
+			fromBase(inBase(t, b.base, "exported"), Address{Symbol: "code_add"}, mul),
 		},
 		Slots: []Slot{
 			{Name: "f_add", Target: add},
@@ -248,7 +263,8 @@ func TestChain(t *testing.T) {
 	fourth := func(layout Layout) *Job { return b.upper(t, layout, "upper_misc", third, second, b.base) }
 	merged := openImage(t, b.link(t, "merged.so", b.upper(t, Standalone, "code_misc", second, b.base)))
 
-	const common = "94 102\n%d %[1]d\ndistance %d\ndistance 51\ndistance %d\ndistance 102\n"
+	const common = "94 102\n%d %[1]d\ndistance %d\ndistance 51\ndistance %d\ndistance 102\n" +
+		"from the base 51\nfrom the base 30\n" // a table of the image below
 	onSecond := "1030910 2030410\n" + fmt.Sprintf(common, 72+2, 3032509, 3032510)
 	onThird := "1030911 2030411\n" + fmt.Sprintf(common, 73+2, 3032510, 3032511)
 	for _, test := range []struct{ name, path, output string }{
@@ -286,6 +302,8 @@ distance 30
 distance 53
 distance 53
 distance 30
+from the base 53
+from the base 30
 `
 
 // link writes a job to a file of the bench.
