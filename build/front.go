@@ -89,10 +89,12 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 		}
 		switch event.Kind {
 		case "stage":
-			next(e.Name, nil)
 			if e.Name == "collect" {
-				return b.countStatements()
+				if err := b.countStatements(); err != nil {
+					return err
+				}
 			}
+			next(e.Name, nil)
 		case "unresolved":
 			if e.Line >= 0 && e.Line < len(b.inputs.statements) {
 				b.unresolved(e.Line, e.Reason)
