@@ -129,7 +129,7 @@ type Module struct {
 	// Offset of the object in the blob, in bytes.
 	Offset uint32
 	Name   string
-	// Parent is an index into Base.Modules. Modules that are not inside of another one are their own parent, or Main's.
+	// Parent is an index into Base.Modules. A module that is inside of no other one has itself, or Main, for a parent.
 	Parent int
 	// Bindings is how many names it binds.
 	Bindings int

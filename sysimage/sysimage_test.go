@@ -48,6 +48,17 @@ func TestOpenRefusesDamage(t *testing.T) {
 		{"falls back to an incomplete target", `target 2 falls back to target 2`, func(m *testImage) { m.variants[2].fallback = 2 }},
 		{"first target incomplete", `first target does not have all functions`, func(m *testImage) { m.variants[0].complete = false }},
 		{"record of no code instance", `function 0 leads to no code instance`, func(m *testImage) { m.heap.functions[0] = uint64(m.heap.globals[0]) }},
+		{"record of half a code instance", "function 0 leads to no code instance", func(m *testImage) {
+			inside := uint32(m.heap.functions[1]) + 8
+			m.heap.set(inside-8, uint64(m.heap.roots[tagCodeInstance]))
+			m.heap.functions[0] = uint64(inside)
+		}},
+		{"binding inside of a binding", "belongs to no module", func(m *testImage) {
+			inside := m.heap.bindings["Base.x"] + 24
+			m.heap.set(inside-8, refBinding<<testShift)
+			m.heap.set(inside, m.heap.symbol("x"))
+			m.heap.globals[1] = inside
+		}},
 		{"two records for one body", `functions 1 and 2 belong to the same part`, func(m *testImage) { m.heap.functions[2] = m.heap.functions[1] }},
 		{"more records than functions", `names 7 functions, of which there are 6`, func(m *testImage) { m.heap.functions = append(m.heap.functions, 0, 0, 0) }},
 		{"more cell records than cells", `fills 10 cells of native code, of which there are 9`, func(m *testImage) { m.heap.globals = append(m.heap.globals, 0, 0) }},

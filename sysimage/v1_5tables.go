@@ -91,7 +91,7 @@ func (c *merge15) cloneTables(t *table, switched []int) (indices []byte) {
 			c.newFunctions(t)
 		}
 		count := uint32(0)
-		// append lists a function, with its code if the target is not complete.
+		// add lists a function, with its code if the target is not complete.
 		add := func(index uint32, offset uint32) {
 			indices = le.AppendUint32(indices, index)
 			if !target.complete {
