@@ -26,7 +26,7 @@ A = [4.0 1 0 2; 1 5 1 0; 0 1 6 1; 2 0 1 7]
 b = [1.0, 2, 3, 4]
 show(out, plain, A \ b)
 println(out)
-println(out, inv(A) * A ≈ I, " ", det(A), " ", tr(A))
+println(out, det(A), " ", tr(A))
 for factorize in (lu, qr, svd)
     println(out, factorize, ": ", typeof(factorize(A)))
 end
@@ -97,8 +97,6 @@ cells, head = readdlm(IOBuffer(text), ';'; header = true)
 show(out, plain, cells)
 println(out, "\n", head)
 writedlm(out, ["a,b" 'c'; 3 4//5], ','; quotes = true)
-show(out, plain, readdlm(IOBuffer("1,2\n# no\n3,4.5"), ',', Float32; comments = true))
-println(out)
 @printf(out, "%5d|%-8s|%+.3e|%08.3f|%x|%c|%g|%%|%i\n", 42, "left", 12345.678, π, 255, 'j', 1e-5, big(2)^70)
 println(out, base64encode("chained"), " ", String(base64decode("aW1hZ2U=")), " ", bytes2hex(sha256("julia"))[1:16], " ", crc32c("julia"), " ", uuid5(UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "julia"))
 
@@ -135,8 +133,6 @@ document = Markdown.parse("""
     [^1]: below
     """)
 show(out, plain, document)
-println(out)
-show(out, MIME("text/html"), document)
 println(out)
 Markdown.term(IOContext(buffer, :color => true, :displaysize => (24, 60)), document, 60)
 println(out, "\n", length(document.content), " ", md"*at* parse ``x``" |> Markdown.plain, html"<b>raw</b>" |> typeof)
@@ -191,8 +187,6 @@ folder = mktempdir()
 write(joinpath(folder, "Project.toml"), sprint(Pkg.TOML.print, Dict("deps" => project["deps"], "compat" => Dict("Dates" => "1"))))
 loaded = Pkg.Types.read_project(joinpath(folder, "Project.toml"))
 println(out, loaded.deps)
-Pkg.Types.write_project(loaded, joinpath(folder, "Again.toml"))
-println(out, read(joinpath(folder, "Again.toml"), String))
 println(out, Pkg.Types.semver_spec("1.4, ~1.5.2, ^0.3.2, =2.0.1, >= 3"), " ", v"1.5.0" in Pkg.Types.semver_spec("~1.5"), " ", sort([v"1.10.0", v"1.9.3-rc1", v"1.9.3"]))
 println(out, Pkg.Types.VersionSpec("1.2-1.4.3"), " ", intersect(Pkg.Types.VersionSpec("1-2"), Pkg.Types.VersionSpec("1.5-3")), " ", union(Pkg.Types.VersionSpec("0.1"), Pkg.Types.VersionSpec("0.2")))
 println(out, Pkg.REPLMode.parse("add Example@0.5 Other#master; rm --project Foo") |> length)
@@ -226,7 +220,7 @@ if VERSION < v"1.6" # later resolvers are called otherwise
             end
         end
     end
-    for wanted in (["Web" => "*", "Plot" => "*"], ["Plot" => "2"], ["Web" => "1.1", "Plot" => "2"])
+    for wanted in (["Web" => "*", "Plot" => "*"], ["Web" => "1.1", "Plot" => "2"])
         requirements = Dict{UUID,Pkg.Types.VersionSpec}()
         for (name, spec) in wanted
             requirements[uuid5(namespace, name)] = Pkg.Types.VersionSpec(spec)
@@ -248,7 +242,7 @@ end
 
 println(out, "\n# What goes wrong")
 
-for attempt in (:([1, 2][3]), :(sqrt(-1)), :(Dict()[:k]), :(parse(Int, "x")), :(cholesky([1.0 2; 2 1])), :(undefined_name), :(1 // 0 + 0 // 0), :("a" + 1), :(Date(2021, 13)), :([1 2] * [1 2]), :(convert(Int, 1.5)))
+for attempt in (:([1, 2][3]), :(sqrt(-1)), :(Dict()[:k]), :(cholesky([1.0 2; 2 1])), :(Date(2021, 13)), :(undefined_name))
     try
         eval(attempt)
         println(out, attempt, ": no error")
