@@ -57,6 +57,9 @@ var stubFrames = []byte{
 	0, 0, 0, 0, // no augmentation data; DW_CFA_nop
 }
 
+// commonFrame is the size of the CIE in stubFrames.
+const commonFrame = 24
+
 func (l *linker) collectFrames() error {
 	f := &l.frames
 	for number, o := range l.objects {
@@ -88,7 +91,7 @@ func (l *linker) collectFrames() error {
 	f.frames = l.output(".eh_frame", uint32(elf.SHT_PROGBITS), read)
 	f.frames.align = 8
 	if l.plt != nil {
-		f.stubFrame = size + 24
+		f.stubFrame = size + commonFrame
 		size += uint64(len(stubFrames))
 		fdes++
 	}
@@ -200,7 +203,7 @@ func (l *linker) fillFrames() error {
 		}
 	}
 	if l.plt != nil {
-		at := f.stubFrame - 24
+		at := f.stubFrame - commonFrame
 		copy(data[at:], stubFrames)
 		le.PutUint32(data[at+32:], uint32(l.plt.addr-(f.frames.addr+at+32)))
 		le.PutUint32(data[at+36:], uint32(l.plt.size))

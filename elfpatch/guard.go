@@ -9,6 +9,8 @@ package elfpatch
 //  2. Checks: ranges of the library have the hash that they have in its file.
 //  3. Runs: int32 fields that hold the difference of two virtual addresses of different libraries get the difference
 //     of the biases of those libraries added; a bias is the address at run time less the virtual address.
+//  4. Redirects: pointers to functions that the loader has put into a library are replaced. Some lie on pages that the
+//     loader made read-only (PT_GNU_RELRO), which become writable for that moment.
 //
 // A failure is one line on standard error and the end of the process with status 1: there is nobody to return an error to.
 
@@ -17,12 +19,14 @@ import (
 	"fmt"
 	"math/bits"
 	"path/filepath"
+	"syscall"
 )
 
 // A guardSpec is what a guard has to do.
 type guardSpec struct {
 	libraries []guardLibrary
 	runs      []guardRun
+	redirects []guardRedirect
 }
 
 // A guardLibrary is a base of the image.
@@ -53,6 +57,12 @@ type guardRun struct {
 	target, anchor int    // index into guardSpec.libraries; guardImage is the image itself
 }
 
+// A guardRedirect is a pointer to replace. Both symbols are left undefined by the guard's object.
+type guardRedirect struct {
+	pointer, to string
+	readOnly    bool // the pointer lies on a page that cannot be written to
+}
+
 const (
 	// guardImage stands for the image itself among the libraries.
 	guardImage = -1
@@ -76,19 +86,21 @@ func guardHash(data []byte) uint64 {
 	return h
 }
 
-// Tables that the guard's code walks through, in .data.rel.ro, one after the other for each library:
+// Tables that the guard's code walks through, in .data.rel.ro, first one after the other for each library:
 //
-//	pins     8 address at run time (relocated), 8 distance to the library's first pin in its file
-//	checks   8 distance to the first pin, 8 size in bytes, 8 hash
+//	pins        8 address at run time (relocated), 8 distance to the library's first pin in its file
+//	checks      8 distance to the first pin, 8 size in bytes, 8 hash
+//	redirects   8 address of the pointer, 8 what it will be (both relocated), 8 not 0 if its page is read-only
 //
 // and, in .rodata:
 //
-//	runs     4 distance of the first field from here (relocated), 4 count of fields,
-//	         4 offsets in bytes of two biases in .bss: of the target and of the anchor
+//	runs        4 distance of the first field from here (relocated), 4 count of fields,
+//	            4 offsets in bytes of two biases in .bss: of the target and of the anchor
 const (
-	guardPinSize   = 16
-	guardCheckSize = 24
-	guardRunSize   = 16
+	guardPinSize      = 16
+	guardCheckSize    = 24
+	guardRunSize      = 16
+	guardRedirectSize = 24
 )
 
 // Sections of the guard's object, which are also the indices of their section symbols.
@@ -147,6 +159,20 @@ func guard(spec guardSpec) (*Object, error) {
 		g.relocate(guardReadOnly, elf.R_X86_64_PC32, run.symbol, int64(run.offset))
 		g.words(guardReadOnly, uint64(run.count)<<32, uint64(8*(run.target+1))|uint64(8*(run.anchor+1))<<32)
 	}
+
+	locked := a.NewLabel()
+	a.Address(RSI, g.here(guardTables))
+	g.loop(&a, len(spec.redirects), guardRedirectSize, func() { guardRedirectPointer(&a, locked) })
+	for _, r := range spec.redirects {
+		readOnly := uint64(0)
+		if r.readOnly {
+			readOnly = 1
+		}
+		g.relocate(guardTables, elf.R_X86_64_64, r.pointer, 0)
+		g.words(guardTables, 0)
+		g.relocate(guardTables, elf.R_X86_64_64, r.to, 0)
+		g.words(guardTables, 0, readOnly)
+	}
 	a.Return()
 
 	for i, library := range spec.libraries {
@@ -157,6 +183,11 @@ func guard(spec guardSpec) (*Object, error) {
 	a.Bind(afar)
 	g.die(&a, "chainbuild: this image was loaded more than 2 GiB away from the library that it was built on: start again, "+
 		"with less address space in use\n")
+	if len(spec.redirects) > 0 {
+		a.Bind(locked)
+		g.die(&a, "chainbuild: this image may not change an import of the library that it was built on: allow mprotect, or build "+
+			"a standalone image\n")
+	}
 
 	g.object.Sections[guardBiases].Size = uint64(8 * (len(spec.libraries) + 1))
 	g.relocate(guardInit, elf.R_X86_64_64, g.sectionSymbol(guardText), 0)
@@ -219,6 +250,38 @@ func guardComplete(a *Asm, afar Label) {
 	a.Store32(At(RDX, 0), RAX)
 	a.AddImm(RDX, 4)
 	a.Go(fields)
+	a.Bind(done)
+}
+
+// guardRedirectPointer replaces the pointer of a row of redirects and jumps to locked if the kernel (mprotect) does not let
+// it. It keeps RSI and RDI.
+func guardRedirectPointer(a *Asm, locked Label) {
+	writable, done := a.NewLabel(), a.NewLabel()
+	a.Load(R8, At(RSI, 0))
+	a.Load(R9, At(RSI, 8))
+	a.Load(RAX, At(RSI, 16))
+	a.Test(RAX, RAX)
+	a.Jump(Equal, writable)
+	protect := func(access int64) {
+		a.MoveImm(RDX, access)
+		a.MoveImm(RAX, syscall.SYS_MPROTECT)
+		a.Syscall()
+	}
+	a.Push(RSI)
+	a.Push(RDI)
+	a.Move(RDI, R8)
+	a.AndImm(RDI, -pageSize)
+	a.MoveImm(RSI, pageSize)
+	protect(syscall.PROT_READ | syscall.PROT_WRITE)
+	a.Test(RAX, RAX)
+	a.Jump(NotEqual, locked)
+	a.Store(At(R8, 0), R9)
+	protect(syscall.PROT_READ)
+	a.Pop(RDI)
+	a.Pop(RSI)
+	a.Go(done)
+	a.Bind(writable)
+	a.Store(At(R8, 0), R9)
 	a.Bind(done)
 }
 

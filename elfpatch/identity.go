@@ -69,6 +69,12 @@ func jobIdentity(job *Job) [sha256.Size]byte {
 			h.numbers(h.number[r.Base], r.Addr, r.Size)
 		}
 	}
+	h.numbers(uint64(len(job.Redirects)))
+	for _, r := range job.Redirects {
+		h.numbers(h.number[r.Base])
+		h.text(r.Symbol)
+		h.text(r.To)
+	}
 	h.text(string(job.Note))
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -93,6 +93,26 @@ type Fingerprint struct {
 	Addr, Size uint64
 }
 
+// A Redirect has the imports of a library lead to a function of the image being written. The guard of a thin image, its first
+// constructor, does it: whatever the library calls when it is loaded itself, or what it has kept the address of, is out of
+// its reach. The image may import the same function itself; an 8 byte field of an object or of a Section that holds the
+// function's address is never redirected, so it is the way to the function that the redirected calls were meant for. When
+// several images of a chain redirect the same import, the last to be loaded, the one that all others are below, wins.
+type Redirect struct {
+	// Base is the library, nil for the image being written. One that does not import Symbol is left alone.
+	Base *Image
+	// Symbol is the name that Base imports.
+	Symbol string
+	// To names a function of an object.
+	To string
+}
+
+// CodeStart and CodeEnd are symbols of the image being written: the bounds of its code.
+const (
+	CodeStart = "image.code.start"
+	CodeEnd   = "image.code.end"
+)
+
 // A Job is everything that one image is written from.
 type Job struct {
 	Layout Layout
@@ -112,6 +132,8 @@ type Job struct {
 	Aliases map[string]Address
 	// Check is compared with the base at load time, for a thin image: a difference ends the process with a message.
 	Check []Fingerprint
+	// Redirects change imports at load time, for a thin image.
+	Redirects []Redirect
 	// Note is the content of the image's own note section, read back with Image.Note.
 	Note []byte
 }

@@ -23,6 +23,9 @@ type fileLayout struct {
 	size          uint64
 }
 
+// codeGroup is the group of what can be executed.
+const codeGroup = 1
+
 // group orders the sections by access.
 func (o *output) group() int {
 	switch {
@@ -31,7 +34,7 @@ func (o *output) group() int {
 	case o.flags&uint64(elf.SHF_WRITE) != 0:
 		return 2
 	case o.flags&uint64(elf.SHF_EXECINSTR) != 0:
-		return 1
+		return codeGroup
 	}
 	return 0
 }
@@ -112,6 +115,9 @@ func (l *linker) layOut() error {
 			} else {
 				fileEnd = o.offset + o.size
 			}
+		}
+		if group == codeGroup {
+			l.codeStart.addr, l.codeEnd.addr = start, addr
 		}
 		if addr > start {
 			f.segments = append(f.segments, Segment{Type: uint32(elf.PT_LOAD), Flags: flags,

@@ -110,6 +110,8 @@ type linker struct {
 	gotOutput  *output // these are nil if nothing needs them
 	plt        *output
 	slots      *output
+	// codeStart and codeEnd are no sections but the places before and after those of code.
+	codeStart, codeEnd output
 
 	frames  frameTable
 	loader  loaderTables

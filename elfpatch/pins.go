@@ -9,10 +9,10 @@ import (
 
 func (l *linker) addGuard() error {
 	if l.job.Layout == Standalone {
-		return nil
+		return l.checkRedirects()
 	}
 	spec, names, err := l.guardSpec()
-	if err != nil || len(spec.libraries) == 0 {
+	if err != nil || len(spec.libraries)+len(spec.redirects) == 0 {
 		return err
 	}
 	o, err := guard(spec)
@@ -55,6 +55,15 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 			if b != nil {
 				used[b.number] = true
 			}
+		}
+	}
+	redirects, err := l.redirectedImports()
+	if err != nil {
+		return spec, nil, err
+	}
+	for _, r := range redirects {
+		if r.base != nil {
+			used[r.base.number] = true
 		}
 	}
 	checks := make([][]guardCheck, len(l.bases))
@@ -111,6 +120,11 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 		}
 		spec.runs = append(spec.runs, guardRun{symbol: tables[r.piece], offset: r.offset, count: r.count,
 			target: place(r.to), anchor: place(r.from)})
+	}
+	for i, r := range redirects {
+		pointer, to := "import."+strconv.Itoa(i), "redirect."+strconv.Itoa(i)
+		names[pointer], names[to] = r.pointer, r.to
+		spec.redirects = append(spec.redirects, guardRedirect{pointer, to, r.readOnly})
 	}
 	return spec, names, nil
 }

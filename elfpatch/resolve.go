@@ -80,6 +80,11 @@ func (l *linker) resolveSymbols() error {
 			return err
 		}
 	}
+	for name, place := range map[string]*output{CodeStart: &l.codeStart, CodeEnd: &l.codeEnd} {
+		if err := l.define(&symbol{name: name, kind: symbolOutput, out: place}); err != nil {
+			return err
+		}
+	}
 	return l.resolveUndefined()
 }
 
@@ -163,7 +168,7 @@ func (s *symbol) definedIn() string {
 	case s.piece != nil:
 		return "section " + s.piece.table.Name
 	}
-	return "the slots"
+	return "the linker"
 }
 
 // resolveUndefined points every symbol of every object at the definition of its name.

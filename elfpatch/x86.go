@@ -123,6 +123,7 @@ type Asm struct {
 	labels     []int // offset of each label, -1 until it is bound
 	jumps      []labelUse
 	references []Reference
+	functions  []asmFunction
 	err        error // the first wrong use
 }
 

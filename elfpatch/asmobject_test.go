@@ -1,0 +1,136 @@
+package elfpatch
+
+import (
+	"debug/elf"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// assembleNested is a function that saves registers, uses room on the stack, and calls a function that is given to it:
+// nested(f, x) = f(x) + x.
+func assembleNested(t *testing.T) *Object {
+	t.Helper()
+	var a Asm
+	a.Begin("nested")
+	a.Enter(0x108, RBX, R12)
+	a.Move(RBX, RSI)
+	a.MoveImm(R12, 77)
+	a.Store(At(RSP, 0x100), R12)
+	a.Move(RAX, RDI)
+	a.Move(RDI, RSI)
+	a.CallReg(RAX)
+	for range 100 { // so that Leave is more than one byte's distance away
+		a.AddImm(R12, 1000)
+	}
+	a.Add(RAX, RBX)
+	a.Leave()
+	a.Return()
+	a.End()
+	a.Begin("jumps")
+	a.CompareMem(RDI, AtGOT("counter"))
+	a.CallSymbol("outside")
+	a.Return()
+	a.End()
+	o, err := a.Object("assembled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestAssembledObject(t *testing.T) {
+	o := assembleNested(t)
+	lines := disassemble(t, o.Sections[asmText].Data)
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{"push rbx\npush r12\nsub rsp, 0x108\n", "add rsp, 0x108\npop r12\npop rbx\nret"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
+	var symbols []string
+	for _, s := range o.Symbols[asmSections:] {
+		if s.Section != SectionUndefined {
+			if s.Value%16 != 0 || elf.SymType(s.Type) != elf.STT_FUNC {
+				t.Errorf("%+v", s)
+			}
+			s.Name += "="
+		}
+		symbols = append(symbols, s.Name)
+	}
+	if got := strings.Join(symbols, " "); got != "nested= jumps= counter outside" {
+		t.Errorf("symbols %s", got)
+	}
+}
+
+func TestAssembledObjectErrors(t *testing.T) {
+	for want, wrong := range map[string]func(*Asm){
+		"has no end":           func(a *Asm) { a.Begin("f"); a.Return() },
+		"outside of a func":    func(a *Asm) { a.Enter(8, RBX) },
+		"entered twice":        func(a *Asm) { a.Begin("f"); a.Enter(8, RBX); a.Enter(8, RBX); a.End() },
+		"that was not entered": func(a *Asm) { a.Begin("f"); a.Leave(); a.End() },
+	} {
+		var a Asm
+		wrong(&a)
+		if _, err := a.Object("wrong"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
+// framesHost unwinds from inside of a function that assembled code calls.
+const framesHost = `
+#define _GNU_SOURCE
+#include <execinfo.h>
+#include <stdio.h>
+extern long nested(long (*f)(long), long x);
+extern long outside(void) { return 1; }
+long counter;
+static int depth;
+static long callee(long x) { void *stack[50]; depth = backtrace(stack, 50); return 10 * x; }
+__attribute__((noinline)) static int here(void) { void *stack[50]; return backtrace(stack, 50); }
+int main(void) {
+	register long kept __asm__("rbx") = 5;
+	__asm__ volatile("" : "+r"(kept));
+	long got = nested(callee, 4);
+	__asm__ volatile("" : "+r"(kept));
+	printf("%ld %d frames more than main, rbx %ld\n", got, depth - here(), kept);
+	return 0;
+}
+`
+
+func TestAssembledFrames(t *testing.T) {
+	folder := t.TempDir()
+	object := filepath.Join(folder, "assembled.o")
+	if err := os.WriteFile(object, writeObject(assembleNested(t)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	host := compile(t, folder, "host", framesHost, object, "-Wl,-z,noexecstack")
+	if got, want := run(t, host), "44 1 frames more than main, rbx 5\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// Each step of the description, as binutils read it: registers of the caller appear as they are saved.
+	out := run(t, "readelf", "--debug-dump=frames-interp", object)
+	for _, row := range []string{"rsp+8    c-8", "rsp+16   c-16  c-8", "rsp+24   c-16  c-24  c-8", "rsp+288  c-16  c-24  c-8"} {
+		if !containsRow(out, strings.Fields(row)) {
+			t.Errorf("no row %q in\n%s", row, out)
+		}
+	}
+}
+
+// containsRow says whether a line of text ends with these fields, u for registers that are undefined left out.
+func containsRow(text string, fields []string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		var row []string
+		for _, f := range strings.Fields(line) {
+			if f != "u" {
+				row = append(row, f)
+			}
+		}
+		if len(row) > 0 && strings.Join(row[1:], " ") == strings.Join(fields, " ") {
+			return true
+		}
+	}
+	return false
+}
