@@ -11,7 +11,7 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "mtables.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "collect.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "native.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "partitions.jl"))
-Base.include(@__MODULE__, joinpath(@__DIR__, "canonical.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "pieces.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "purge.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "heap.jl"))
 

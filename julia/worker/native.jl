@@ -32,16 +32,6 @@ function value_name(v::Value)
     return unsafe_string(p, n[])
 end
 
-function set_name(v::Value, name::String)
-    ccall(:LLVMSetValueName2, Cvoid, (Value, Cstring, Csize_t), v, name, sizeof(name))
-end
-
-"Make `v` visible to the other partitions and to nobody else."
-function share(v::Value)
-    ccall(:LLVMSetLinkage, Cvoid, (Value, Cint), v, 0)    # external
-    ccall(:LLVMSetVisibility, Cvoid, (Value, Cint), v, 1) # hidden
-end
-
 "The ids of the functions that the handle has for `code`: (invoke wrapper, body), 0 for none, negative for shared wrappers."
 function function_ids(native::Ptr{Cvoid}, @nospecialize(code))
     invoke = Ref{Int32}(0)
@@ -52,28 +42,18 @@ end
 
 "Replace `f` by a declaration `name` with the same type, calling convention and attributes, which is returned."
 function externalize(mod::Value, f::Value, name::String)
-    type = ccall(:LLVMGetElementType, Value, (Value,), ccall(:LLVMTypeOf, Value, (Value,), f))
-    decl = ccall(:LLVMAddFunction, Value, (Value, Cstring, Value), mod, name, type)
-    ccall(:LLVMSetFunctionCallConv, Cvoid, (Value, Cuint), decl, ccall(:LLVMGetFunctionCallConv, Cuint, (Value,), f))
-    copy_attributes(decl, f, 0xffffffff)
-    for i in 0:Int(ccall(:LLVMCountParams, Cuint, (Value,), f))
-        copy_attributes(decl, f, i % UInt32)
-    end
-    ccall(:LLVMSetVisibility, Cvoid, (Value, Cint), decl, 1)
-    ccall(:LLVMReplaceAllUsesWith, Cvoid, (Value, Value), f, decl)
+    declaration = declare_function(mod, f, name)
+    ccall(:LLVMReplaceAllUsesWith, Cvoid, (Value, Value), f, declaration)
     ccall(:LLVMDeleteFunction, Cvoid, (Value,), f)
-    return decl
+    return declaration
 end
 
-function copy_attributes(to::Value, from::Value, at::UInt32)
-    n = Int(ccall(:LLVMGetAttributeCountAtIndex, Cuint, (Value, Cuint), from, at))
-    n == 0 && return
-    list = Vector{Value}(undef, n)
-    ccall(:LLVMGetAttributesAtIndex, Cvoid, (Value, Cuint, Ptr{Value}), from, at, list)
-    for attribute in list
-        ccall(:LLVMAddAttributeAtIndex, Cvoid, (Value, Cuint, Value), to, at, attribute)
-    end
-    return
+"A declaration in `mod` like `f`, called `name`."
+function declare_function(mod::Value, f::Value, name::String)
+    type = ccall(:LLVMGetElementType, Value, (Value,), ccall(:LLVMTypeOf, Value, (Value,), f))
+    declaration = ccall(:LLVMAddFunction, Value, (Value, Cstring, Value), mod, name, type)
+    ccall(:_ZN4llvm8Function18copyAttributesFromEPKS0_, Cvoid, (Value, Value), declaration, f)
+    return declaration
 end
 
 """
@@ -85,45 +65,33 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
     mod = ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native)
     fvars = handle_vector(native, 8)
     gvars = handle_vector(native, 32)
-    lines = Vector{Any}(undef, length(fvars))
-    used = replace_base_functions(index, native, mod, fvars, lines)
-    weights = zeros(Int, length(fvars))
-    total = 0
+    names = Vector{Any}(undef, length(fvars))
+    used = replace_base_functions(index, native, mod, fvars, names)
+    out = IOBuffer()
     new = 0
     for i in 1:length(fvars)
-        f = fvars[i]
-        f == C_NULL && continue
-        share(f)
-        lines[i] = value_name(f)
-        weights[i] = Int(ccall(:_ZNK4llvm8Function19getInstructionCountEv, Cuint, (Value,), f))
-        total += weights[i]
-        new += 1
+        if fvars[i] != C_NULL
+            names[i] = value_name(fvars[i])
+            new += 1
+        end
+        write(out, "fvar\t", names[i]::String, "\n")
     end
-    out = IOBuffer()
-    for i in 1:length(fvars)
-        write(out, "fvar\t", lines[i]::String, "\n")
-    end
-    shared = Dict{String,Any}()
     for g in gvars
         ccall(:LLVMSetInitializer, Cvoid, (Value, Value), g, C_NULL)
-        share(g)
-        name = value_name(g)
-        shared[name] = "g"
-        write(out, "gvar\t", name, "\n")
+        write(out, "gvar\t", value_name(g), "\n")
     end
-    for old in used
-        shared[string("base.", old)] = "b"
-        write(out, "used\t", string(old), "\n")
+    for declaration in used
+        write(out, "used\t", SubString(value_name(declaration::Value), 6), "\n")
     end
     write_file(joinpath(value_of(request, "scratch"), "index.txt"), take!(out))
-    event(string("{\"event\":\"emitted\",\"functions\":", new, ",\"base\":", length(fvars) - new, ",\"slots\":", length(gvars), ",\"instructions\":", total, "}"))
+    event(string("{\"event\":\"emitted\",\"functions\":", new, ",\"base\":", length(fvars) - new, ",\"slots\":", length(gvars), "}"))
     stage("split")
-    write_partitions(request, native, mod, fvars, lines, weights, shared, methods)
+    write_partitions(request, native, mod, fvars, gvars, used, methods)
     return nothing
 end
 
-"Replace the functions that the base has. Returns the base's indices of those that the rest refers to."
-function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, lines::Vector{Any})
+"Replace the functions that the base has. Returns the declarations of those that the rest refers to."
+function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, names::Vector{Any})
     raw = index[1]::Vector{UInt32}
     data = index[5]::Ptr{UInt8}
     declared = Any[]
@@ -138,15 +106,14 @@ function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Val
             # The base reaches this method by another convention: the new body stays, under its new id.
             old < 0 && continue
             push!(declared, externalize(mod, fvars[id], string("base.", old)))
-            push!(declared, old)
             fvars[id] = C_NULL
-            lines[id] = string("@", old)
+            names[id] = string("@", old)
         end
     end
     # Only now are the bodies gone that base functions call each other from.
     used = Any[]
-    for i in 1:2:length(declared)
-        ccall(:LLVMGetFirstUse, Value, (Value,), declared[i]::Value) == C_NULL || push!(used, declared[i + 1])
+    for declaration in declared
+        ccall(:LLVMGetFirstUse, Value, (Value,), declaration::Value) == C_NULL || push!(used, declaration)
     end
     return used
 end

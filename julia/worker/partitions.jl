@@ -9,69 +9,85 @@
 "How many LLVM instructions a partition holds at most, unless it is a single function."
 const PARTITION_WEIGHT = 10000
 
-# What is_in_partition needs to know; it is called by LLVM and gets nothing but addresses.
-const PARTITION = IdDict{Any,Any}()
-const CURRENT = Any[0]
-
-"Called by CloneModule for each definition: functions of the table go to one partition, what they share privately to each."
-function is_in_partition(::Ptr{Cvoid}, v::Value)
-    part = get(PARTITION, UInt(v), nothing)
-    return part === nothing || part === CURRENT[1]
-end
-
-const CLONE_MODULE = Symbol("_ZN4llvm11CloneModuleERKNS_6ModuleERNS_8ValueMapIPKNS_5ValueENS_14WeakTrackingVHENS_14ValueMapConfigIS6_NS_3sys10SmartMutexILb0EEEEEEENS_12function_refIFbPKNS_11GlobalValueEEEE")
-
-dlsym_global(name::Symbol) = ccall(:dlsym, Ptr{Cvoid}, (Ptr{Cvoid}, Cstring), C_NULL, string(name))
-
 """
-    write_partitions(request, native, mod, fvars, lines, weights, shared, methods)
+    write_partitions(request, native, mod, fvars, slots, used, methods)
 
 Write for each partition `part-K.bc`, its bitcode in canonical form, and `part-K.map`, which gives the names that it uses for
-functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`.
+functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`. The bodies of the functions are moved there.
 """
-function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, lines::Vector{Any},
-                          weights::Vector{Int}, shared::Dict{String,Any}, methods::Vector{Any})
-    hashes = identities(native, fvars, lines, methods)
-    order = Int[]
-    for i in 1:length(fvars)
-        fvars[i] == C_NULL && continue
-        push!(order, i)
-        shared[lines[i]::String] = "x"
+function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, slots::Vector{Value},
+                          used::Vector{Any}, methods::Vector{Any})
+    # What partitions define: the functions of the table, then what Julia emitted besides them.
+    items = Value[]
+    hashes = UInt64[]
+    shared = address_map()
+    identities!(items, hashes, shared, native, fvars, methods)
+    for slot in slots
+        insert_address!(shared, slot, KIND_SLOT)
+    end
+    for declaration in used
+        insert_address!(shared, declaration::Value, KIND_BASE)
+    end
+    other_definitions!(items, hashes, shared, mod)
+    weights = zeros(Int, length(items))
+    order = Vector{Int}(undef, length(items))
+    for i in 1:length(items)
+        weights[i] = instruction_count(items[i])
+        order[i] = i
     end
     starts = divide(order, hashes, weights)
     parts = length(starts) - 1
-    for part in 1:parts
-        for k in starts[part]:starts[part + 1] - 1
-            PARTITION[UInt(fvars[order[k]])] = part
-        end
-    end
-    reorder(mod, fvars, order)
-    clone = dlsym_global(CLONE_MODULE)
-    keep = @cfunction(is_in_partition, Bool, (Ptr{Cvoid}, Value))
-    passes = ccall(:LLVMCreatePassManager, Value, ())
-    ccall(:LLVMAddGlobalDCEPass, Cvoid, (Value,), passes)
-    ccall(:LLVMAddStripDeadPrototypesPass, Cvoid, (Value,), passes)
     scratch = value_of(request, "scratch")
     for part in 1:parts
-        CURRENT[1] = part
-        result = Ref{Value}(C_NULL)
-        # A ValueMap of zeros is an empty one. It is left behind: values of the module know its address.
-        map = ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 256)
-        ccall(clone, Cvoid, (Ptr{Value}, Value, Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}), result, mod, map, keep, C_NULL)
-        piece = result[]
-        ccall(:LLVMRunPassManager, Cint, (Value, Value), passes, piece)
-        names = canonicalize(piece, shared)
+        members = Value[]
+        weight = 0
+        for k in starts[part]:starts[part + 1] - 1
+            push!(members, items[order[k]])
+            weight += weights[order[k]]
+        end
+        piece, names = make_piece(mod, members, shared)
         write_file(joinpath(scratch, string("part-", part, ".map")), names)
         path = joinpath(scratch, string("part-", part, ".bc"))
         ccall(:LLVMWriteBitcodeToFile, Cint, (Value, Cstring), piece, path) == 0 || fail(string("cannot write ", path))
-        weight = 0
-        for k in starts[part]:starts[part + 1] - 1
-            weight += weights[order[k]]
-        end
+        ccall(:LLVMDisposeModule, Cvoid, (Value,), piece)
         event(string("{\"event\":\"partition\",\"number\":", part, ",\"of\":", parts, ",\"weight\":", weight,
-                     ",\"functions\":", starts[part + 1] - starts[part], "}"))
+                     ",\"functions\":", length(members), "}"))
     end
     return nothing
+end
+
+instruction_count(v::Value) =
+    is_function(v) ? Int(ccall(:_ZNK4llvm8Function19getInstructionCountEv, Cuint, (Value,), v)) : 1
+
+"Append the module's other definitions: helpers of the emitted code and the cells that they keep state in."
+function other_definitions!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, mod::Value)
+    f = ccall(:LLVMGetFirstFunction, Value, (Value,), mod)
+    while f != C_NULL
+        if ccall(:LLVMIsDeclaration, Cint, (Value,), f) == 0 && insert_address!(shared, f, KIND_IMPORT)
+            push!(items, f)
+            push!(hashes, scramble(hash_text(FNV_START, without_counter(value_name(f)))))
+        end
+        f = ccall(:LLVMGetNextFunction, Value, (Value,), f)
+    end
+    g = ccall(:LLVMGetFirstGlobal, Value, (Value,), mod)
+    while g != C_NULL
+        if ccall(:LLVMIsDeclaration, Cint, (Value,), g) == 0 && ccall(:LLVMIsGlobalConstant, Cint, (Value,), g) == 0 &&
+           insert_address!(shared, g, KIND_IMPORT)
+            push!(items, g)
+            push!(hashes, scramble(hash_text(FNV_START, without_counter(value_name(g)))))
+        end
+        g = ccall(:LLVMGetNextGlobal, Value, (Value,), g)
+    end
+    return nothing
+end
+
+"An emitted name without its digits: they are counters."
+function without_counter(name::String)
+    out = UInt8[]
+    for b in codeunits(name)
+        0x30 <= b <= 0x39 || push!(out, b)
+    end
+    return String(out)
 end
 
 """
@@ -125,9 +141,9 @@ function insertion_sort(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, 
     return nothing
 end
 
-"The hash of each function's identity, in the order of the handle."
-function identities(native::Ptr{Cvoid}, fvars::Vector{Value}, lines::Vector{Any}, methods::Vector{Any})
-    hashes = zeros(UInt64, length(fvars))
+"Append the functions of the table that are new, with the hashes of their identities."
+function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, native::Ptr{Cvoid}, fvars::Vector{Value}, methods::Vector{Any})
+    found = zeros(UInt64, length(fvars))
     for method in methods
         specializations = (method::Method).specializations
         for i in 1:length(specializations)
@@ -139,7 +155,7 @@ function identities(native::Ptr{Cvoid}, fvars::Vector{Value}, lines::Vector{Any}
                 ids = function_ids(native, code)
                 for k in 1:2
                     id = ids[k]
-                    id > 0 && fvars[id] != C_NULL && (hashes[id] = identity_hash(method, instance, k))
+                    id > 0 && fvars[id] != C_NULL && (found[id] = identity_hash(method, instance, k))
                 end
                 isdefined(code, :next) || break
                 code = code.next
@@ -147,10 +163,15 @@ function identities(native::Ptr{Cvoid}, fvars::Vector{Value}, lines::Vector{Any}
         end
     end
     for i in 1:length(fvars)
+        f = fvars[i]
+        f == C_NULL && continue
         # Not in any method table: all there is to go by is the emitted name.
-        hashes[i] == 0 && fvars[i] != C_NULL && (hashes[i] = hash_text(FNV_START, lines[i]::String))
+        found[i] == 0 && (found[i] = scramble(hash_text(FNV_START, without_counter(value_name(f)))))
+        insert_address!(shared, f, KIND_IMPORT)
+        push!(items, f)
+        push!(hashes, found[i])
     end
-    return hashes
+    return nothing
 end
 
 "The identity of a function of `method`, hashed: `kind` is 1 for its invoke wrapper, 2 for its body."
