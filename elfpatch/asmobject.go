@@ -25,6 +25,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // An asmFunction is a function between Begin and End.
@@ -88,6 +89,20 @@ func (a *Asm) Leave() {
 	}
 }
 
+// pointersSymbol is how code calls the section of AtPointer; no other symbol can have such a name.
+const pointersSymbol = "\x00pointers"
+
+// AtPointer is memory of the object that holds the address of a symbol. Unlike what AtGOT refers to it is out of the reach of
+// a Redirect. For code that becomes an Object.
+func (a *Asm) AtPointer(name string) Mem {
+	i := slices.Index(a.pointers, name)
+	if i < 0 {
+		i = len(a.pointers)
+		a.pointers = append(a.pointers, name)
+	}
+	return AtSymbol(pointersSymbol, int32(8*i))
+}
+
 // function is the one that is being assembled, nil outside of one.
 func (a *Asm) function() *asmFunction {
 	if n := len(a.functions); n > 0 && a.functions[n-1].end == 0 {
@@ -114,6 +129,7 @@ func (f *asmFunction) describe(at int, depth uint64) {
 const (
 	asmText = 1 + iota
 	asmFrames
+	asmPointers
 	asmSections
 )
 
@@ -131,13 +147,16 @@ func (a *Asm) Object(name string) (*Object, error) {
 		{},
 		{Name: ".text", Section: asmText, Type: uint8(elf.STT_SECTION)},
 		{Name: ".eh_frame", Section: asmFrames, Type: uint8(elf.STT_SECTION)},
+		{Name: ".data.rel.ro", Section: asmPointers, Type: uint8(elf.STT_SECTION)},
 	}}
-	text, frames := &o.Sections[asmText], &o.Sections[asmFrames]
+	text, frames, pointers := &o.Sections[asmText], &o.Sections[asmFrames], &o.Sections[asmPointers]
 	*text = ObjectSection{Name: ".text", Type: uint32(elf.SHT_PROGBITS), Flags: alloc | uint64(elf.SHF_EXECINSTR), Align: 16,
 		Data: code, Size: uint64(len(code))}
 	*frames = ObjectSection{Name: ".eh_frame", Type: uint32(elf.SHT_PROGBITS), Flags: alloc, Align: 8}
+	*pointers = ObjectSection{Name: ".data.rel.ro", Type: uint32(elf.SHT_PROGBITS), Flags: alloc | uint64(elf.SHF_WRITE), Align: 8,
+		Data: make([]byte, 8*len(a.pointers)), Size: 8 * uint64(len(a.pointers))}
 	frames.Data = append(frames.Data, stubFrames[:commonFrame]...)
-	index := map[string]uint32{}
+	index := map[string]uint32{pointersSymbol: asmPointers}
 	for _, f := range a.functions {
 		if f.end == 0 || f.end-f.start > maxFunction {
 			return nil, fmt.Errorf("assembler: function %s has no end, or more than %d bytes", f.name, maxFunction)
@@ -148,14 +167,20 @@ func (a *Asm) Object(name string) (*Object, error) {
 		f.appendFrame(frames)
 	}
 	frames.Size = uint64(len(frames.Data))
-	for _, r := range a.References() {
-		i, ok := index[r.Symbol]
+	symbol := func(name string) uint32 {
+		i, ok := index[name]
 		if !ok {
 			i = uint32(len(o.Symbols))
-			index[r.Symbol] = i
-			o.Symbols = append(o.Symbols, ObjectSymbol{Name: r.Symbol, Bind: uint8(elf.STB_GLOBAL)})
+			index[name] = i
+			o.Symbols = append(o.Symbols, ObjectSymbol{Name: name, Bind: uint8(elf.STB_GLOBAL)})
 		}
-		text.Relas = append(text.Relas, Rela{r.Offset, uint32(r.Kind), i, r.Addend})
+		return i
+	}
+	for _, r := range a.References() {
+		text.Relas = append(text.Relas, Rela{r.Offset, uint32(r.Kind), symbol(r.Symbol), r.Addend})
+	}
+	for i, name := range a.pointers {
+		pointers.Relas = append(pointers.Relas, Rela{uint64(8 * i), uint32(elf.R_X86_64_64), symbol(name), 0})
 	}
 	return o, nil
 }

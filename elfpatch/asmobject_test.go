@@ -31,6 +31,9 @@ func assembleNested(t *testing.T) *Object {
 	a.Begin("jumps")
 	a.CompareMem(RDI, AtGOT("counter"))
 	a.CallSymbol("outside")
+	a.CallMem(a.AtPointer("outside"))
+	a.CallMem(a.AtPointer("counter"))
+	a.CallMem(a.AtPointer("outside"))
 	a.Return()
 	a.End()
 	o, err := a.Object("assembled")
@@ -58,6 +61,9 @@ func TestAssembledObject(t *testing.T) {
 			s.Name += "="
 		}
 		symbols = append(symbols, s.Name)
+	}
+	if cells := o.Sections[asmPointers].Relas; len(cells) != 2 || o.Symbols[cells[1].Sym].Name != "counter" || cells[1].Offset != 8 {
+		t.Errorf("pointers %+v", cells)
 	}
 	if got := strings.Join(symbols, " "); got != "nested= jumps= counter outside" {
 		t.Errorf("symbols %s", got)

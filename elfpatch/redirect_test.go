@@ -40,7 +40,7 @@ func TestRedirect(t *testing.T) {
 	} {
 		t.Run(linked.name, func(t *testing.T) {
 			folder := t.TempDir()
-			b := &loadBench{folder: folder, driver: compile(t, folder, "driver", driverSource, "-ldl")}
+			b := &loadBench{folder: folder, driver: compile(t, folder, "driver", strings.ReplaceAll(driverSource, "RTLD_NOW", "RTLD_LAZY"), "-ldl")}
 			service := compile(t, folder, "libservice.so", serviceSource, "-shared", "-fPIC")
 			flags := append([]string{"-shared", "-fPIC", "-O1", service}, strings.Fields(linked.flags)...)
 			base := openImage(t, compile(t, folder, "libbase.so", servedSource, flags...))

@@ -124,6 +124,7 @@ type Asm struct {
 	jumps      []labelUse
 	references []Reference
 	functions  []asmFunction
+	pointers   []string
 	err        error // the first wrong use
 }
 
