@@ -4,7 +4,7 @@
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME := 20s
 
-.PHONY: build toolchain test test-go test-jl test-julia fuzz clean
+.PHONY: build toolchain demo test test-go test-jl test-julia fuzz clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -12,6 +12,10 @@ build:
 # The last line of output is the path of the julia executable.
 toolchain:
 	@tools/toolchain.sh
+
+# Builds images for the examples and shows what they gain.
+demo: build
+	@examples/demo.sh
 
 test: test-go test-jl
 
