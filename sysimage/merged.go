@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"chainbuild/elfpatch"
 )
@@ -25,6 +26,14 @@ type Merged struct {
 	Note Note
 
 	bases []*elfpatch.Image
+	thin  thinParts
+}
+
+// A thinParts is what only an image needs that is a library beside its base.
+type thinParts struct {
+	objects   []*elfpatch.Object
+	sections  []elfpatch.Section
+	redirects []elfpatch.Redirect
 }
 
 // Job is the link of the image with the objects that define its new functions.
@@ -33,10 +42,16 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 	if err != nil {
 		return nil, err
 	}
-	return &elfpatch.Job{
+	job := &elfpatch.Job{
 		Layout: layout, Bases: m.bases, Drop: m.Drop, Check: m.Check,
 		Objects: objects, Sections: m.Sections, Slots: m.Slots, Aliases: m.Aliases, Note: note,
-	}, nil
+	}
+	if layout == elfpatch.Thin {
+		job.Objects = slices.Concat(objects, m.thin.objects)
+		job.Sections = slices.Concat(m.Sections, m.thin.sections)
+		job.Redirects = m.thin.redirects
+	}
+	return job, nil
 }
 
 // blobRoom is how many bytes chaining may add to a blob: mostly records of the base, 8 bytes per function and 4 per cell.

@@ -36,6 +36,8 @@ type merge15 struct {
 	numbers map[string]uint32
 	// functions are the new functions: their symbols and records in the order of their indices.
 	functions []newFunction
+	// recordsAt is the offset of fptr_record in the completed blob.
+	recordsAt int
 	// used are the base's functions that get a slot, ascending.
 	used []int
 }
@@ -67,7 +69,9 @@ func (m *image15) chain(blob []byte, index *Index) (*Merged, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.merged(complete), nil
+	merged := c.merged(complete)
+	merged.thin, err = c.backtraces()
+	return merged, err
 }
 
 // findPlanted follows the root task's local storage to the three vectors.
@@ -264,6 +268,7 @@ func (c *merge15) assemble(globals []byte) ([]byte, error) {
 	out = le.AppendUint32(out, uint32(len(globals)))
 	out = append(out, globals...)
 	out = le.AppendUint32(out, uint32(len(functions)))
+	c.recordsAt = len(out)
 	out = append(out, functions...)
 	return append(out, tail...), nil
 }
