@@ -1,0 +1,1 @@
+precompile(Tuple{typeof(Added.steps), Int64})

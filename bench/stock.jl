@@ -1,0 +1,30 @@
+# The stock whole-image build of Julia 1.5, which a chained build is compared with.
+#
+# It runs as `julia --output-o IMAGE.o -J BASE stock.jl STATEMENTS [PACKAGE...]` and does what PackageCompiler's
+# create_sysimage has such a process do: it starts what the base starts in __init__, loads the packages and runs each
+# statement in a module where the loaded modules are known by name. Julia itself then compiles and writes the image.
+
+Base.reinit_stdio()
+Base.__init__()
+
+# A module of its own, so that nothing gets into Main.
+@eval Module() begin
+    for name in ARGS[2:end]
+        Base.require(Base.identify_package(name))
+    end
+    const staging = Module()
+    for (id, loaded) in Base.loaded_modules
+        id.name in ("Main", "Core", "Base") || Core.eval(staging, :(const $(Symbol(id.name)) = $loaded))
+    end
+    for statement in eachline(ARGS[1])
+        try
+            Base.include_string(staging, statement)
+        catch
+            # A statement that names what this process does not have, for example a closure of another session.
+        end
+    end
+end
+
+empty!(ARGS)
+empty!(LOAD_PATH)
+empty!(DEPOT_PATH)
