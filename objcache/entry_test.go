@@ -1,0 +1,207 @@
+package objcache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/iotest"
+)
+
+// streamEntry is encodeEntry the other way: as for a file.
+func streamEntry(t testing.TB, key Key, data []byte) []byte {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "entry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := writeEntry(file, key, bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	entry, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entry
+}
+
+// readBoth reads an entry in memory and as a stream and checks that both say the same.
+func readBoth(t *testing.T, key Key, entry []byte) ([]byte, error) {
+	t.Helper()
+	inMemory, err := readEntry(bytes.NewReader(entry), key, int64(len(entry)))
+	var stream bytes.Buffer
+	streamErr := copyEntry(&stream, bytes.NewReader(entry), key, int64(len(entry)))
+	if (err == nil) != (streamErr == nil) {
+		t.Fatalf("in memory: %v, but as a stream: %v", err, streamErr)
+	}
+	if err == nil && !bytes.Equal(inMemory, stream.Bytes()) {
+		t.Fatalf("%d bytes in memory are %d other ones as a stream", len(inMemory), stream.Len())
+	}
+	return inMemory, err
+}
+
+func TestEntryRoundTrip(t *testing.T) {
+	key := testKey(1)
+	for _, size := range []int{0, 1, 1000, 50_000, windowSize - 1, windowSize, 3*windowSize + 5} {
+		data := testData(key, size)
+		for how, entry := range map[string][]byte{"memory": encodeEntry(key, data), "stream": streamEntry(t, key, data)} {
+			got, err := readBoth(t, key, entry)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bytes written by way of %s come back as %d: %v", size, how, len(got), err)
+			}
+			if size >= 1000 && len(entry) > size*3/4 {
+				t.Errorf("%d bytes written by way of %s take %d", size, how, len(entry))
+			}
+		}
+	}
+}
+
+// Every byte of the header, and a sample of the payload's; each bit of some.
+func TestEntryFlipped(t *testing.T) {
+	key := testKey(1)
+	entry := encodeEntry(key, testData(key, 50_000))
+	for at := 0; at < len(entry); at++ {
+		if at > 200 && at < len(entry)-20 && at%97 != 0 {
+			continue
+		}
+		for bit := range 8 {
+			damaged := bytes.Clone(entry)
+			damaged[at] ^= 1 << bit
+			if _, err := readBoth(t, key, damaged); !isDamage(err) {
+				t.Fatalf("bit %d of byte %d flipped: %v", bit, at, err)
+			}
+		}
+	}
+}
+
+func TestEntryWrongLength(t *testing.T) {
+	key := testKey(1)
+	entry := encodeEntry(key, testData(key, 5_000))
+	for length := 0; length < len(entry); length++ {
+		if _, err := readBoth(t, key, entry[:length]); !errors.Is(err, errTruncated) {
+			t.Fatalf("cut to %d bytes: %v", length, err)
+		}
+	}
+	for _, more := range [][]byte{{0}, entry, make([]byte, 1000)} {
+		if _, err := readBoth(t, key, append(bytes.Clone(entry), more...)); !errors.Is(err, errSize) {
+			t.Errorf("with %d bytes more: %v", len(more), err)
+		}
+	}
+	// It gets shorter between the look at its size and the read.
+	if _, err := readEntry(bytes.NewReader(entry[:1000]), key, int64(len(entry))); !errors.Is(err, errTruncated) {
+		t.Errorf("cut while it is read: %v", err)
+	}
+	if err := copyEntry(io.Discard, bytes.NewReader(entry[:1000]), key, int64(len(entry))); !errors.Is(err, errTruncated) {
+		t.Errorf("cut while it is read as a stream: %v", err)
+	}
+}
+
+func TestEntryOfOthers(t *testing.T) {
+	key := testKey(1)
+	entry := encodeEntry(key, testData(key, 5_000))
+	if _, err := readBoth(t, testKey(2), entry); !errors.Is(err, errKey) {
+		t.Errorf("under another key: %v", err)
+	}
+	other := bytes.Clone(entry)
+	binary.LittleEndian.PutUint32(other[4:], formatVersion+1)
+	if _, err := readBoth(t, key, reseal(other)); !errors.Is(err, errVersion) {
+		t.Errorf("of another version: %v", err)
+	}
+	if _, err := readBoth(t, key, bytes.Repeat([]byte("text "), 100)); !errors.Is(err, errForeign) {
+		t.Errorf("of another program: %v", err)
+	}
+}
+
+// What passes the check can still be nonsense: it must neither be taken for data nor take memory or time without bound.
+func TestEntrySealedNonsense(t *testing.T) {
+	key := testKey(1)
+	good := encodeEntry(key, testData(key, 5_000))
+	resized := func(size uint64) []byte {
+		entry := bytes.Clone(good)
+		binary.LittleEndian.PutUint64(entry[40:], size)
+		return reseal(entry)
+	}
+	withPayload := func(size uint64, payload string) []byte {
+		entry := append(bytes.Clone(good[:headerSize]), payload...)
+		binary.LittleEndian.PutUint64(entry[40:], size)
+		binary.LittleEndian.PutUint64(entry[48:], uint64(len(payload)))
+		return reseal(entry)
+	}
+	const frame = "\x28\xb5\x2f\xfd"
+	for name, entry := range map[string][]byte{
+		"shorter data":    resized(4_999),
+		"longer data":     resized(5_001),
+		"no data":         resized(0),
+		"negative size":   resized(1 << 63),
+		"immense size":    resized(1<<63 - 1),
+		"no frame":        withPayload(10, "0123456789"),
+		"empty payload":   withPayload(1, ""),
+		"half a header":   withPayload(1, frame),
+		"immense window":  withPayload(1<<18, frame+"\x00\xff\x02\x00\x10a\x01\x00\x00"),
+		"two frames":      withPayload(5_000, string(good[headerSize:])+string(good[headerSize:])),
+		"run beyond size": withPayload(10, frame+"\x00\x50\x03\x00\x10a"),
+	} {
+		if _, err := readBoth(t, key, entry); !isDamage(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// reseal makes the check of a changed entry right.
+func reseal(entry []byte) []byte {
+	h := header{key: Key(entry[8:40]), size: int64(binary.LittleEndian.Uint64(entry[40:])), stored: int64(binary.LittleEndian.Uint64(entry[48:]))}
+	binary.LittleEndian.PutUint64(entry[56:], h.seal(sum(entry[headerSize:])))
+	return entry
+}
+
+// A disk that fails says nothing about the entry.
+func TestEntryReadFails(t *testing.T) {
+	key := testKey(1)
+	entry := encodeEntry(key, testData(key, 50_000))
+	broken := errors.New("broken")
+	for _, good := range []int{0, 10, headerSize, headerSize + 100, len(entry) - 1} {
+		source := func() io.Reader { return io.MultiReader(bytes.NewReader(entry[:good]), iotest.ErrReader(broken)) }
+		if _, err := readEntry(source(), key, int64(len(entry))); !errors.Is(err, broken) || isDamage(err) {
+			t.Errorf("broken after %d bytes: %v", good, err)
+		}
+		if err := copyEntry(io.Discard, source(), key, int64(len(entry))); !errors.Is(err, broken) || isDamage(err) {
+			t.Errorf("broken after %d bytes of a stream: %v", good, err)
+		}
+	}
+}
+
+func FuzzEntry(f *testing.F) {
+	key := testKey(1)
+	for _, size := range []int{0, 10, 1000} {
+		f.Add(encodeEntry(key, testData(key, size)))
+		f.Add(streamEntry(f, key, testData(key, size)))
+	}
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		readBoth(t, key, entry)
+		// With a right header behind which anything is, the decoder sees it too.
+		if len(entry) < headerSize {
+			return
+		}
+		entry = bytes.Clone(entry)
+		copy(entry, magic)
+		binary.LittleEndian.PutUint32(entry[4:], formatVersion)
+		copy(entry[8:], key[:])
+		binary.LittleEndian.PutUint64(entry[40:], binary.LittleEndian.Uint64(entry[40:])%(1<<20))
+		binary.LittleEndian.PutUint64(entry[48:], uint64(len(entry)-headerSize))
+		data, err := readBoth(t, key, reseal(entry))
+		if err != nil {
+			if !isDamage(err) {
+				t.Fatalf("bytes in memory cannot be read: %v", err)
+			}
+			return
+		}
+		if again, err := readBoth(t, key, encodeEntry(key, data)); err != nil || !bytes.Equal(again, data) {
+			t.Fatalf("%d bytes do not come back: %v", len(data), err)
+		}
+	})
+}
