@@ -23,6 +23,7 @@ import (
 	"chainbuild/elfpatch"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
+	"chainbuild/objcache"
 	"chainbuild/sysimage"
 
 	"golang.org/x/sync/errgroup"
@@ -58,6 +59,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 		return nil, err
 	}
 	defer b.base.Close()
+	b.openCache()
+	defer b.cache.Close()
+	b.last = b.readRecord()
 	if b.scratch, err = os.MkdirTemp("", "chainbuild-"); err != nil {
 		return nil, fmt.Errorf("no scratch folder can be made: %w", err)
 	}
@@ -81,6 +85,8 @@ type builder struct {
 	inputs  *inputs
 	julia   *julia.Installation
 	base    *sysimage.Base
+	cache   *objcache.Cache // nil: none
+	last    *record         // of the last build of this image; nil: none is known
 	scratch string
 	worker  string // folder of the worker's sources
 
@@ -130,7 +136,14 @@ func (b *builder) run(ctx context.Context) error {
 	if err := b.stage("verify", func() error { return b.verify(ctx, image) }); err != nil {
 		return err
 	}
-	return os.Rename(image, b.inputs.output)
+	if err := os.Rename(image, b.inputs.output); err != nil {
+		return err
+	}
+	if b.o.Explain {
+		b.explain(compiler.objects())
+	}
+	b.writeRecord(compiler.objects())
+	return nil
 }
 
 // inspect opens the base.
@@ -201,7 +214,7 @@ func (b *builder) link(merged *sysimage.Merged, objects []object) (path string, 
 		var group errgroup.Group
 		for i, o := range objects {
 			group.Go(func() (err error) {
-				parsed[i], err = o.partition.Object(o.path)
+				parsed[i], err = o.partition.Object(o.data)
 				return err
 			})
 		}

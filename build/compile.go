@@ -1,22 +1,26 @@
 package build
 
-// This file has the partitions compiled while the front worker is still busy.
+// This file gets the objects of the partitions, from the cache or from workers, while the front worker is still busy.
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"time"
 
 	"chainbuild/llvmdriver"
+	"chainbuild/objcache"
 )
 
 // A compiler takes partitions as they come and collects their objects.
 type compiler struct {
-	b    *builder
-	pool *llvmdriver.Compiler
-	log  *os.File
-	once sync.Once // for close
+	b      *builder
+	pool   *llvmdriver.Compiler
+	recipe *llvmdriver.Recipe
+	log    *os.File
+	once   sync.Once // for close
 
 	added chan added
 	made  []object // by partition
@@ -25,7 +29,9 @@ type compiler struct {
 // An object is what a partition was compiled to.
 type object struct {
 	partition llvmdriver.Partition
-	path      string
+	data      []byte
+	inputs    []objcache.Input // of its key
+	hit       bool             // it came from the cache
 }
 
 type added struct {
@@ -33,19 +39,25 @@ type added struct {
 	total int
 }
 
-// startCompiler starts the workers, so that they are ready when the first partition comes.
+// startCompiler makes ready for partitions. If this image was built before, most objects will be in the cache, and no worker is
+// started that may not be needed; else the workers are ready when the first partition comes.
 func (b *builder) startCompiler(ctx context.Context) (*compiler, error) {
+	recipe, err := llvmdriver.NewRecipe(b.julia, b.target)
+	if err != nil {
+		return nil, err
+	}
 	log, err := os.Create(b.file("compile.log"))
 	if err != nil {
 		return nil, err
 	}
-	pool, err := llvmdriver.Start(ctx, b.julia, b.worker, b.o.Jobs, b.target, log)
+	lazy := b.last != nil && !b.o.VerifyCache
+	pool, err := llvmdriver.Start(ctx, b.julia, b.worker, b.o.Jobs, lazy, b.target, log)
 	if err != nil {
 		log.Close()
 		return nil, err
 	}
 	// The front worker must never wait for the compilers: there is room for all partitions.
-	return &compiler{b: b, pool: pool, log: log, added: make(chan added, 4096)}, nil
+	return &compiler{b: b, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
 }
 
 // add has a partition of total compiled. It does not wait.
@@ -54,15 +66,16 @@ func (c *compiler) add(p llvmdriver.Partition, total int) { c.added <- added{p, 
 // noMore says that all partitions were added.
 func (c *compiler) noMore() { close(c.added) }
 
-// wait compiles until there are no more partitions and returns the first error.
+// wait gets objects until there are no more partitions and returns the first error.
 func (c *compiler) wait(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var all sync.WaitGroup
 	defer all.Wait()
-	var mu sync.Mutex // guards done and made
+	var mu sync.Mutex // guards done, made and counts
 	done := 0
 	began := false
+	counts := &c.b.result.Partitions
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,26 +91,62 @@ func (c *compiler) wait(ctx context.Context) error {
 			if !began {
 				began = true
 				c.b.beginStage("compile")
-				c.b.result.Partitions.Total = p.total
-				c.b.result.Partitions.Misses = p.total
+				counts.Total = p.total
 				c.made = make([]object, p.total)
 			}
 			all.Go(func() {
-				path, _, err := c.pool.Compile(ctx, p.Partition, func(worker int) {
-					c.b.report(PartitionStarted{At: time.Now(), Partition: p.Number, Worker: worker, Functions: p.Functions})
-				})
+				o, err := c.get(ctx, p.Partition)
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
 					done++
-					c.made[p.Number-1] = object{p.Partition, path}
+					c.made[p.Number-1] = o
+					if o.hit {
+						counts.Hits++
+					} else {
+						counts.Misses++
+					}
 				} else {
 					cancel(err)
 				}
-				c.b.report(PartitionEnded{At: time.Now(), Partition: p.Number, Err: err, Done: done, Total: p.total})
+				c.b.report(PartitionEnded{At: time.Now(), Partition: p.Number, Hit: o.hit, Err: err, Done: done, Total: p.total})
 			})
 		}
 	}
+}
+
+// get gets the object of a partition.
+func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, error) {
+	bitcode, err := os.ReadFile(p.Bitcode)
+	if err != nil {
+		return object{}, err
+	}
+	hash := c.recipe.Hash(bitcode)
+	o := object{partition: p, inputs: hash.Inputs()}
+	cache := c.b.cache
+	if data, err := cache.Get(hash.Key()); err == nil {
+		o.data, o.hit = data, true
+		if !c.b.o.VerifyCache {
+			return o, nil
+		}
+	}
+	data, _, err := c.pool.Compile(ctx, p, func(worker int, lost error) {
+		if lost != nil {
+			c.b.report(Warning{At: time.Now(), Text: fmt.Sprintf("partition %d is tried again: %v", p.Number, lost)})
+		}
+		c.b.report(PartitionStarted{At: time.Now(), Partition: p.Number, Worker: worker, Functions: p.Functions})
+	})
+	switch {
+	case err != nil:
+		return object{}, err
+	case o.hit && !bytes.Equal(data, o.data):
+		return object{}, fmt.Errorf("partition %d: the cache's object %s is not what its bitcode compiles to now: clear the cache, and report this with the scratch folder",
+			p.Number, hash.Key())
+	case !o.hit:
+		cache.Put(hash.Key(), data) // what goes wrong, the cache has reported
+	}
+	o.data = data
+	return o, nil
 }
 
 // objects are in the order of the partitions.

@@ -59,9 +59,10 @@ type frontEvent struct {
 
 	Functions int `json:"functions"` // emitted: new functions; partition: those in it
 
-	Number int   `json:"number"` // partition: counts from 1
-	Of     int   `json:"of"`
-	Weight int64 `json:"weight"`
+	Number int    `json:"number"` // partition: counts from 1
+	Of     int    `json:"of"`
+	Weight int64  `json:"weight"`
+	Label  string `json:"label"`
 }
 
 // runFront runs the front worker. Partitions go to the compiler as they come. It returns what the heap is chained with.
@@ -103,7 +104,7 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 			b.result.Functions.New = e.Functions
 		case "partition":
 			name := b.file(fmt.Sprintf("part-%d", e.Number))
-			compiler.add(llvmdriver.Partition{Number: e.Number, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)
+			compiler.add(llvmdriver.Partition{Number: e.Number, Label: e.Label, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)
 		}
 		return nil
 	}

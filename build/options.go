@@ -35,6 +35,14 @@ type Options struct {
 	Strict bool
 	// OptLevel is the optimisation level as julia's -O counts it, 0 to 3. The command line's default is 2, as Julia's.
 	OptLevel int
+	// CacheDir is the folder of the object cache; empty: as objcache.DefaultDir says for the Julia's depots; "off": none.
+	CacheDir string
+	// CacheSize is the size in bytes that the cache is trimmed to; 0: its default.
+	CacheSize int64
+	// Explain says for each partition whether its object was in the cache, and if not, what has changed since the last build.
+	Explain bool
+	// VerifyCache compiles also what is in the cache, and fails if the outcome is another.
+	VerifyCache bool
 	// KeepScratch leaves the folder of intermediate files in place and says where it is.
 	KeepScratch bool
 	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.

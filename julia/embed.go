@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 //go:embed worker/*.jl
@@ -31,4 +32,17 @@ func WriteWorker(dir string) ([]string, error) {
 		names = append(names, entry.Name())
 	}
 	return names, nil
+}
+
+// WorkerSources returns the named worker sources, one after the other.
+func WorkerSources(names ...string) (string, error) {
+	var all strings.Builder
+	for _, name := range names {
+		source, err := workerSources.ReadFile("worker/" + name)
+		if err != nil {
+			return "", err
+		}
+		all.Write(source)
+	}
+	return all.String(), nil
 }

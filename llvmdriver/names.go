@@ -11,16 +11,13 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
+	"strings"
 
 	"chainbuild/elfpatch"
 )
 
-// Object reads the object of a partition and gives its names their meaning in this build.
-func (p Partition) Object(path string) (*elfpatch.Object, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+// Object parses the object that a partition was compiled to and gives its names their meaning in this build.
+func (p Partition) Object(data []byte) (*elfpatch.Object, error) {
 	object, err := elfpatch.ParseObject(fmt.Sprintf("partition %d", p.Number), data)
 	if err != nil {
 		return nil, err
@@ -52,4 +49,29 @@ func readNames(path string) (map[string]string, error) {
 		names[string(local)] = string(global)
 	}
 	return names, nil
+}
+
+// Defined are the names of the functions that the partition defines, as Julia calls them, without its prefixes and counters, in
+// the partition's order. A wrapper and its body count as one.
+func (p Partition) Defined() []string {
+	text, err := os.ReadFile(p.Names)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for line := range bytes.Lines(text) {
+		local, global, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte("\t"))
+		if !bytes.HasPrefix(local, []byte("d")) {
+			continue
+		}
+		name := string(global)
+		if strings.HasPrefix(name, "jfptr_") {
+			continue
+		}
+		for _, prefix := range []string{"julia_", "japi1_", "japi3_"} {
+			name = strings.TrimPrefix(name, prefix)
+		}
+		out = append(out, strings.TrimRight(name, "_0123456789"))
+	}
+	return out
 }

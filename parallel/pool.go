@@ -32,6 +32,8 @@ type PoolOptions struct {
 	// Command makes the command of a worker. It reads tasks from its standard input, one a line, answers each with one
 	// line on file descriptor 3, and exits when its input ends.
 	Command func() *exec.Cmd
+	// Lazy leaves the start of each worker until there is a task for it.
+	Lazy bool
 	// Output gets a copy of all that the workers print; nil: nobody. It must allow for use by several goroutines at once.
 	Output io.Writer
 }
@@ -92,7 +94,7 @@ type queuedTask struct {
 	run   *run
 }
 
-// NewPool starts the workers. When ctx ends they are all stopped. Close must be called.
+// NewPool starts the workers, unless they are to be started when they are needed. When ctx ends they are all stopped. Close must be called.
 func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
 	if options.Workers < 1 {
 		return nil, fmt.Errorf("a pool of %d workers can do nothing: it needs at least 1", options.Workers)
@@ -102,9 +104,11 @@ func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
 	p.changed.L = &p.mu
 	for number := range options.Workers {
 		w := &place{pool: p, number: number}
-		if err := w.start(ctx); err != nil {
-			p.Close()
-			return nil, err
+		if !options.Lazy {
+			if err := w.start(ctx); err != nil {
+				p.Close()
+				return nil, err
+			}
 		}
 		p.places.Add(1)
 		go w.work(ctx)

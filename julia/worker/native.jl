@@ -11,7 +11,27 @@ const Value = Ptr{Cvoid}
 
 "Emit `instances`; returns the handle."
 function emit_native(instances::Vector{Any})
-    return ccall(:jl_create_native, Ptr{Cvoid}, (Any, Base.CodegenParams, Cint), instances, Base.CodegenParams(), 0)
+    native = ccall(:jl_create_native, Ptr{Cvoid}, (Any, Base.CodegenParams, Cint), instances, Base.CodegenParams(), 0)
+    define_cells(ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native))
+    return native
+end
+
+"""
+Define the cells of `mod` for libraries and C functions (`ccalllib_…`, `ccall_…`) in this process. Julia has one of each for all code,
+in the module that first needs it (runtime_sym_gvs in src/ccall.cpp). When that is `mod`, nothing that this process compiles from now on
+could be linked. Which is why all of this is compiled with its caller, before there is `mod`.
+"""
+function define_cells(mod::Value)
+    size = Ref{Csize_t}(0)
+    g = ccall(:LLVMGetFirstGlobal, Value, (Value,), mod)
+    while g != C_NULL
+        name = ccall(:LLVMGetValueName2, Ptr{UInt8}, (Value, Ptr{Csize_t}), g, size)
+        if ccall(:strncmp, Cint, (Ptr{UInt8}, Cstring, Csize_t), name, "ccall", 5) == 0
+            ccall(:LLVMAddSymbol, Cvoid, (Ptr{UInt8}, Ptr{Cvoid}), name, ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 8))
+        end
+        g = ccall(:LLVMGetNextGlobal, Value, (Value,), g)
+    end
+    return nothing
 end
 
 "The `std::vector` of pointers that lies `offset` bytes into the handle."

@@ -17,6 +17,10 @@ functions and slots their meaning: lines `name in the bitcode<TAB>name in index.
 """
 function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, slots::Vector{Value},
                           used::Vector{Any}, methods::Vector{Any})
+    # Bodies that must be inlined (llvmcall's) have to be so before they can land in another partition.
+    inline = ccall(:LLVMCreatePassManager, Value, ())
+    ccall(:LLVMAddAlwaysInlinerPass, Cvoid, (Value,), inline)
+    ccall(:LLVMRunPassManager, Cint, (Value, Value), inline, mod)
     # What partitions define: the functions of the table, then what Julia emitted besides them.
     items = Value[]
     hashes = UInt64[]
@@ -35,7 +39,8 @@ function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Va
         weights[i] = instruction_count(items[i])
         order[i] = i
     end
-    starts = divide(order, hashes, weights)
+    labels = Any[]
+    starts = divide(order, hashes, weights, labels)
     parts = length(starts) - 1
     scratch = value_of(request, "scratch")
     for part in 1:parts
@@ -51,7 +56,7 @@ function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Va
         ccall(:LLVMWriteBitcodeToFile, Cint, (Value, Cstring), piece, path) == 0 || fail(string("cannot write ", path))
         ccall(:LLVMDisposeModule, Cvoid, (Value,), piece)
         event(string("{\"event\":\"partition\",\"number\":", part, ",\"of\":", parts, ",\"weight\":", weight,
-                     ",\"functions\":", length(members), "}"))
+                     ",\"functions\":", length(members), ",\"label\":", json(labels[part]::String), "}"))
     end
     return nothing
 end
@@ -65,7 +70,7 @@ function other_definitions!(items::Vector{Value}, hashes::Vector{UInt64}, shared
     while f != C_NULL
         if ccall(:LLVMIsDeclaration, Cint, (Value,), f) == 0 && insert_address!(shared, f, KIND_IMPORT)
             push!(items, f)
-            push!(hashes, scramble(hash_text(FNV_START, without_counter(value_name(f)))))
+            push!(hashes, emitted_hash(f))
         end
         f = ccall(:LLVMGetNextFunction, Value, (Value,), f)
     end
@@ -74,28 +79,36 @@ function other_definitions!(items::Vector{Value}, hashes::Vector{UInt64}, shared
         if ccall(:LLVMIsDeclaration, Cint, (Value,), g) == 0 && ccall(:LLVMIsGlobalConstant, Cint, (Value,), g) == 0 &&
            insert_address!(shared, g, KIND_IMPORT)
             push!(items, g)
-            push!(hashes, scramble(hash_text(FNV_START, without_counter(value_name(g)))))
+            push!(hashes, emitted_hash(g))
         end
         g = ccall(:LLVMGetNextGlobal, Value, (Value,), g)
     end
     return nothing
 end
 
-"An emitted name without its digits: they are counters."
+"The hash of a definition's name and size."
+function emitted_hash(v::Value)
+    return scramble(hash_text(FNV_START, string(without_counter(value_name(v)), " ", instruction_count(v))))
+end
+
+"An emitted name without the counter at its end, or before the `_got` at its end."
 function without_counter(name::String)
-    out = UInt8[]
-    for b in codeunits(name)
-        0x30 <= b <= 0x39 || push!(out, b)
+    tail = endswith(name, "_got") ? 4 : 0
+    last = ncodeunits(name) - tail
+    first = last
+    while first > 0 && 0x30 <= codeunit(name, first) <= 0x39
+        first -= 1
     end
-    return String(out)
+    return first == last ? name : string(SubString(name, 1, first), SubString(name, last + 1))
 end
 
 """
-    divide(order, hashes, weights)
+    divide(order, hashes, weights, labels)
 
-Sort `order` by hash and divide it. Returns where each part starts, and one past the end.
+Sort `order` by hash and divide it. Returns where each part starts, and one past the end; `labels` gets for each part the bits
+that its hashes have in common because they were divided by them.
 """
-function divide(order::Vector{Int}, hashes::Vector{UInt64}, weights::Vector{Int})
+function divide(order::Vector{Int}, hashes::Vector{UInt64}, weights::Vector{Int}, labels::Vector{Any})
     starts = Int[]
     stack = Int[1, length(order) + 1, 63]
     while !isempty(stack)
@@ -110,6 +123,7 @@ function divide(order::Vector{Int}, hashes::Vector{UInt64}, weights::Vector{Int}
         if weight <= PARTITION_WEIGHT || bit < 0 || stop - start == 1
             insertion_sort(order, hashes, start, stop - 1)
             push!(starts, start)
+            push!(labels, leading_bits(hashes[order[start]], 63 - bit))
             continue
         end
         # The clear bits to the front.
@@ -127,12 +141,22 @@ function divide(order::Vector{Int}, hashes::Vector{UInt64}, weights::Vector{Int}
     return starts
 end
 
+"The first `n` bits of `h` as digits."
+function leading_bits(h::UInt64, n::Int)
+    digits = Vector{UInt8}(undef, n)
+    for i in 1:n
+        digits[i] = 0x30 + UInt8((h >> (64 - i)) & 1)
+    end
+    return String(digits)
+end
+
 function insertion_sort(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, last::Int)
     for k in first + 1:last
         x = order[k]
         h = hashes[x]
         j = k
-        while j > first && hashes[order[j - 1]] > h
+        # Of two that are alike in all that is hashed, the first that was found comes first.
+        while j > first && (hashes[order[j - 1]] > h || (hashes[order[j - 1]] == h && order[j - 1] > x))
             order[j] = order[j - 1]
             j -= 1
         end
@@ -141,9 +165,8 @@ function insertion_sort(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, 
     return nothing
 end
 
-"Append the functions of the table that are new, with the hashes of their identities."
+"Append the functions of the table that are new, with the hashes of their identities, in the order of the method tables."
 function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, native::Ptr{Cvoid}, fvars::Vector{Value}, methods::Vector{Any})
-    found = zeros(UInt64, length(fvars))
     for method in methods
         specializations = (method::Method).specializations
         for i in 1:length(specializations)
@@ -151,37 +174,40 @@ function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vecto
             instance = specializations[i]
             instance isa Core.MethodInstance && isdefined(instance, :cache) || continue
             code = instance.cache
+            variant = 0
             while true
                 ids = function_ids(native, code)
                 for k in 1:2
                     id = ids[k]
-                    id > 0 && fvars[id] != C_NULL && (found[id] = identity_hash(method, instance, k))
+                    if id > 0 && fvars[id] != C_NULL && insert_address!(shared, fvars[id], KIND_IMPORT)
+                        push!(items, fvars[id])
+                        push!(hashes, identity_hash(method, instance, 4 * variant + k))
+                    end
                 end
                 isdefined(code, :next) || break
                 code = code.next
+                variant = min(variant + 1, 15)
             end
         end
     end
-    for i in 1:length(fvars)
-        f = fvars[i]
-        f == C_NULL && continue
-        # Not in any method table: all there is to go by is the emitted name.
-        found[i] == 0 && (found[i] = scramble(hash_text(FNV_START, without_counter(value_name(f)))))
-        insert_address!(shared, f, KIND_IMPORT)
-        push!(items, f)
-        push!(hashes, found[i])
+    for f in fvars
+        # Not in any method table: all there is to go by is what was emitted.
+        if f != C_NULL && insert_address!(shared, f, KIND_IMPORT)
+            push!(items, f)
+            push!(hashes, emitted_hash(f))
+        end
     end
     return nothing
 end
 
-"The identity of a function of `method`, hashed: `kind` is 1 for its invoke wrapper, 2 for its body."
+"The identity of a function of `method`, hashed: `kind` is 1 for its invoke wrapper, 2 for its body, and 4 more for each newer code instance."
 function identity_hash(method::Method, instance::Core.MethodInstance, kind::Int)
     types = Base.unwrap_unionall(instance.specTypes).parameters
     leader = scramble(hash_type(FNV_START, types[length(types) > 1 ? 2 : 1]))
     h = hash_text(hash_module(FNV_START, method.module), string(method.name))
     own = scramble(hash_type(h, instance.specTypes))
-    # Wrapper and body agree in all but the lowest bits.
-    return (leader & 0xffffffff00000000) | ((own >> 32) & ~UInt64(3)) | UInt64(kind)
+    # What belongs to one method instance agrees in all but the lowest bits.
+    return (leader & 0xffffffff00000000) | ((own >> 32) & ~UInt64(63)) | UInt64(kind)
 end
 
 "Spread the differences of hashes over all bits (the finalizer of MurmurHash3)."

@@ -1,0 +1,95 @@
+package llvmdriver
+
+// This file makes the keys under which objects are kept.
+//
+// An object may be used again if it was made of the same input in the same way. Its input is the bitcode of a partition, in
+// canonical form: all names that differ between builds are positions, and what they mean is told to the link anew
+// (names.go). The way is the rest of the key. Left out is what cannot change an object's bytes: where files lie, who builds, the
+// number of workers, the base image, whose functions the bitcode only declares.
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"chainbuild/elfpatch"
+	"chainbuild/julia"
+	"chainbuild/objcache"
+)
+
+// A Recipe is all that determines an object but its bitcode.
+type Recipe struct {
+	inputs [][2]string // names and values
+}
+
+// NewRecipe describes how the given Julia compiles for target.
+func NewRecipe(in *julia.Installation, target Target) (*Recipe, error) {
+	r := &Recipe{}
+	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
+	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
+	for _, library := range [][2]string{{"libjulia", in.LibJulia}, {"libLLVM", in.LibLLVM}} {
+		id, err := libraryID(library[1])
+		if err != nil {
+			return nil, err
+		}
+		add(library[0], id)
+	}
+	add("Julia", in.Version)
+	pipeline, err := julia.WorkerSources("emit.jl", "pipeline.jl")
+	if err != nil {
+		return nil, err
+	}
+	add("pipeline", pipeline)
+	add("optimisation level", fmt.Sprint(target.OptLevel))
+	add("processor", target.CPU)
+	if target.CPU == "native" {
+		add("this machine's processor", hostProcessor())
+	}
+	add("features", target.Features)
+	return r, nil
+}
+
+// Hash makes the key of the object of a partition whose bitcode is given.
+func (r *Recipe) Hash(bitcode []byte) *objcache.Hash {
+	h := objcache.NewHash("partition")
+	h.Add("code", bitcode)
+	for _, input := range r.inputs {
+		h.AddString(input[0], input[1])
+	}
+	return h
+}
+
+// libraryID tells builds of a library apart: its build id, or its size and time where it has none.
+func libraryID(path string) (string, error) {
+	im, err := elfpatch.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer im.Close()
+	if id := im.BuildID(); len(id) > 0 {
+		return hex.EncodeToString(id), nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, %d bytes, of %s", path, info.Size(), info.ModTime().UTC()), nil
+}
+
+var processorLines = regexp.MustCompile(`(?m)^(vendor_id|cpu family|model|stepping|flags)\s*:\s*(.*)$`)
+
+// hostProcessor is what LLVM goes by when it looks at the processor that it runs on.
+func hostProcessor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), "\n\n")
+	var parts []string
+	for _, match := range processorLines.FindAllStringSubmatch(first, -1) {
+		parts = append(parts, match[1]+" "+match[2])
+	}
+	return strings.Join(parts, "; ")
+}
