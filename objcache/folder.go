@@ -70,7 +70,7 @@ func checkFolder(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("the cache folder %s cannot be looked at (%w): see to it, or give another with --cache-dir", dir, err)
 	case !info.IsDir():
 		return fmt.Errorf("the cache %s is not a folder: remove it, or give another with --cache-dir", dir)
 	case !isPrivate(info):
@@ -219,8 +219,11 @@ func classify(path string) (fileKind, Key) {
 
 func readFolder(dir string) ([]fs.DirEntry, error) {
 	list, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("the cache folder %s cannot be listed (%w): see to it, or give another with --cache-dir", dir, err)
 	}
-	return list, err
+	return list, nil
 }

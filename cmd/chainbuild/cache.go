@@ -1,0 +1,207 @@
+package main
+
+// This file is the commands for the object cache.
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"chainbuild/build"
+	"chainbuild/objcache"
+
+	"github.com/spf13/cobra"
+)
+
+// cacheOff is the value of --cache-dir, and of the environment variable, that means no cache.
+const cacheOff = "off"
+
+func newCacheCommand(stdout *os.File) *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "cache",
+		Short: "Look after the object cache",
+		Long: `Look after the object cache: compiled objects, kept so that a build compiles only
+what has changed. It is chainbuild/cache in the first depot, or the folder that
+CHAINBUILD_CACHE names.
+
+Builds keep the cache within its limit by themselves, and drop damaged entries when
+they meet them. Everything in it can be removed at any time, also while builds run.`,
+		Example: `  chainbuild cache stats
+  chainbuild cache gc --limit 2GB
+  CHAINBUILD_CACHE=off chainbuild --statements trace.jl -o chained.so`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&dir, "cache-dir", "", "`FOLDER` of the cache (default: the one that builds use)")
+	cmd.MarkPersistentFlagDirname("cache-dir")
+
+	// on makes a command that does something to the cache, which is not made if it is not there.
+	on := func(use, short, long string, do func(context.Context, *objcache.Cache) error, limit *sizeFlag) *cobra.Command {
+		return &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments, RunE: func(cmd *cobra.Command, args []string) error {
+			cache, err := openCache(dir, limit)
+			if err != nil {
+				return &build.UsageError{Err: err}
+			}
+			return do(cmd.Context(), cache)
+		}}
+	}
+
+	var asJSON bool
+	stats := on("stats", "Tell what is in the cache", "Tell where the cache is, how many entries it has, how large they are, and when they were used.",
+		func(ctx context.Context, cache *objcache.Cache) error { return printStats(ctx, cache, stdout, asJSON) }, nil)
+	stats.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+
+	limit := sizeFlag(objcache.DefaultLimit)
+	gc := on("gc", "Remove what was not used for the longest time", `Remove what killed builds have left behind and, if the entries are larger than the
+limit, those that were not used for the longest time, until a tenth of the limit is
+free. Builds do the same now and then.`,
+		func(ctx context.Context, cache *objcache.Cache) error {
+			removed, err := cache.Trim(ctx)
+			if err != nil {
+				return err
+			}
+			printRemoved(stdout, removed)
+			fmt.Fprintf(stdout, "left %s, %s of %s\n", entries(removed.EntriesLeft), build.FormatBytes(removed.BytesLeft), build.FormatBytes(int64(limit)))
+			return nil
+		}, &limit)
+	gc.Flags().Var(&limit, "limit", "`SIZE` that the entries may have together, as in 500MB or 10GiB")
+
+	verify := on("verify", "Read every entry and remove the damaged ones",
+		"Read every entry and remove the damaged ones. Builds do that for each entry that\nthey use. The command fails if there were any.",
+		func(ctx context.Context, cache *objcache.Cache) error { return verifyCache(ctx, cache, stdout) }, nil)
+
+	empty := on("clear", "Remove every entry", "Remove every entry. Builds that run go on, and compile what they no longer find.",
+		func(ctx context.Context, cache *objcache.Cache) error {
+			removed, err := cache.Clear(ctx)
+			if err != nil {
+				return err
+			}
+			printRemoved(stdout, removed)
+			return nil
+		}, nil)
+
+	cmd.AddCommand(stats, gc, verify, empty)
+	return cmd
+}
+
+// openCache opens the cache in the folder, or the one that builds use. A nil limit means the default.
+func openCache(dir string, limit *sizeFlag) (*objcache.Cache, error) {
+	if dir == "" {
+		dir = objcache.DefaultDir(depots())
+	}
+	if dir == "" || dir == cacheOff {
+		return nil, fmt.Errorf("there is no object cache: give its folder with --cache-dir or %s", objcache.Environment)
+	}
+	var o objcache.Options
+	if limit != nil {
+		o.Limit = int64(*limit)
+	}
+	return objcache.Open(dir, o)
+}
+
+// depots returns the first depot as a julia would find it, without asking one: see Base.init_depot_path (base/initdefs.jl).
+func depots() []string {
+	first, _, _ := strings.Cut(os.Getenv("JULIA_DEPOT_PATH"), ":")
+	home, err := os.UserHomeDir()
+	switch {
+	case filepath.IsAbs(first):
+		return []string{first}
+	case err != nil:
+		return nil
+	case first == "":
+		return []string{filepath.Join(home, ".julia")}
+	case first == "~" || strings.HasPrefix(first, "~/"):
+		return []string{filepath.Join(home, first[1:])}
+	default:
+		return nil
+	}
+}
+
+func printStats(ctx context.Context, cache *objcache.Cache, w io.Writer, asJSON bool) error {
+	stats, err := cache.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(stats)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("folder", "%s", stats.Dir)
+	row("entries", "%s, %s of %s", build.Thousands(stats.Entries), build.FormatBytes(stats.Bytes), build.FormatBytes(stats.Limit))
+	if stats.Temporary > 0 {
+		row("unfinished", "%s, %s", build.Thousands(stats.Temporary), build.FormatBytes(stats.TemporaryBytes))
+	}
+	if stats.Foreign > 0 {
+		row("not its own", "%s, left alone", build.Thousands(stats.Foreign))
+	}
+	if stats.Entries > 0 {
+		row("used", "between %s and %s", when(stats.Oldest), when(stats.Newest))
+	}
+	if !stats.Trimmed.IsZero() {
+		row("trimmed", "%s", when(stats.Trimmed))
+	}
+	return table.Flush()
+}
+
+func when(t time.Time) string { return t.Format("2006-01-02 15:04") }
+
+func printRemoved(w io.Writer, r objcache.Removed) {
+	fmt.Fprintf(w, "removed %s, %s\n", entries(r.Entries), build.FormatBytes(r.Bytes))
+	if r.Temporary > 0 {
+		fmt.Fprintf(w, "removed unfinished ones: %s\n", build.Thousands(r.Temporary))
+	}
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return build.Thousands(n) + " entries"
+}
+
+func verifyCache(ctx context.Context, cache *objcache.Cache, w io.Writer) error {
+	verified, err := cache.Verify(ctx)
+	for _, damaged := range verified.Damaged {
+		fmt.Fprintln(w, damaged)
+	}
+	if err != nil {
+		return err
+	}
+	if n := len(verified.Damaged); n > 0 {
+		return fmt.Errorf("%s of %s in %s were damaged, see above: builds make them again; if it happens again, check the disk",
+			build.Thousands(n), entries(verified.Entries), cache.Dir())
+	}
+	_, err = fmt.Fprintf(w, "%s, %s: all are whole\n", entries(verified.Entries), build.FormatBytes(verified.Bytes))
+	return err
+}
+
+// A sizeFlag is a number of bytes as a flag's value.
+type sizeFlag int64
+
+func (f *sizeFlag) String() string { return build.FormatBytes(int64(*f)) }
+func (f *sizeFlag) Type() string   { return "SIZE" }
+
+func (f *sizeFlag) Set(text string) error {
+	size, err := objcache.ParseSize(text)
+	if err != nil {
+		return err
+	}
+	if size == 0 {
+		return fmt.Errorf("give a size above 0, or use `chainbuild cache clear`")
+	}
+	*f = sizeFlag(size)
+	return nil
+}
