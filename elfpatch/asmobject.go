@@ -92,8 +92,8 @@ func (a *Asm) Leave() {
 // pointersSymbol is how code calls the section of AtPointer; no other symbol can have such a name.
 const pointersSymbol = "\x00pointers"
 
-// AtPointer is memory of the object that holds the address of a symbol. Unlike what AtGOT refers to it is out of the reach of
-// a Redirect. For code that becomes an Object.
+// AtPointer is memory of the object that holds the address of a symbol. Unlike what AtGOT refers to it is out of the
+// reach of a Redirect. For code that becomes an Object.
 func (a *Asm) AtPointer(name string) Mem {
 	i := slices.Index(a.pointers, name)
 	if i < 0 {
@@ -150,11 +150,11 @@ func (a *Asm) Object(name string) (*Object, error) {
 		{Name: ".data.rel.ro", Section: asmPointers, Type: uint8(elf.STT_SECTION)},
 	}}
 	text, frames, pointers := &o.Sections[asmText], &o.Sections[asmFrames], &o.Sections[asmPointers]
-	*text = ObjectSection{Name: ".text", Type: uint32(elf.SHT_PROGBITS), Flags: alloc | uint64(elf.SHF_EXECINSTR), Align: 16,
-		Data: code, Size: uint64(len(code))}
+	*text = ObjectSection{Name: ".text", Type: uint32(elf.SHT_PROGBITS), Flags: alloc | uint64(elf.SHF_EXECINSTR),
+		Align: 16, Data: code, Size: uint64(len(code))}
 	*frames = ObjectSection{Name: ".eh_frame", Type: uint32(elf.SHT_PROGBITS), Flags: alloc, Align: 8}
-	*pointers = ObjectSection{Name: ".data.rel.ro", Type: uint32(elf.SHT_PROGBITS), Flags: alloc | uint64(elf.SHF_WRITE), Align: 8,
-		Data: make([]byte, 8*len(a.pointers)), Size: 8 * uint64(len(a.pointers))}
+	*pointers = ObjectSection{Name: ".data.rel.ro", Type: uint32(elf.SHT_PROGBITS), Flags: alloc | uint64(elf.SHF_WRITE),
+		Align: 8, Data: make([]byte, 8*len(a.pointers)), Size: 8 * uint64(len(a.pointers))}
 	frames.Data = append(frames.Data, stubFrames[:commonFrame]...)
 	index := map[string]uint32{pointersSymbol: asmPointers}
 	for _, f := range a.functions {
@@ -162,8 +162,8 @@ func (a *Asm) Object(name string) (*Object, error) {
 			return nil, fmt.Errorf("assembler: function %s has no end, or more than %d bytes", f.name, maxFunction)
 		}
 		index[f.name] = uint32(len(o.Symbols))
-		o.Symbols = append(o.Symbols, ObjectSymbol{Name: f.name, Section: asmText, Value: uint64(f.start), Size: uint64(f.end - f.start),
-			Bind: uint8(elf.STB_GLOBAL), Type: uint8(elf.STT_FUNC), Visibility: uint8(elf.STV_HIDDEN)})
+		o.Symbols = append(o.Symbols, ObjectSymbol{Name: f.name, Section: asmText, Value: uint64(f.start),
+			Size: uint64(f.end - f.start), Bind: uint8(elf.STB_GLOBAL), Type: uint8(elf.STT_FUNC), Visibility: uint8(elf.STV_HIDDEN)})
 		f.appendFrame(frames)
 	}
 	frames.Size = uint64(len(frames.Data))

@@ -2,10 +2,10 @@ package elfpatch
 
 // This file finds the pointers that a redirect has to replace.
 //
-// A library reaches what it imports through its global offset table: the loader fills the entry that a relocation of type
-// GLOB_DAT or JUMP_SLOT (of a call that may be bound late) names with the symbol. Once the guard has written to the
-// entry of a JUMP_SLOT, the call is bound, so nothing is lost if the loader would have waited for the first call. Other
-// relocations by the symbol's name fill pointers that the library's author has put into its data.
+// A library reaches what it imports through its global offset table: the loader fills the entry that a relocation of
+// type GLOB_DAT or JUMP_SLOT (of a call that may be bound late) names with the symbol. Once the guard has written to
+// the entry of a JUMP_SLOT, the call is bound, so nothing is lost if the loader would have waited for the first call.
+// Other relocations by the symbol's name fill pointers that the library's author has put into its data.
 
 import (
 	"debug/elf"
@@ -25,7 +25,8 @@ func (l *linker) redirectedImports() ([]redirectedImport, error) {
 	for _, r := range l.job.Redirects {
 		to := l.globals[r.To]
 		if to == nil || to.kind != symbolPiece {
-			return nil, fmt.Errorf("%s cannot be redirected to %q, which nothing defines: name a function of an object", r.Symbol, r.To)
+			return nil, fmt.Errorf("%s cannot be redirected to %q, which nothing defines: name a function of an object",
+				r.Symbol, r.To)
 		}
 		if r.Base == nil {
 			if s := l.globals[r.Symbol]; s != nil && s.kind == symbolImport && s.gotIndex != 0 {
@@ -49,7 +50,8 @@ func (l *linker) redirectedImports() ([]redirectedImport, error) {
 // checkRedirects refuses redirects where there is no guard that could do them.
 func (l *linker) checkRedirects() error {
 	if len(l.job.Redirects) > 0 {
-		return fmt.Errorf("a standalone image cannot redirect the imports of its bases (%s): link it thin, or leave the redirect out",
+		return fmt.Errorf("a standalone image cannot redirect the imports of its bases (%s): link it thin, or leave "+
+			"the redirect out",
 			l.job.Redirects[0].Symbol)
 	}
 	return nil
@@ -71,12 +73,13 @@ func importEntries(m *Image, name string) []uint64 {
 	return entries
 }
 
-// isReadOnly says whether a loader takes the right to write to an address away when it has relocated the library: it does so
-// for the whole pages of PT_GNU_RELRO, of which it rounds both ends down.
+// isReadOnly says whether a loader takes the right to write to an address away when it has relocated the library: it
+// does so for the whole pages of PT_GNU_RELRO, of which it rounds both ends down.
 func isReadOnly(m *Image, addr uint64) bool {
 	for i := range m.Segments {
 		s := &m.Segments[i]
-		if s.Type == uint32(elf.PT_GNU_RELRO) && addr >= s.Addr&^(pageSize-1) && addr < (s.Addr+s.MemSize)&^(pageSize-1) {
+		start, end := s.Addr&^(pageSize-1), (s.Addr+s.MemSize)&^(pageSize-1)
+		if s.Type == uint32(elf.PT_GNU_RELRO) && addr >= start && addr < end {
 			return true
 		}
 	}

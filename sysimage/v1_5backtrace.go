@@ -3,15 +3,15 @@ package sysimage
 // This file lets backtraces of Julia 1.5 see the code of thin images.
 //
 // jl_lookup_code_address in src/stackwalk.c says which function an address belongs to. For code of a system image
-// (jl_dylib_DI_for_fptr and jl_getDylibFunctionInfo in src/debuginfo.cpp) it knows the method instance, and cleans names up.
-// But it takes only one library for the system image: the one that holds jl_sysimg_gvars_base, which is the lowest layer. Code
-// of the layers above is C code to it, and frames of C code are not shown.
+// (jl_dylib_DI_for_fptr and jl_getDylibFunctionInfo in src/debuginfo.cpp) it knows the method instance, and cleans
+// names up. But it takes only one library for the system image: the one that holds jl_sysimg_gvars_base, which is the
+// lowest layer. Code of the layers above is C code to it, and frames of C code are not shown.
 //
 // A layer's calls of jl_lookup_code_address are bound when they are made first: jl_load_and_lookup in
-// src/runtime_ccall.cpp, which each layer imports, looks the name up. The image has these imports of all layers, and its own,
-// lead to a function which finds what the real one does, but for that one name, of which it gives a function that completes
-// what the real one says. Code that Julia compiles at run time does not go through an import; it would have to be a new
-// method that looks addresses up.
+// src/runtime_ccall.cpp, which each layer imports, looks the name up. The image has these imports of all layers, and
+// its own, lead to a function which finds what the real one does, but for that one name, of which it gives a function
+// that completes what the real one says. Code that Julia compiles at run time calls the real one directly. That only
+// matters to methods which look addresses up themselves and are in no image: Base's are in the lowest layer.
 //
 // The real one returns a SimpleVector of frames, the innermost first, all but the last of them inlined. Each is a
 // SimpleVector of 6 elements, made by boxing the fields of jl_frame_t:
@@ -29,13 +29,13 @@ package sysimage
 //   - A frame with a line and a name is no C frame. The name of an inlined one ends before its first ';'.
 //   - A frame without line is no C frame if jl_demangle understands its name, which becomes what is in the middle:
 //     one of five prefixes, such as "julia_", then the name, then '_' and digits.
-//   - The last frame gets the method instance of its function: the function's number is its index in
-//     jl_sysimg_fvars_offsets, and under that number the blob's fptr_record has the method instance, once Julia has loaded the
-//     blob (jl_update_all_fptrs in src/staticdata.c). Where the function starts is asked of the unwinder as Julia does, in
-//     that case by _Unwind_Find_FDE, in which libgcc looks for the frame description that an address is covered by.
+//   - The last frame gets the method instance of its function. Where the function starts is asked of the unwinder, as
+//     Julia does: _Unwind_Find_FDE of libgcc finds the frame description that covers an address. By its start the
+//     function is found in jl_sysimg_fvars_offsets, and by its index there the method instance in the blob's
+//     fptr_record, into which jl_update_all_fptrs in src/staticdata.c has put it when the blob was loaded.
 //
-// What is stored into the SimpleVectors needs no write barrier: symbols, false and all objects of an image are old from the
-// start. The SimpleVectors are not rooted, since nothing that is called after they were made can collect garbage.
+// What is stored into the SimpleVectors needs no write barrier: symbols, false and all objects of an image are old from
+// the start. The SimpleVectors are not rooted, since nothing that is called after they were made can collect garbage.
 
 import (
 	"chainbuild/elfpatch"
@@ -84,7 +84,8 @@ type backtraceTables struct {
 	records int
 }
 
-// backtraces makes the parts of a thin image that are for backtraces. It returns nothing for an image without functions.
+// backtraces makes the parts of a thin image that are for backtraces. It returns nothing for an image without
+// functions.
 func (c *merge15) backtraces() (thinParts, error) {
 	bottom := c.base.Layers[len(c.base.Layers)-1]
 	tables := backtraceTables{count: len(c.base.Functions) + len(c.functions), records: c.recordsAt}
@@ -99,7 +100,8 @@ func (c *merge15) backtraces() (thinParts, error) {
 	}
 	data := elfpatch.Section{Name: backtraceSection, Align: 8, Writable: true}
 	cell := func(to elfpatch.Address) {
-		data.Fixups = append(data.Fixups, elfpatch.Fixup{Offset: uint64(len(data.Data)), Kind: elfpatch.Abs64, Target: to})
+		at := uint64(len(data.Data))
+		data.Fixups = append(data.Fixups, elfpatch.Fixup{Offset: at, Kind: elfpatch.Abs64, Target: to})
 		data.Data = append(data.Data, make([]byte, 8)...)
 	}
 	data.Symbols = append(data.Symbols, elfpatch.Symbol{Name: backtraceOrigin, Size: 8})
@@ -137,8 +139,8 @@ func (c *merge15) backtraces() (thinParts, error) {
 //
 //	void *hook(const char *library, const char *name, void **handle)
 //
-// that takes the place of jl_load_and_lookup. It calls nothing, so that an error of the real function has the backtrace that it
-// would have without.
+// that takes the place of jl_load_and_lookup. It calls nothing, so that an error of the real function has the backtrace
+// that it would have without.
 func assembleLookupHook(a *elfpatch.Asm) {
 	const (
 		name    = elfpatch.RSI
@@ -249,8 +251,8 @@ func assembleBacktraceHook(a *elfpatch.Asm, tables backtraceTables) {
 	a.Store(elfpatch.At(frame, frameName), result)
 	a.Go(loop)
 
-	// A frame without debug information: arg2 goes to what follows the prefix, r1 to the end. The prefix is compared after it
-	// is known that the name, with the zero byte after it, has 8 bytes.
+	// A frame without debug information: arg2 goes to what follows the prefix, r1 to the end. The prefix is compared
+	// after it is known that the name, with the zero byte after it, has 8 bytes.
 	end, ended, digits, prefixed := a.NewLabel(), a.NewLabel(), a.NewLabel(), a.NewLabel()
 	a.Bind(mangled)
 	a.Address(arg2, elfpatch.At(arg1, manglingSize))
