@@ -27,11 +27,32 @@ function define_cells(mod::Value)
     while g != C_NULL
         name = ccall(:LLVMGetValueName2, Ptr{UInt8}, (Value, Ptr{Csize_t}), g, size)
         if ccall(:strncmp, Cint, (Ptr{UInt8}, Cstring, Csize_t), name, "ccall", 5) == 0
-            ccall(:LLVMAddSymbol, Cvoid, (Ptr{UInt8}, Ptr{Cvoid}), name, ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 8))
+            cell = ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 8)
+            ccall(:LLVMAddSymbol, Cvoid, (Ptr{UInt8}, Ptr{Cvoid}), unescaped(name, Int(size[])), cell)
         end
         g = ccall(:LLVMGetNextGlobal, Value, (Value,), g)
     end
     return nothing
+end
+
+"The name of `n` bytes at `p`, ended by a 0, with what names of libraries have besides letters as it was before makeSafeName (src/aotcompile.cpp)."
+function unescaped(p::Ptr{UInt8}, n::Int)
+    out = zeros(UInt8, n + 1)
+    k = 0
+    for i in 1:n
+        k += 1
+        out[k] = unsafe_load(p, i)
+        (out[k] == 0x2e && k > 3) || continue
+        word = UInt32(out[k - 3]) << 16 | UInt32(out[k - 2]) << 8 | out[k - 1]
+        plain = word == 0x444f54 ? 0x2e : word == 0x535542 ? 0x2d : word == 0x53554d ? 0x2b : 0x00 # DOT . SUB - SUM +
+        plain == 0x00 && continue
+        k -= 3
+        out[k] = plain
+    end
+    for i in k + 1:n
+        out[i] = 0
+    end
+    return out
 end
 
 "The `std::vector` of pointers that lies `offset` bytes into the handle."

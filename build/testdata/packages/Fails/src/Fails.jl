@@ -1,0 +1,6 @@
+module Fails
+
+__precompile__(false)
+error("this package\nalways fails")
+
+end

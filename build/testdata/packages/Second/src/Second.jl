@@ -1,0 +1,7 @@
+module Second
+
+import First
+__init__() = push!(First.ORDER, :Second)
+const LOADED_WITH = copy(First.ORDER)
+
+end
