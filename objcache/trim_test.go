@@ -61,8 +61,8 @@ func TestTrimRemovesLeastRecentlyUsed(t *testing.T) {
 	w.expect(t, 0)
 }
 
-func TestTrimLeavesForeignFiles(t *testing.T) {
-	c, _ := newCache(t, Options{Limit: 1})
+func TestTrimAndClearLeaveForeignFiles(t *testing.T) {
+	c, _ := newCache(t, Options{Limit: 2000})
 	c.Put(testKey(1), noise(1000))
 	foreign := []string{filepath.Join(c.dir, "notes"), filepath.Join(filepath.Dir(c.entryFile(testKey(1))), "notes.entry"), filepath.Join(c.dir, "folder", "file")}
 	for _, path := range foreign {
@@ -70,15 +70,22 @@ func TestTrimLeavesForeignFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	c.Close()
+	if c.readLedger().bytes < 1000 {
+		t.Errorf("the ledger does not know of the entry: %+v", c.readLedger())
+	}
 	if s, err := c.Stats(t.Context()); err != nil || s.Foreign != 3 || s.Entries != 1 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	c.limit = 1
 	if removed, err := c.Trim(t.Context()); err != nil || removed.Entries != 1 || removed.EntriesLeft != 0 {
 		t.Errorf("%+v, %v", removed, err)
 	}
+	c.limit = 2000
 	c.Put(testKey(1), noise(1000))
-	if removed, err := c.Clear(t.Context()); err != nil || removed.Entries != 1 {
-		t.Errorf("%+v, %v", removed, err)
+	c.Close()
+	if removed, err := c.Clear(t.Context()); err != nil || removed.Entries != 1 || c.readLedger().bytes != 0 {
+		t.Errorf("%+v, %v; %+v", removed, err, c.readLedger())
 	}
 	for _, path := range foreign {
 		if _, err := os.Stat(path); err != nil {
@@ -146,6 +153,31 @@ func TestCloseTrimsWhenDue(t *testing.T) {
 		t.Error("there was no trim after one in the future")
 	}
 	w.expect(t, 0)
+}
+
+// What another process stores while this one trims is not forgotten.
+func TestTrimWhileOthersStore(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	c.Put(testKey(1), noise(1000))
+	temporary, err := c.createTemporary(filepath.Dir(c.entryFile(testKey(1))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	temporary.Close()
+	// It looks at the clock when it begins, and again for the temporary file.
+	calls := 0
+	c.now = func() time.Time {
+		if calls++; calls == 2 {
+			if err := c.updateLedger(func(l *ledger) { l.bytes += 777 }); err != nil {
+				t.Error(err)
+			}
+		}
+		return time.Now()
+	}
+	removed, err := c.Trim(t.Context())
+	if err != nil || c.readLedger().bytes != removed.BytesLeft+777 {
+		t.Errorf("%+v, %v; %+v", removed, err, c.readLedger())
+	}
 }
 
 // A build that has stored nothing does not write.
