@@ -2,6 +2,9 @@
 # demo.sh builds an image for each example and runs the example's workload under
 # Julia's own image and under the chained one: the same output, sooner. The images
 # stay in bin/. `make demo` builds chainbuild first.
+#
+# The depot is a fresh one: nothing comes from a cache, and nothing stays in the
+# user's.
 set -eu
 
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
@@ -12,6 +15,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+unset JULIA_LOAD_PATH JULIA_PROJECT
+export JULIA_DEPOT_PATH="$scratch/depot"
 
 milliseconds() { # output file, options of julia; prints the wall-clock time
 	output=$1
