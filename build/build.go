@@ -61,19 +61,20 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	defer b.base.Close()
 	b.openCache()
 	defer b.cache.Close()
+	b.findWorkerImage()
 	b.last = b.readRecord()
-	if b.scratch, err = os.MkdirTemp("", "chainbuild-"); err != nil {
-		return nil, fmt.Errorf("no scratch folder can be made: %w", err)
+	err = b.inScratch(ctx)
+	if err != nil && b.workers != "" && !b.frontBegan && ctx.Err() == nil {
+		b.report(Warning{At: time.Now(), Text: fmt.Sprintf("the worker image %s is of no use and was removed: %v", b.workers, err)})
+		os.Remove(b.workers)
+		b.workers, b.result = "", &Result{}
+		err = b.inScratch(ctx)
 	}
-	if o.KeepScratch {
-		b.report(Note{At: time.Now(), Text: "intermediate files are in " + b.scratch})
-	} else {
-		defer os.RemoveAll(b.scratch)
-	}
-	if err = b.run(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	b.result.Seconds = time.Since(b.began).Seconds()
+	b.makeWorkerImage(ctx)
 	return b.result, nil
 }
 
@@ -87,12 +88,29 @@ type builder struct {
 	base    *sysimage.Base
 	cache   *objcache.Cache // nil: none
 	last    *record         // of the last build of this image; nil: none is known
-	scratch string
-	worker  string // folder of the worker's sources
+	workers string          // the worker image, which the workers start from; "": they start from the base
+	self    bool            // what is built is the worker image
+
+	frontBegan bool // the front worker has started its first stage
+	scratch    string
+	worker     string // folder of the worker's sources
 
 	mu      sync.Mutex // guards result, running and calls of the reporter
 	result  *Result
 	running map[string]time.Time
+}
+
+// inScratch makes a scratch folder and runs the part of the build that needs one.
+func (b *builder) inScratch(ctx context.Context) (err error) {
+	if b.scratch, err = os.MkdirTemp("", "chainbuild-"); err != nil {
+		return fmt.Errorf("no scratch folder can be made: %w", err)
+	}
+	if b.o.KeepScratch {
+		b.report(Note{At: time.Now(), Text: "intermediate files are in " + b.scratch})
+	} else {
+		defer os.RemoveAll(b.scratch)
+	}
+	return b.run(ctx)
 }
 
 // run is the part of a build that needs the scratch folder.
@@ -187,7 +205,11 @@ func (b *builder) file(name string) string { return filepath.Join(b.scratch, nam
 // generates an image, without the base's native code being refused. The loader of Julia (jl_load_sysimg_so in src/staticdata.c) looks up
 // jl_system_image_data after it has decided about native code and before code generation is set up.
 func (b *builder) writeShim() error {
-	top := b.base.Layers[0]
+	top, err := elfpatch.Open(b.liveImage())
+	if err != nil {
+		return err
+	}
+	defer top.Close()
 	data, ok := top.Lookup("jl_system_image_data")
 	if !ok {
 		return fmt.Errorf("%s defines no jl_system_image_data", top.Path)

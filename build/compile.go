@@ -51,7 +51,9 @@ func (b *builder) startCompiler(ctx context.Context) (*compiler, error) {
 		return nil, err
 	}
 	lazy := b.last != nil && !b.o.VerifyCache
-	pool, err := llvmdriver.Start(ctx, b.julia, b.worker, b.o.Jobs, lazy, b.target, log)
+	pool, err := llvmdriver.Start(ctx, llvmdriver.Options{
+		Julia: b.julia, Worker: b.emitArgs(), Jobs: b.o.Jobs, Lazy: lazy, Target: b.target, Log: log,
+	})
 	if err != nil {
 		log.Close()
 		return nil, err

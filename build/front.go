@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,9 +24,12 @@ func (b *builder) writeRequest() error {
 	add := func(key, value string) { fmt.Fprintf(&request, "%s\t%s\n", key, value) }
 	add("scratch", b.scratch)
 	add("index", b.file("base.index"))
-	add("base", b.base.Layers[0].Path)
+	add("image", b.liveImage())
 	add("statements", b.file("statements.txt"))
 	add("emit", b.inputs.emit)
+	if b.self {
+		add("self", "yes")
+	}
 	for _, name := range b.o.Packages {
 		add("package", name)
 	}
@@ -71,7 +73,7 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	if b.o.Project != "" {
 		args = append(args, "--project="+b.o.Project)
 	}
-	args = append(args, filepath.Join(b.worker, "front.jl"), b.file("request.txt"))
+	args = append(args, b.frontArgs()...)
 
 	stage := "start"
 	b.beginStage(stage)
@@ -90,6 +92,7 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 		}
 		switch event.Kind {
 		case "stage":
+			b.frontBegan = true
 			if e.Name == "collect" {
 				if err := b.countStatements(); err != nil {
 					return err
@@ -133,6 +136,7 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	if err != nil {
 		return nil, nil, err
 	}
+	index.KeepRoots = b.self
 	b.result.Functions.Base = len(b.base.Functions)
 	blob, err := sysimage.ReadBlob(b.file("heap.blob"))
 	return index, blob, err

@@ -22,6 +22,9 @@ func (b *builder) verify(ctx context.Context, image string) error {
 			return err
 		}
 		defer made.Close()
+		if b.self {
+			return made.Check()
+		}
 		return made.Check("ChainFront", "ChainEmit")
 	})
 	group.Go(func() error { return b.boot(ctx, image) })

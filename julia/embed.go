@@ -34,8 +34,17 @@ func WriteWorker(dir string) ([]string, error) {
 	return names, nil
 }
 
-// WorkerSources returns the named worker sources, one after the other.
+// WorkerSources returns the named worker sources, all if none is named, one after the other.
 func WorkerSources(names ...string) (string, error) {
+	if len(names) == 0 {
+		entries, err := workerSources.ReadDir("worker")
+		if err != nil {
+			return "", err
+		}
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+		}
+	}
 	var all strings.Builder
 	for _, name := range names {
 		source, err := workerSources.ReadFile("worker/" + name)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -40,21 +39,34 @@ type Compiler struct {
 	target Target
 }
 
-// Start starts jobs workers of the given Julia, whose sources are in the folder worker, now or, if lazy, when there is a first partition for each.
-// Log gets what they print. Close must be called.
-func Start(ctx context.Context, in *julia.Installation, worker string, jobs int, lazy bool, target Target, log io.Writer) (*Compiler, error) {
+// Options say how partitions are compiled.
+type Options struct {
+	Julia *julia.Installation
+	// Worker is the arguments that make a Julia a partition worker.
+	Worker []string
+	// Jobs is the number of workers.
+	Jobs int
+	// Lazy leaves the start of each worker until there is a partition for it.
+	Lazy   bool
+	Target Target
+	// Log gets what the workers print.
+	Log io.Writer
+}
+
+// Start starts the workers. Close must be called.
+func Start(ctx context.Context, o Options) (*Compiler, error) {
 	pool, err := parallel.NewPool(ctx, parallel.PoolOptions{
-		Workers: jobs,
-		Lazy:    lazy,
-		Output:  log,
+		Workers: o.Jobs,
+		Lazy:    o.Lazy,
+		Output:  o.Log,
 		Command: func() *exec.Cmd {
-			return in.Command(ctx, "--history-file=no", "-O1", filepath.Join(worker, "emit.jl"))
+			return o.Julia.Command(ctx, append([]string{"--history-file=no"}, o.Worker...)...)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Compiler{pool: pool, target: target}, nil
+	return &Compiler{pool: pool, target: o.Target}, nil
 }
 
 // Times are what compiling a partition took.

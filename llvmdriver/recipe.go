@@ -37,7 +37,7 @@ func NewRecipe(in *julia.Installation, target Target) (*Recipe, error) {
 		add(library[0], id)
 	}
 	add("Julia", in.Version)
-	pipeline, err := julia.WorkerSources("emit.jl", "pipeline.jl")
+	pipeline, err := julia.WorkerSources("pipeline.jl")
 	if err != nil {
 		return nil, err
 	}

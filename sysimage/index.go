@@ -61,6 +61,9 @@ type Index struct {
 	Functions []IndexFunction
 	// Globals are the symbols of the cells, in the order of the heap's cell records.
 	Globals []string
+	// KeepRoots leaves the root task's local storage as the process planted it, for an image whose processes start with that:
+	// an svec that begins with the three vectors of base.index, in its order. Else it is nothing, as in any other image.
+	KeepRoots bool
 	// Used are the indices of those functions of the base that objects refer to, each by the symbol BaseSymbol.
 	Used []int
 }

@@ -78,7 +78,7 @@ func (m *image15) chain(blob []byte, index *Index) (*Merged, error) {
 func (c *merge15) findPlanted() error {
 	missing := fmt.Errorf("%w: the new heap does not lead to the base's objects; keep the scratch folder and report this", ErrDamaged)
 	kind, svec := c.blob.split(uint64(c.blob.tls()))
-	if kind != refData || !c.blob.is(svec, tagSimpleVector, 8*4) || c.blob.word(svec) != 3 {
+	if kind != refData || !c.blob.is(svec, tagSimpleVector, 8*4) || c.blob.word(svec) < 3 {
 		return missing
 	}
 	c.planted = append(c.planted, extent{int(svec) + 8, 8 * 3})
@@ -237,9 +237,14 @@ func (c *merge15) bindingsOf(module int) (map[string]uint32, error) {
 // by what is added before it.
 func (c *merge15) assemble(globals []byte) ([]byte, error) {
 	p := c.blob
-	kept, err := c.forgetPlanted()
-	if err != nil {
-		return nil, err
+	tail := slices.Clone(p.tail.of(p.data))
+	kept := p.relocs.size - 4
+	if !c.index.KeepRoots {
+		var err error
+		if kept, err = c.forgetPlanted(); err != nil {
+			return nil, err
+		}
+		le.PutUint32(tail[4*tagCount:], p.tags[tagNothing])
 	}
 	var symbols []byte
 	for _, name := range c.symbols {
@@ -248,8 +253,6 @@ func (c *merge15) assemble(globals []byte) ([]byte, error) {
 		symbols = append(symbols, 0)
 	}
 	functions := c.functionRecords()
-	tail := slices.Clone(p.tail.of(p.data))
-	le.PutUint32(tail[4*tagCount:], p.tags[tagNothing])
 
 	at := p.symbols.end() + len(symbols) + 4
 	relocs := extent{at, kept + 4*len(c.relocs) + 4}

@@ -181,7 +181,7 @@ function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{An
                 code.max_world == typemax(UInt) && return
                 had_code = true
             elseif code.min_world <= world <= code.max_world
-                kept |= is_kept(code)
+                kept |= is_kept(code) && !is_workers_own(index, code)
                 invoke_pointer(code) == cglobal(:jl_fptr_const_return) && return
             end
             isdefined(code, :next) || break

@@ -4,37 +4,7 @@
 # object on file descriptor 3:
 #   emit <bitcode> <object> <opt level> <cpu> <features>   ->  {"passes_ns":…,"codegen_ns":…} or {"error":…}
 
-module ChainEmit
-
-const Ref_ = Ptr{Cvoid}
-
-include("pipeline.jl")
-
-const EVENT_FD = Cint(3)
-
-function reply(text::String)
-    line = string(text, "\n")
-    ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), EVENT_FD, line, sizeof(line))
-    return nothing
+let emit = Module(:ChainEmit)
+    Base.include(emit, joinpath(Base.@__DIR__, "emit_main.jl"))
+    Core.eval(emit, :(serve()))
 end
-
-json(s::String) = string('"', replace(replace(replace(s, '\\' => "\\\\"), '"' => "\\\""), '\n' => "\\n"), '"')
-
-"Answer requests until stdin ends."
-function serve()
-    while !eof(stdin)
-        fields = split(readline(stdin), '\t')
-        fields[1] == "emit" || continue
-        answer = try
-            passes, codegen = emit_object(String(fields[2]), String(fields[3]), parse(Int, fields[4]), String(fields[5]), String(fields[6]))
-            string("{\"passes_ns\":", passes, ",\"codegen_ns\":", codegen, "}")
-        catch e
-            string("{\"error\":", json(sprint(showerror, e)), "}")
-        end
-        reply(answer)
-    end
-end
-
-end
-
-ChainEmit.serve()

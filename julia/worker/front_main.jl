@@ -14,20 +14,23 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "partitions.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "pieces.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "purge.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "heap.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "self.jl"))
 
 """
-    main(request)
+    main(path, roots)
 
-Run the stages on the request file and leave the process without Julia's own exit path, which would write a whole image.
+Run the stages on the request file and leave the process without Julia's own exit path, which would write a whole image. A process
+on a worker image hands over what the image brought along.
 """
-function main(path::String)
+function main(path::String, @nospecialize(roots))
+    roots === nothing || push!(OURS, roots[5])
     request = read_request(path)
-    index = read_base_index(request)
+    index = read_base_index(request, roots)
     stage("load")
     load_packages(request)
     Core.eval(@__MODULE__, :(infer_in_current_world()))
     stage("infer")
-    wanted = infer_statements(request)
+    wanted = value_of(request, "self") == "yes" ? infer_workers() : infer_statements(request)
     stage("collect")
     methods = Any[]
     instances = collect_instances(request, index, wanted, methods)
@@ -39,4 +42,3 @@ function main(path::String)
     stage("")
     leave(0)
 end
-

@@ -4,12 +4,16 @@
     serialize_heap(request, index, native)
 
 Write `heap.blob`. The root task's storage, which a stock image has as `nothing`, carries the objects that the base's
-tables refer to, so that the builder finds them in the new heap.
+tables refer to, so that the builder finds them in the new heap. In a worker image they stay there, and with them the workers' modules.
 """
 function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid})
     path = joinpath(value_of(request, "scratch"), "heap.blob")
-    objects = base_objects(index)
-    purge()
+    objects = index[2]::Core.SimpleVector
+    if value_of(request, "self") == "yes"
+        objects = Core.svec(objects[1], objects[2], objects[3], OURS[1], OURS[2])
+    else
+        purge()
+    end
     reset_state()
     current_task().storage = objects
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.

@@ -134,11 +134,11 @@ end
 "Replace the functions that the base has. Returns the declarations of those that the rest refers to."
 function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, names::Vector{Any})
     raw = index[1]::Vector{UInt32}
-    data = index[5]::Ptr{UInt8}
+    instances = (index[2]::Core.SimpleVector)[1]::Vector{Any}
     declared = Any[]
-    for row in 1:index[2]::Int
+    for row in 1:length(instances)
         at = 5 + 3 * (row - 1)
-        code = object_at(data, raw[at + 1])
+        code = instances[row]
         ids = function_ids(native, code)
         for k in 1:2
             id = ids[k]

@@ -3,15 +3,24 @@
 # Nothing of the base refers to this module but what the runtime noted down when it compiled the worker's functions:
 # backedges of methods that they call, cached tuple types that name their types, and specialisations on those types.
 
-is_ours(@nospecialize(def)) = def isa Method ? def.module === @__MODULE__() : def === @__MODULE__()
+"The modules to remove: this one and, in a process on a worker image, the partition worker's."
+const OURS = Any[@__MODULE__]
 
-"Whether type `t` mentions one of this module's own types."
+function is_ours(@nospecialize(def))
+    m = def isa Method ? def.module : def
+    for own in OURS
+        m === own && return true
+    end
+    return false
+end
+
+"Whether type `t` mentions one of our types."
 function mentions_us(@nospecialize(t))
     stack = Any[t]
     while !isempty(stack)
         x = pop!(stack)
         if x isa DataType
-            x.name.module === @__MODULE__() && return true
+            is_ours(x.name.module) && return true
             for p in x.parameters
                 push!(stack, p)
             end

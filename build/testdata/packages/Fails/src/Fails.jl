@@ -1,6 +1,5 @@
 module Fails
 
-__precompile__(false)
 error("this package\nalways fails")
 
 end

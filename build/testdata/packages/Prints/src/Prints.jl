@@ -1,7 +1,6 @@
 # Talks while it is loaded, on both streams and through the logger.
 module Prints
 
-__precompile__(false)
 println("Prints writes on standard output\nin two lines")
 println(stderr, "Prints writes on standard error")
 @info "Prints logs"

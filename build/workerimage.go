@@ -1,0 +1,161 @@
+package build
+
+// This file has the workers start from an image that holds their own code.
+//
+// The code of the workers is Julia code: without such an image each build compiles it again. So the first build on a base, once its
+// own image is delivered, builds a worker image: a thin image on the same base whose only content is the workers
+// (julia/worker/self.jl). It lies in the cache's folder, uncompressed, since it is mapped and not read:
+//
+//	workers/KEY.so
+//
+// KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
+// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made.
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"chainbuild/julia"
+	"chainbuild/llvmdriver"
+	"chainbuild/objcache"
+)
+
+// workerImageAge is how long a worker image is kept unused.
+const workerImageAge = 30 * 24 * time.Hour
+
+// workerImagePath is where the worker image for this base is kept; empty without a cache.
+func (b *builder) workerImagePath() (string, error) {
+	dir := b.cache.Dir()
+	if dir == "" {
+		return "", nil
+	}
+	h := objcache.NewHash("worker image")
+	for i, layer := range b.base.Layers {
+		h.AddString(fmt.Sprint("path of layer ", i), layer.Path)
+		id := layer.BuildID()
+		if len(id) == 0 {
+			info, err := os.Stat(layer.Path)
+			if err != nil {
+				return "", err
+			}
+			id = fmt.Append(nil, info.Size(), info.ModTime().UnixNano())
+		}
+		h.Add(fmt.Sprint("build id of layer ", i), id)
+	}
+	h.AddString("Julia", b.julia.Version)
+	sources, err := julia.WorkerSources()
+	if err != nil {
+		return "", err
+	}
+	h.AddString("sources", sources)
+	recipe, err := llvmdriver.NewRecipe(b.julia, llvmdriver.Target{CPU: "native", OptLevel: 2})
+	if err != nil {
+		return "", err
+	}
+	h.AddString("way of compiling", recipe.Hash(nil).Key().String())
+	return filepath.Join(dir, "workers", h.Key().String()+".so"), nil
+}
+
+// findWorkerImage has the workers start from the worker image if there is one.
+func (b *builder) findWorkerImage() {
+	path, err := b.workerImagePath()
+	if err != nil || path == "" {
+		return
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 == 0 {
+		b.workers = path
+		now := time.Now()
+		if now.Sub(info.ModTime()) > 24*time.Hour {
+			os.Chtimes(path, now, now)
+		}
+	}
+}
+
+// makeWorkerImage builds the worker image if there is none. The image that was asked for is there already, so nothing that goes wrong here
+// is more than a warning.
+func (b *builder) makeWorkerImage(ctx context.Context) {
+	path, err := b.workerImagePath()
+	if err != nil || path == "" || b.workers != "" {
+		return
+	}
+	err = b.stage("workers", func() error {
+		folder := filepath.Dir(path)
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+		removeOld(folder)
+		w := &builder{
+			o:       Options{Jobs: b.o.Jobs},
+			began:   time.Now(),
+			target:  llvmdriver.Target{CPU: "native", OptLevel: 2},
+			inputs:  &inputs{output: path, emit: EmitAll},
+			julia:   b.julia,
+			base:    b.base,
+			self:    true,
+			result:  &Result{},
+			running: map[string]time.Time{},
+		}
+		if err := w.inScratch(ctx); err != nil {
+			return err
+		}
+		return os.Chmod(path, 0o700)
+	})
+	if err != nil && ctx.Err() == nil {
+		b.report(Warning{At: time.Now(), Text: "the worker image cannot be built, so the next build will not be faster: " + err.Error()})
+	}
+}
+
+// removeOld removes worker images that were not used for long, and what is left of ones that were never finished.
+func removeOld(folder string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			continue
+		}
+		age := time.Since(info.ModTime())
+		if age > workerImageAge || strings.HasPrefix(entry.Name(), ".") && age > 24*time.Hour {
+			os.Remove(filepath.Join(folder, entry.Name()))
+		}
+	}
+}
+
+// liveImage is the image that the front worker is on.
+func (b *builder) liveImage() string {
+	if b.workers != "" {
+		return b.workers
+	}
+	return b.base.Layers[0].Path
+}
+
+// frontArgs make a Julia on the shim the front worker.
+func (b *builder) frontArgs() []string {
+	if b.workers != "" {
+		return []string{"-e", startCode("start_front.jl"), b.file("request.txt")}
+	}
+	return []string{filepath.Join(b.worker, "front.jl"), b.file("request.txt")}
+}
+
+// emitArgs make a Julia a partition worker.
+func (b *builder) emitArgs() []string {
+	if b.workers != "" {
+		return []string{"-J", b.workers, "-e", startCode("start_emit.jl")}
+	}
+	return []string{"-O1", filepath.Join(b.worker, "emit.jl")}
+}
+
+// startCode is a source of the workers as julia's -e takes it.
+func startCode(name string) string {
+	source, err := julia.WorkerSources(name)
+	if err != nil {
+		panic(err) // it is part of the binary
+	}
+	return source
+}

@@ -1,0 +1,30 @@
+# The body of module ChainEmit: reading requests and answering them.
+
+const Ref_ = Ptr{Cvoid}
+
+Base.include(@__MODULE__, joinpath(@__DIR__, "pipeline.jl"))
+
+const EVENT_FD = Cint(3)
+
+function reply(text::String)
+    line = string(text, "\n")
+    ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), EVENT_FD, line, sizeof(line))
+    return nothing
+end
+
+json(s::String) = string('"', replace(replace(replace(s, '\\' => "\\\\"), '"' => "\\\""), '\n' => "\\n"), '"')
+
+"Answer requests until stdin ends."
+function serve()
+    while !eof(stdin)
+        fields = split(readline(stdin), '\t')
+        fields[1] == "emit" || continue
+        answer = try
+            passes, codegen = emit_object(String(fields[2]), String(fields[3]), parse(Int, fields[4]), String(fields[5]), String(fields[6]))
+            string("{\"passes_ns\":", passes, ",\"codegen_ns\":", codegen, "}")
+        catch e
+            string("{\"error\":", json(sprint(showerror, e)), "}")
+        end
+        reply(answer)
+    end
+end

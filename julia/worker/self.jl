@@ -1,0 +1,31 @@
+# The worker image: a chained image that holds the workers' own modules and code, so that a build does not compile its builder.
+#
+# It is made once per base, by a build like any other whose only content is the workers. A process that starts from it finds in its
+# root task's storage, which is where the heap was planted with what the base's tables refer to:
+#   svec(code instances, values, modules, ChainFront, ChainEmit)
+# Nothing else leads to the two modules, so once the storage is cleared they are garbage to the next heap, but for what purge.jl removes.
+
+"Load the partition worker's module beside this one and infer all methods of both. Returns their method instances."
+function infer_workers()
+    emit = Module(:ChainEmit)
+    # As in front.jl, but not by Core.atdoc!, which would be inferred for our function's type.
+    atdoc = Core.atdoc
+    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, undocumented)
+    Base.include(emit, joinpath(@__DIR__, "emit_main.jl"))
+    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, atdoc)
+    push!(OURS, emit)
+    wanted = Any[]
+    methods = Any[]
+    for m in OURS
+        names = ccall(:jl_module_names, Array{Symbol,1}, (Any, Cint, Cint), m, 1, 0)
+        for name in names
+            isdefined(m, name) || continue
+            f = getfield(m::Module, name)
+            f isa Function && is_ours(typeof(f).name.module) && typemap_entries!(methods, typeof(f).name.mt.defs)
+        end
+    end
+    for method in methods
+        infer_signature!(wanted, (method::Method).sig)
+    end
+    return wanted
+end
