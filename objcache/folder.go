@@ -19,8 +19,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"chainbuild/internal/private"
 )
 
 const (
@@ -58,23 +59,15 @@ func (c *Cache) entryFile(key Key) string {
 	return filepath.Join(c.dir, digits[:2], digits+entrySuffix)
 }
 
-// isPrivate says whether only the user, or root, can write to the file. An access control list that lets others write
-// shows in the group's bits.
-func isPrivate(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && info.Mode().Perm()&0o022 == 0 && (stat.Uid == 0 || int(stat.Uid) == os.Geteuid())
-}
-
 // checkFolder refuses a folder that is none or that is not private.
 func checkFolder(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
+	switch err := private.CheckFolder(dir); {
+	case errors.Is(err, private.ErrNoFolder):
+		return fmt.Errorf("the cache %s is not a folder: remove it, or give another with --cache-dir", dir)
+	case errors.Is(err, private.ErrShared):
+		return fmt.Errorf("the cache folder %s is not used, as another user could put code into it: make it yours alone (chown, chmod go-w), or give another with --cache-dir", dir)
 	case err != nil:
 		return fmt.Errorf("the cache folder %s cannot be looked at (%w): see to it, or give another with --cache-dir", dir, err)
-	case !info.IsDir():
-		return fmt.Errorf("the cache %s is not a folder: remove it, or give another with --cache-dir", dir)
-	case !isPrivate(info):
-		return fmt.Errorf("the cache folder %s is not used, as another user could put code into it: make it yours alone (chown, chmod go-w), or give another with --cache-dir", dir)
 	}
 	return nil
 }
@@ -105,7 +98,7 @@ func (c *Cache) makeFolders(subfolder string) error {
 	if err := os.MkdirAll(filepath.Dir(c.dir), 0o755); err != nil {
 		return err
 	}
-	made, err := makePrivate(c.dir)
+	made, err := private.MakeFolder(c.dir)
 	if err != nil {
 		return err
 	}
@@ -116,20 +109,8 @@ func (c *Cache) makeFolders(subfolder string) error {
 	if made {
 		os.WriteFile(filepath.Join(c.dir, tagName), []byte(tagText), 0o600) // nothing depends on it
 	}
-	_, err = makePrivate(subfolder)
+	_, err = private.MakeFolder(subfolder)
 	return err
-}
-
-// makePrivate makes a folder and says whether it was this call that did.
-func makePrivate(dir string) (made bool, err error) {
-	err = os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, os.Chmod(dir, 0o700)
 }
 
 type fileKind int

@@ -27,6 +27,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"chainbuild/internal/private"
 )
 
 // DefaultLimit is the size in bytes that a cache is trimmed to if no other is asked for.
@@ -202,7 +204,7 @@ func (c *Cache) readFile(key Key, reader func(file *os.File, size int64) error) 
 		return used, err
 	case !info.Mode().IsRegular():
 		return used, errForeign
-	case !isPrivate(info):
+	case !private.Is(info):
 		return used, errOwner
 	}
 	return info.ModTime(), reader(file, info.Size())
