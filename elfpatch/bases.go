@@ -26,8 +26,10 @@ type base struct {
 }
 
 // AnchorPrefix begins the name of the symbol that each image defines for images that build on it, at its lowest
-// address. The rest is a hash of what the image was made from, so the name is unique.
-const AnchorPrefix = "chainbuild_image_"
+// address. The rest is a hash of what the image was made from, so the name is unique. Where the base was replaced by
+// another build, the symbol is missing, and all that anybody gets to read is the loader's "undefined symbol" and this
+// name: so the name says what to do.
+const AnchorPrefix = "base_was_replaced_build_this_image_again_"
 
 // maxAddr is where the addresses of processes end.
 const maxAddr = 1 << 47
