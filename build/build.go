@@ -14,6 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -247,15 +249,12 @@ func (b *builder) link(merged *sysimage.Merged, objects []object) (path string, 
 		if err != nil {
 			return err
 		}
-		f, err := os.CreateTemp(filepath.Dir(b.inputs.output), "."+filepath.Base(b.inputs.output)+"-*")
+		f, err := createBeside(b.inputs.output)
 		if err != nil {
 			return err
 		}
 		path = f.Name()
 		written, err := elfpatch.Write(f, job)
-		if err == nil {
-			err = f.Chmod(0o755)
-		}
 		if err := errors.Join(err, f.Close()); err != nil {
 			os.Remove(path)
 			return fmt.Errorf("%s cannot be written: %w", b.inputs.output, err)
@@ -265,6 +264,17 @@ func (b *builder) link(merged *sysimage.Merged, objects []object) (path string, 
 		return nil
 	})
 	return path, err
+}
+
+// createBeside makes a file that can be renamed to path. Its mode is what linkers give to libraries: executable, as far as the umask allows.
+func createBeside(path string) (*os.File, error) {
+	for {
+		name := fmt.Sprintf(".%s-%d", filepath.Base(path), rand.Uint32())
+		f, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o755)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
 }
 
 // report passes an event on.
