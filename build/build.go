@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"chainbuild/elfpatch"
@@ -76,6 +77,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 		return nil, err
 	}
 	b.result.Seconds = time.Since(b.began).Seconds()
+	b.sawPeak(ownPeak())
 	b.makeWorkerImage(ctx)
 	return b.result, nil
 }
@@ -318,7 +320,16 @@ func (b *builder) endStage(name string, err error) {
 	b.report(StageEnded{At: now, Name: name, Took: took, Err: err})
 }
 
-// sawPeak notes the peak memory of a process that has ended.
+// ownPeak is the largest resident set, in bytes, that this process had.
+func ownPeak() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return usage.Maxrss << 10
+}
+
+// sawPeak notes the peak memory of a process.
 func (b *builder) sawPeak(rss int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -46,7 +46,16 @@ function infer_statements(request::Dict{String,Any})
     wanted = Any[]
     path = value_of(request, "statements")
     path == "" && return wanted
+    # Each collection goes through all objects of the image (gc_sweep_sysimg in src/staticdata.c), so few are made.
+    ccall(:jl_gc_enable, Cint, (Cint,), 0)
+    collected = Base.gc_total_bytes(Base.gc_num())
     for line in split(read(path, String), '\n')
+        if Base.gc_total_bytes(Base.gc_num()) - collected > GARBAGE
+            ccall(:jl_gc_enable, Cint, (Cint,), 1)
+            ccall(:jl_gc_collect, Cvoid, (Cint,), 2)
+            ccall(:jl_gc_enable, Cint, (Cint,), 0)
+            collected = Base.gc_total_bytes(Base.gc_num())
+        end
         tab = findfirst(isequal('\t'), line)
         tab === nothing && continue
         number = String(SubString(line, 1, prevind(line, tab)))
@@ -59,8 +68,12 @@ function infer_statements(request::Dict{String,Any})
             event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
         end
     end
+    ccall(:jl_gc_enable, Cint, (Cint,), 1)
     return wanted
 end
+
+"How many bytes inference may allocate between two garbage collections."
+const GARBAGE = 160 << 20
 
 """
     infer_signature!(wanted, type)
