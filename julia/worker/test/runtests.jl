@@ -10,4 +10,5 @@ end
 
 @testset "worker" begin
     include("statements.jl")
+    include("partitions.jl")
 end
