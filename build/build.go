@@ -65,6 +65,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	b.openCache()
 	defer b.cache.Close()
 	b.findWorkerImage()
+	if b.workers == "" {
+		b.makeWorkerImage(ctx)
+	}
 	b.last = b.readRecord()
 	err = b.inScratch(ctx)
 	if err != nil && b.workers != "" && !b.frontBegan && ctx.Err() == nil {
@@ -78,7 +81,6 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	}
 	b.result.Seconds = time.Since(b.began).Seconds()
 	b.sawPeak(ownPeak())
-	b.makeWorkerImage(ctx)
 	return b.result, nil
 }
 

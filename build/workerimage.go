@@ -2,14 +2,15 @@ package build
 
 // This file has the workers start from an image that holds their own code.
 //
-// The code of the workers is Julia code: without such an image each build compiles it again. So the first build on a base, once its
-// own image is delivered, builds a worker image: a thin image on the same base whose only content is the workers
-// (julia/worker/self.jl). It lies in the cache's folder, uncompressed, since it is mapped and not read:
+// The code of the workers is Julia code: without such an image each build compiles it again, and takes methods of the base that only the
+// workers use for something new. So the first build on a base begins with a worker image: a thin image on the same base whose only
+// content is the workers (julia/worker/self.jl). It lies in the cache's folder, uncompressed, since it is mapped and not read:
 //
 //	workers/KEY.so
 //
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
 // without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made.
+// Without a cache there is no worker image.
 
 import (
 	"context"
@@ -75,11 +76,10 @@ func (b *builder) findWorkerImage() {
 	}
 }
 
-// makeWorkerImage builds the worker image if there is none. The image that was asked for is there already, so nothing that goes wrong here
-// is more than a warning.
+// makeWorkerImage builds the worker image. The build that was asked for can do without, so nothing that goes wrong here is more than a warning.
 func (b *builder) makeWorkerImage(ctx context.Context) {
 	path, err := b.workerImagePath()
-	if err != nil || path == "" || b.workers != "" {
+	if err != nil || path == "" {
 		return
 	}
 	err = b.stage("workers", func() error {
@@ -104,8 +104,11 @@ func (b *builder) makeWorkerImage(ctx context.Context) {
 		}
 		return os.Chmod(path, 0o700)
 	})
-	if err != nil && ctx.Err() == nil {
-		b.report(Warning{At: time.Now(), Text: "the worker image cannot be built, so the next build will not be faster: " + err.Error()})
+	switch {
+	case err == nil:
+		b.workers = path
+	case ctx.Err() == nil:
+		b.report(Warning{At: time.Now(), Text: "the worker image cannot be built, so builds on this base are slower: " + err.Error()})
 	}
 }
 
