@@ -3,9 +3,9 @@
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME := 20s
-BENCH    := bench/Added examples/stdlib
+BENCH    := Added stdlib
 
-.PHONY: build toolchain demo test test-go test-jl test-julia bench-build fuzz clean
+.PHONY: build toolchain demo test test-go test-jl test-julia bench fuzz clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -37,11 +37,11 @@ test-julia:
 	@[ -n "$(IMAGE)" ] || { echo "make test-julia: name the image to hold against Julia's own, as in make test-julia IMAGE=chained.so" >&2; exit 2; }
 	examples/julia-tests/compare.sh "$(IMAGE)"
 
-# Measures builds, and what they gain, against Julia's own way to build an image: 4 to 8 minutes for each folder of BENCH.
-# BENCH takes the options of tools/bench-build too, such as -stock=false.
-bench-build: build
+# Measures what images gain and cost, against Julia's own way to build an image: 5 to 10 minutes for each workload of BENCH.
+# BENCH takes the options of `chainbuild bench` too, such as --comparators none, which leaves out what takes minutes.
+bench: build
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
-	CHAINBUILD_JULIA="$$julia" go run ./tools/bench-build -json bin/bench-build.json $(BENCH)
+	CHAINBUILD_JULIA="$$julia" bin/chainbuild bench -o bin/bench $(BENCH)
 
 fuzz:
 	tools/fuzz.sh $(FUZZTIME)

@@ -1,25 +1,20 @@
-// Package bench measures what chained builds cost and gain.
+// Package bench measures what chained builds cost and gain, and says what it measured.
 package bench
 
-// This file is a measurement from top to bottom: for each row the content is built twice, by chainbuild and as a stock
-// whole image, and the images run beside the base, in turns, so that what else the machine does meets all of them alike.
+// This file is a measurement from top to bottom. For each workload: the project is made, the workload runs once so that Julia's own
+// caches are there, what it compiles is recorded, and the images that cost minutes are built. Then come rounds. In each of them
+// everything that is compared happens once, in turns, so that what else the machine does meets all of it alike.
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
-	"syscall"
+	"slices"
 	"time"
 
-	"chainbuild/build"
 	"chainbuild/julia"
 	"chainbuild/sysimage"
 )
@@ -28,208 +23,301 @@ import (
 type Options struct {
 	// Julia makes and runs the images; its own image is the base.
 	Julia *julia.Installation
-	// Chainbuild is the program that is measured.
-	Chainbuild string
-	// Rows is the content to measure with.
-	Rows []Workload
-	// Stock is whether the stock build is measured too: it takes minutes for each row.
-	Stock bool
-	// Builds, Starts and Runs are how often a chained build, the start of each image and each workload are measured.
-	Builds, Starts, Runs int
-	// Progress gets a line for each step.
-	Progress io.Writer
+	// Program is the chainbuild that is measured, ProgramVersion what it says about itself.
+	Program, ProgramVersion string
+	// Command is how the measurement was asked for; it is written to the results.
+	Command []string
+	// Workloads are what to measure with.
+	Workloads []*Workload
+	// Packages is a folder of package sources; empty: packages come from the user's depot and registries.
+	Packages string
+	// Comparators are of Comparators.
+	Comparators []string
+	// Rounds is how often everything is measured, Starts how often each image is started in each round.
+	Rounds, Starts int
+	// Jobs is the number of compile workers.
+	Jobs int
+	// Report is told what was measured and what goes on, from one goroutine.
+	Report func(Event)
 }
 
-// Run measures. All that it writes lies in a temporary folder, which is removed.
-func Run(ctx context.Context, o Options) (*Report, error) {
-	scratch, err := os.MkdirTemp("", "chainbuild-bench-")
+// An Event is a line of results (Header, WorkloadInfo, Sample, Skipped, End) or a Step.
+type Event any
+
+// A Step is something that begins, and how much there is to do.
+type Step struct {
+	Workload, What string
+	// Done of Total steps are over; the rest takes Remaining, as far as can be told.
+	Done, Total int
+	Remaining   time.Duration
+}
+
+// patience is how long one workload may take: more than any needs, so that one that hangs does not hold up a night's run.
+const patience = 3 * time.Hour
+
+// Run measures. All that it writes lies in a temporary folder, which is removed. What a workload fails with is reported as skipped and
+// the next one is measured; the error is for what ends the whole run.
+func Run(ctx context.Context, o Options) (*Results, error) {
+	b, err := newBencher(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(scratch)
-	b := &bencher{Options: o, scratch: scratch, began: time.Now()}
-	base, err := sysimage.OpenFile(o.Julia.Image)
-	if err != nil {
-		return nil, err
+	defer b.close()
+	for _, w := range o.Workloads {
+		b.planWorkload(w)
 	}
-	report := &Report{
-		Date: b.began.UTC().Format(time.DateOnly), Processor: processorName(), Processors: runtime.NumCPU(), Memory: memoryBytes(),
-		Julia: o.Julia.Version, BaseBytes: int64(len(base.Layers[0].Data)), BaseFunctions: len(base.Functions),
-		Builds: o.Builds, Starts: o.Starts, Runs: o.Runs,
-	}
-	base.Close()
-	for _, w := range o.Rows {
-		row, err := b.row(ctx, w)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, fmt.Errorf("%s: %w", w.Name, err)
+	for _, w := range o.Workloads {
+		limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it was given up after %v", patience))
+		err := b.workload(limited, w)
+		cancel()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
-		report.Rows = append(report.Rows, row)
+		if err != nil {
+			b.skip(w.Name, "", err)
+		}
+		b.plan.drop(w.Name)
 	}
-	return report, nil
+	b.end()
+	return b.results, nil
 }
 
+// A bencher is the state of a run.
 type bencher struct {
 	Options
 	scratch string
 	began   time.Time
+	results *Results
+	plan    plan
 }
 
-func (b *bencher) say(format string, args ...any) {
-	fmt.Fprintf(b.Progress, "%7.1f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
-}
-
-// row measures one workload.
-func (b *bencher) row(ctx context.Context, w Workload) (*Row, error) {
-	row := &Row{Name: w.Name}
-	images := []image{{"base", b.Julia.Image}}
-	// Once unmeasured: a package's first load also writes its cache.
-	b.say("%s: running the workload once", w.Name)
-	if _, err := b.run(ctx, b.julia(w, images[0], w.Script)); err != nil {
+// newBencher makes a scratch folder and writes the header.
+func newBencher(ctx context.Context, o Options) (*bencher, error) {
+	scratch, err := os.MkdirTemp("", "chainbuild-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("no scratch folder can be made: %w", err)
+	}
+	b := &bencher{Options: o, scratch: scratch, began: time.Now(), results: &Results{}}
+	base, err := sysimage.OpenFile(o.Julia.Image)
+	if err != nil {
+		b.close()
 		return nil, err
 	}
-	for i := range b.Builds {
-		b.say("%s: building by chaining, %d of %d", w.Name, i+1, b.Builds)
-		path := filepath.Join(b.scratch, w.Name+"-chained.so")
-		chained, err := b.chain(ctx, w, path)
-		if err != nil {
-			return nil, err
-		}
-		row.Chained.add(chained)
-		if i == 0 {
-			images = append(images, image{"chained", path})
-		}
+	defer base.Close()
+	b.results.Header = Header{
+		Type: "run", Date: b.began.UTC().Format(time.RFC3339), Command: o.Command, Program: o.ProgramVersion,
+		Machine: thisMachine(),
+		Julia: JuliaInfo{
+			Version: o.Julia.Version, ImageBytes: int64(len(base.Layers[0].Data)), ImageFunctions: len(base.Functions), CPUName: o.Julia.CPUName,
+		},
+		Rounds: o.Rounds, Starts: o.Starts, Jobs: o.Jobs,
 	}
-	if b.Stock {
-		b.say("%s: building the stock whole image", w.Name)
-		path := filepath.Join(b.scratch, w.Name+"-stock.so")
-		stock, err := b.stock(ctx, w, path)
-		if err != nil {
-			return nil, err
-		}
-		row.Stock = stock
-		images = append(images, image{"stock", path})
-	}
-	b.say("%s: starting each of %d images %d times", w.Name, len(images), b.Starts)
-	starts, _, err := b.inTurns(ctx, images, b.Starts, func(im image) *exec.Cmd { return b.julia(w, im, "-e", "") })
-	if err != nil {
+	b.Report(b.results.Header)
+	// What is found out about a Julia and its image is kept, as is the image that the workers start from. The first build on a base pays for
+	// that, and no cold build should.
+	if err := b.remember(ctx); err != nil {
+		b.close()
 		return nil, err
 	}
-	b.say("%s: running the workload under each %d times", w.Name, b.Runs)
-	runs, printed, err := b.inTurns(ctx, images, b.Runs, func(im image) *exec.Cmd { return b.julia(w, im, w.Script) })
+	return b, nil
+}
+
+func (b *bencher) close() { os.RemoveAll(b.scratch) }
+
+func (b *bencher) end() {
+	b.results.End = &End{Type: "end", Seconds: time.Since(b.began).Seconds(), Load: loadAverage()}
+	b.Report(*b.results.End)
+}
+
+// remember builds an image of next to nothing, with a cache of its own. What it leaves there is what every later build on this base finds.
+func (b *bencher) remember(ctx context.Context) error {
+	trace := filepath.Join(b.scratch, "one.jl")
+	if err := os.WriteFile(trace, []byte("precompile(Tuple{typeof(sin), Float64})\n"), 0o600); err != nil {
+		return err
+	}
+	image := filepath.Join(b.scratch, "one.so")
+	defer os.Remove(image)
+	b.Report(Step{What: "getting to know Julia"})
+	_, err := b.chain(ctx, &job{trace: trace, jobs: b.Jobs}, image, b.seed())
+	return err
+}
+
+// seed is the folder of a cache that has nothing of any workload.
+func (b *bencher) seed() string { return filepath.Join(b.scratch, "seed") }
+
+// A job is a workload on the way through a run.
+type job struct {
+	*Workload
+	dir      string   // of its project and files
+	driver   string   // the script that is run
+	trace    string   // the statements that were recorded
+	packages []string // that the images hold
+	jobs     int      // compile workers
+	printed  []byte   // what it prints
+}
+
+// An image is what a Julia is started with, and the subject of what is measured under it.
+type image struct {
+	subject, path string
+	arguments     []string // for julia, besides the image
+}
+
+// The kinds of steps, as a report calls them.
+const (
+	stepPrepare = "making the project and loading it once"
+	stepRecord  = "recording"
+	stepStock   = "building the stock whole image"
+	stepOther   = "building with PackageCompiler"
+	stepRun     = "running under Julia's own image"
+	stepFirst   = "building as the first on this base"
+	stepCold    = "building cold"
+	stepWarm    = "building warm"
+	stepChained = "running under the chained image"
+	stepCompare = "running under another image"
+	stepStart   = "starting Julia"
+)
+
+func (b *bencher) planWorkload(w *Workload) {
+	b.plan.add(w.Name, stepPrepare, 1)
+	b.plan.add(w.Name, stepRecord, 1+b.Rounds)
+	b.plan.add(w.Name, stepFirst, 1)
+	if slices.Contains(b.Comparators, Stock) {
+		b.plan.add(w.Name, stepStock, 1)
+		b.plan.add(w.Name, stepCompare, b.Rounds)
+	}
+	for _, kind := range []string{stepRun, stepCold, stepWarm, stepChained, stepStart} {
+		b.plan.add(w.Name, kind, b.Rounds)
+	}
+}
+
+// workload measures one workload.
+func (b *bencher) workload(ctx context.Context, w *Workload) error {
+	j := &job{Workload: w, jobs: b.Jobs}
+	info := WorkloadInfo{Type: "workload", Name: w.Name, About: w.About}
+	err := b.step(w.Name, stepPrepare, func() (err error) {
+		info.Packages, err = b.prepare(ctx, j)
+		return err
+	})
+	b.results.Workloads = append(b.results.Workloads, info)
+	b.Report(info)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, im := range images {
-		if !bytes.Equal(printed[i], printed[0]) {
-			return nil, fmt.Errorf("the workload prints something else under the %s image than under the base", im.name)
-		}
-	}
-	row.Start, row.Run = newTimes(starts), newTimes(runs)
-	return row, nil
-}
-
-// An image is what a Julia is started with.
-type image struct{ name, path string }
-
-// chain builds an image by chaining, with everything compiled anew.
-func (b *bencher) chain(ctx context.Context, w Workload, path string) (ChainedBuild, error) {
-	args := []string{"--julia", b.Julia.Executable, "--statements", w.Trace, "--output", path, "--json", "--quiet"}
-	if w.Project != "" {
-		args = append(args, "--project", w.Project)
-	}
-	cmd := exec.CommandContext(ctx, b.Chainbuild, args...)
-	cmd.Env = append(b.environment(), "CHAINBUILD_CACHE=off")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// It ends its own processes, and needs a moment for that.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = 10 * time.Second
-	m, err := b.run(ctx, cmd)
+	own := image{subject: Base, path: b.Julia.Image, arguments: ownImageArguments(b.Julia.Version)}
+	// The first run of all also writes the caches of packages.
+	first, err := b.runWorkload(ctx, j, own)
 	if err != nil {
-		return ChainedBuild{}, err
+		return err
 	}
-	lines := bytes.Split(bytes.TrimSpace(m.printed), []byte("\n"))
-	var result build.Result
-	if err := json.Unmarshal(lines[len(lines)-1], &result); err != nil {
-		return ChainedBuild{}, fmt.Errorf("the last line that chainbuild printed is no result: %w", err)
+	j.printed = first.printed
+	b.sample(j, 0, Base, Precompile, first.load)
+	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, own, -1) }); err != nil {
+		return err
 	}
-	return ChainedBuild{
-		Seconds: m.seconds, PeakRSS: max(m.peak, result.PeakRSS), Bytes: result.Bytes,
-		Statements: result.Statements.Resolved, Functions: result.Functions.New, Stages: result.Stages,
-	}, nil
-}
-
-// inTurns runs the command for each image in turn, rounds times over. It returns the seconds of each image's runs, and
-// what its last one printed. Before that each runs once unmeasured, so that its file is in memory.
-func (b *bencher) inTurns(ctx context.Context, images []image, rounds int, command func(image) *exec.Cmd) (seconds [][]float64, printed [][]byte, err error) {
-	seconds, printed = make([][]float64, len(images)), make([][]byte, len(images))
-	for round := -1; round < rounds; round++ {
-		for i, im := range images {
-			m, err := b.run(ctx, command(im))
-			if err != nil {
-				return nil, nil, fmt.Errorf("under the %s image: %w", im.name, err)
-			}
-			printed[i] = m.printed
-			if round >= 0 {
-				seconds[i] = append(seconds[i], m.seconds)
-			}
-		}
-	}
-	return seconds, printed, nil
-}
-
-// julia is a Julia process that starts with an image.
-func (b *bencher) julia(w Workload, im image, args ...string) *exec.Cmd {
-	options := []string{"-J", im.path, "--history-file=no"}
-	if w.Project != "" {
-		options = append(options, "--project="+w.Project)
-	}
-	cmd := b.Julia.Command(context.Background(), append(options, args...)...)
-	cmd.Env = append(b.environment(), "JULIA_NUM_THREADS=1")
-	return cmd
-}
-
-// environment is the same for all processes: packages are found by the project alone, and caches are not the user's.
-func (b *bencher) environment() []string {
-	var kept []string
-	for _, variable := range os.Environ() {
-		switch name, _, _ := strings.Cut(variable, "="); name {
-		case "JULIA_LOAD_PATH", "JULIA_PROJECT", "JULIA_DEPOT_PATH", "JULIA_NUM_THREADS", "CHAINBUILD_CACHE":
-		default:
-			kept = append(kept, variable)
-		}
-	}
-	return append(kept, "JULIA_DEPOT_PATH="+filepath.Join(b.scratch, "depot"))
-}
-
-// A measurement is what a command took.
-type measurement struct {
-	seconds float64
-	peak    int64 // largest resident set, in bytes, of any one of its processes
-	printed []byte
-}
-
-// run runs a command to its end.
-func (b *bencher) run(ctx context.Context, cmd *exec.Cmd) (measurement, error) {
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return measurement{}, err
-	}
-	stop := context.AfterFunc(ctx, func() { cmd.Cancel() })
-	err := cmd.Wait()
-	stop()
-	took := time.Since(began)
+	others := b.comparators(ctx, j)
 	if ctx.Err() != nil {
-		return measurement{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	if err != nil {
-		return measurement{}, errors.Join(fmt.Errorf("%s: %w", cmd, err), errors.New(strings.TrimSpace(stderr.String())))
+	for round := range b.Rounds {
+		if err := b.round(ctx, j, own, others, round); err != nil {
+			return err
+		}
 	}
-	// Wait reports the largest resident set of the process and of all that it waited for.
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return measurement{took.Seconds(), usage.Maxrss << 10, stdout.Bytes()}, nil
+	return nil
+}
+
+// round measures everything once.
+func (b *bencher) round(ctx context.Context, j *job, own image, others []image, round int) error {
+	chained := image{subject: Chained, path: filepath.Join(j.dir, "chained.so")}
+	cache := filepath.Join(j.dir, "cache")
+	run := func(im image) func() error {
+		return func() error { return b.measureRun(ctx, j, im, round) }
+	}
+	if err := b.step(j.Name, stepRun, run(own)); err != nil {
+		return err
+	}
+	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, own, round) }); err != nil {
+		return err
+	}
+	if round == 0 {
+		// A cache in which there is nothing at all.
+		if err := b.step(j.Name, stepFirst, func() error { return b.measureChain(ctx, j, chained.path, cache, FirstBuild, round) }); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(os.RemoveAll(cache), os.RemoveAll(chained.path), linkTree(b.seed(), cache)); err != nil {
+		return err
+	}
+	for _, build := range []struct{ kind, subject string }{{stepCold, Cold}, {stepWarm, Warm}} {
+		if err := b.step(j.Name, build.kind, func() error { return b.measureChain(ctx, j, chained.path, cache, build.subject, round) }); err != nil {
+			return err
+		}
+	}
+	if err := b.step(j.Name, stepChained, run(chained)); err != nil {
+		return err
+	}
+	if round == 0 {
+		if err := b.residual(ctx, j, chained); err != nil {
+			return err
+		}
+	}
+	for _, im := range others {
+		if err := b.step(j.Name, stepCompare, run(im)); err != nil {
+			return err
+		}
+	}
+	return b.step(j.Name, stepStart, func() error {
+		for range b.Starts {
+			for _, im := range append([]image{own, chained}, others...) {
+				m, err := b.run(ctx, b.juliaUnder(ctx, j, im, "-e", ""))
+				if err != nil {
+					return err
+				}
+				b.sample(j, round, im.subject, Start, m.seconds)
+			}
+		}
+		return nil
+	})
+}
+
+// step runs do as a step of the plan.
+func (b *bencher) step(workload, kind string, do func() error) error {
+	done, total := b.plan.progress()
+	b.Report(Step{Workload: workload, What: kind, Done: done, Total: total, Remaining: b.plan.remaining()})
+	began := time.Now()
+	err := do()
+	b.plan.done(workload, kind, time.Since(began))
+	return err
+}
+
+// sample notes a number. Round is from 0.
+func (b *bencher) sample(j *job, round int, subject, what string, value float64) {
+	s := Sample{Type: "sample", Workload: j.Name, Metric: subject + "/" + what, Value: value, Round: round, At: time.Since(b.began).Seconds()}
+	b.results.Samples = append(b.results.Samples, s)
+	b.Report(s)
+}
+
+// skip notes what is not measured.
+func (b *bencher) skip(workload, subject string, err error) {
+	var cannot cannotRun
+	s := Skipped{Type: "skipped", Workload: workload, Subject: subject, Reason: err.Error(), Failed: !errors.As(err, &cannot)}
+	b.results.Skipped = append(b.results.Skipped, s)
+	b.Report(s)
+}
+
+// linkTree makes the folder to with the files of the folder from, as links: nobody changes them in place.
+func linkTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(to, relative), 0o700)
+		}
+		return os.Link(path, filepath.Join(to, relative))
+	})
 }

@@ -1,11 +1,18 @@
-# The stock whole-image build of Julia 1.5, which a chained build is compared with.
+# The stock whole-image build, which a chained build is compared with.
 #
 # It runs as `julia --output-o IMAGE.o -J BASE stock.jl STATEMENTS [PACKAGE...]` and does what PackageCompiler's
 # create_sysimage has such a process do: it starts what the base starts in __init__, loads the packages and runs each
 # statement in a module where the loaded modules are known by name. Julia itself then compiles and writes the image.
 
 Base.reinit_stdio()
-Base.__init__()
+if VERSION < v"1.9"
+    Base.__init__()
+else
+    # There, __init__ starts tasks, which an image cannot hold.
+    Base.init_depot_path()
+    Base.init_load_path()
+    Base.init_active_project()
+end
 
 # A module of its own, so that nothing gets into Main.
 @eval Module() begin

@@ -1,49 +1,183 @@
 package bench
 
-// This file finds the content of a measurement.
+// This file reads workloads: what somebody waits for when they start Julia and do the first thing with a package.
+//
+// A workload is a TOML file:
+//
+//	name     what its row is called
+//	about    what the work is, in a few words
+//	load     the line that loads packages; its time is the load time
+//	work     Julia source that prints the same each time; its time is the work time
+//	script   instead of work: a file beside the TOML file
+//	package  a package's folder beside the TOML file, loaded from there
+//	check    texts that the output must have
+//	needs    environment variables without which the work cannot run
+//	[packages."1.5"]   for each minor version of Julia the packages that load needs, with their versions
+//
+// Those that come with chainbuild are in workloads/*.toml; their folders and scripts are there or in the module's examples.
 
 import (
+	"bytes"
+	"embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
-	"regexp"
+	"slices"
+	"strings"
+
+	"chainbuild/examples"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
-// A Workload is a script, and the statements that it is to be made fast by.
+//go:embed workloads
+var workloadFiles embed.FS
+
+// A Workload is what is run under each image.
 type Workload struct {
-	// Name is that of its folder.
-	Name string
-	// Script and Trace are absolute paths of workload.jl and trace.jl.
-	Script, Trace string
-	// Project is the folder if it is one of a package, else "".
-	Project string
-	// Packages are what the stock build loads: the package, if the folder is one's.
-	Packages []string
+	Name    string   `toml:"name"`
+	About   string   `toml:"about"`
+	Load    string   `toml:"load"`
+	Work    string   `toml:"work"`
+	Script  string   `toml:"script"`
+	Package string   `toml:"package"`
+	Check   []string `toml:"check"`
+	Needs   []string `toml:"needs"`
+	// Packages are versions by package by minor version of Julia, "1.5".
+	Packages map[string]map[string]string `toml:"packages"`
+
+	files fs.FS // what Script and Package are in
 }
 
-var projectName = regexp.MustCompile(`(?m)^name *= *"(\w+)"`)
-
-// ReadWorkload reads the folder of a workload: workload.jl, trace.jl and, if it is a package's, Project.toml.
-func ReadWorkload(dir string) (Workload, error) {
-	dir, err := filepath.Abs(dir)
+// Workloads returns the workloads that come with chainbuild: first those that need nothing but Julia, each part by name.
+func Workloads() ([]*Workload, error) {
+	beside, err := fs.Sub(workloadFiles, "workloads")
 	if err != nil {
-		return Workload{}, err
+		return nil, err
 	}
-	w := Workload{Name: filepath.Base(dir), Script: filepath.Join(dir, "workload.jl"), Trace: filepath.Join(dir, "trace.jl")}
-	for _, path := range []string{w.Script, w.Trace} {
-		if _, err := os.Stat(path); err != nil {
-			return Workload{}, fmt.Errorf("%s is not the folder of a workload: %w", dir, err)
+	files := eitherFS{beside, examples.Files}
+	names, err := fs.Glob(beside, "*.toml")
+	if err != nil {
+		return nil, err
+	}
+	var all []*Workload
+	for _, name := range names {
+		text, err := fs.ReadFile(beside, name)
+		if err != nil {
+			return nil, err
+		}
+		w, err := ParseWorkload(name, text, files)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	slices.SortStableFunc(all, func(a, b *Workload) int {
+		if alone := len(a.Packages) == 0; alone != (len(b.Packages) == 0) {
+			if alone {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
+	return all, nil
+}
+
+// ReadWorkload reads the workload in the file at path.
+func ReadWorkload(path string) (*Workload, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWorkload(path, text, os.DirFS(filepath.Dir(path)))
+}
+
+// ParseWorkload reads a workload from the text of a TOML file. Name is what errors call the file; its script and package are in files.
+func ParseWorkload(name string, text []byte, files fs.FS) (*Workload, error) {
+	w := &Workload{files: files}
+	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := decoder.Decode(w); err != nil {
+		var unknown *toml.StrictMissingError
+		if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+			first := unknown.Errors[0]
+			line, _ := first.Position()
+			return nil, fmt.Errorf("%s:%d: a workload has no field %s: see `chainbuild bench --help` for those it has", name, line, strings.Join(first.Key(), "."))
+		}
+		return nil, fmt.Errorf("%s is no workload: %w", name, err)
+	}
+	switch {
+	case w.Name == "" || strings.ContainsAny(w.Name, "/|\n"):
+		return nil, fmt.Errorf("%s: the workload's name is %q: give it one without / and |", name, w.Name)
+	case w.Load == "":
+		return nil, fmt.Errorf("%s: there is no line `load`: a workload loads something, if only `using Dates`", name)
+	case (w.Work == "") == (w.Script == ""):
+		return nil, fmt.Errorf("%s: give either `work` or `script`", name)
+	}
+	for _, file := range []string{w.Script, w.Package} {
+		if file == "" {
+			continue
+		}
+		if _, err := fs.Stat(files, path.Clean(file)); err != nil {
+			return nil, fmt.Errorf("%s: %s cannot be read (%w): name a path beside the workload's file", name, file, err)
 		}
 	}
-	project, err := os.ReadFile(filepath.Join(dir, "Project.toml"))
-	if os.IsNotExist(err) {
-		return w, nil
-	} else if err != nil {
-		return Workload{}, err
-	}
-	w.Project = dir
-	if name := projectName.FindSubmatch(project); name != nil {
-		w.Packages = []string{string(name[1])}
-	}
 	return w, nil
+}
+
+// Source is the Julia source of the work.
+func (w *Workload) Source() (string, error) {
+	if w.Script == "" {
+		return w.Work, nil
+	}
+	text, err := fs.ReadFile(w.files, path.Clean(w.Script))
+	return string(text), err
+}
+
+// Select returns the workloads that the arguments name, in their order: names of those that come with chainbuild, without regard to
+// case, or paths that end in .toml. Without arguments it is all that come with chainbuild.
+func Select(arguments []string) ([]*Workload, error) {
+	all, err := Workloads()
+	if err != nil || len(arguments) == 0 {
+		return all, err
+	}
+	var selected []*Workload
+	for _, argument := range arguments {
+		if strings.HasSuffix(argument, ".toml") {
+			w, err := ReadWorkload(argument)
+			if err != nil {
+				return nil, err
+			}
+			selected = append(selected, w)
+			continue
+		}
+		i := slices.IndexFunc(all, func(w *Workload) bool { return strings.EqualFold(w.Name, argument) })
+		if i < 0 {
+			var names []string
+			for _, w := range all {
+				names = append(names, w.Name)
+			}
+			return nil, fmt.Errorf("there is no workload %q: name a .toml file or some of %s", argument, strings.Join(names, ", "))
+		}
+		selected = append(selected, all[i])
+	}
+	for i, w := range selected {
+		if slices.ContainsFunc(selected[:i], func(other *Workload) bool { return other.Name == w.Name }) {
+			return nil, fmt.Errorf("two workloads are named %q: rename one, its samples could not be told apart", w.Name)
+		}
+	}
+	return selected, nil
+}
+
+// An eitherFS has the files of both; the first one's are preferred.
+type eitherFS [2]fs.FS
+
+func (e eitherFS) Open(name string) (fs.File, error) {
+	if _, err := fs.Stat(e[0], name); err == nil {
+		return e[0].Open(name)
+	}
+	return e[1].Open(name)
 }

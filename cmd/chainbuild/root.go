@@ -81,7 +81,7 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 		}
 		return runBuild(cmd, args)
 	}
-	root.AddCommand(newBuildCommand(stdout, stderr), newInspectCommand(stdout), newCacheCommand(stdout), newVersionCommand())
+	root.AddCommand(newBuildCommand(stdout, stderr), newInspectCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand())
 	return root
 }
 

@@ -1,1 +1,0 @@
-precompile(Tuple{typeof(Added.steps), Int64})

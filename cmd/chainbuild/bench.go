@@ -1,0 +1,264 @@
+package main
+
+// This file is the commands that measure chained images and compare measurements.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"chainbuild/bench"
+	"chainbuild/build"
+	"chainbuild/julia"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+const benchHelp = `Measure what chained images gain and what they cost on this machine.
+
+For each workload (a package, the line that loads it, and the first thing that is
+done with it) the time to first execute is measured under Julia's own image and
+under a chained one, the build of the chained image with an empty cache and again
+with a full one, and the stock whole-image build of the same content. What is
+compared is measured in turns, in rounds; the tables have medians and the largest
+distance of a sample from them. A workload that cannot run here has a row that
+says why.
+
+Arguments are names of workloads (--list) or TOML files such as
+
+  name = "Dates"
+  load = "using Dates"
+  work = '''
+  println(Date(2020, 2, 29) + Year(1))
+  '''
+  check = ["2021-02-28"]
+  [packages."1.5"]       # per version of Julia, if load needs any: "NAME" = "VERSION"
+
+and need not print anything but the same each time. Packages are taken from
+--packages, a folder with a subfolder of sources for each, else Julia's package
+manager gets them into a temporary depot with the help of the user's own.
+
+A stock build takes minutes for each workload: --comparators none leaves it out.`
+
+func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
+	var o bench.Options
+	var executable, output string
+	var list, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "bench [WORKLOAD...]",
+		Short: "Measure what images gain and cost",
+		Long:  benchHelp,
+		Example: `  chainbuild bench --comparators none stdlib Orbits
+  chainbuild bench --packages ~/sources DataFrames OhMyREPL -o results
+  chainbuild bench compare before.jsonl results/samples.jsonl --threshold 5`,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
+	flags.StringVar(&o.Packages, "packages", "", "take packages from the `FOLDER` of sources")
+	flags.StringSliceVar(&o.Comparators, "comparators", bench.Comparators, "`WAYS` to an image to compare with, or none")
+	flags.IntVar(&o.Rounds, "rounds", 5, "how many `TIMES` everything is measured")
+	flags.IntVar(&o.Starts, "starts", 3, "how many `TIMES` each image is started in a round")
+	flags.IntVarP(&o.Jobs, "jobs", "j", runtime.NumCPU(), "`NUMBER` of processes that compile at a time")
+	flags.StringVar(&executable, "julia", "", "the julia `EXECUTABLE` (default: as for build)")
+	flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
+	flags.BoolVar(&list, "list", false, "list the workloads and measure nothing")
+	flags.BoolVar(&asJSON, "json", false, "print samples on standard output, one JSON object a line, and no tables")
+	cmd.MarkFlagDirname("packages")
+	cmd.MarkFlagDirname("output")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		workloads, err := bench.Select(args)
+		if err != nil {
+			return &build.UsageError{Err: err}
+		}
+		if list {
+			for _, w := range workloads {
+				fmt.Fprintf(stdout, "%-16s %s\n", w.Name, w.About)
+			}
+			return nil
+		}
+		o.Workloads = workloads
+		if err := completeBenchOptions(&o, executable); err != nil {
+			return &build.UsageError{Err: err}
+		}
+		return runBench(cmd, o, output, asJSON, stdout, stderr)
+	}
+	cmd.AddCommand(newBenchCompareCommand(stdout), newBenchReportCommand(stdout))
+	return cmd
+}
+
+// completeBenchOptions checks the flags and fills in what they leave open.
+func completeBenchOptions(o *bench.Options, executable string) error {
+	if o.Rounds < 1 || o.Starts < 0 || o.Jobs < 1 {
+		return fmt.Errorf("--rounds and --jobs do not take less than 1, nor --starts less than 0")
+	}
+	if len(o.Comparators) == 1 && o.Comparators[0] == "none" {
+		o.Comparators = nil
+	}
+	for _, name := range o.Comparators {
+		if !slices.Contains(bench.Comparators, name) {
+			return fmt.Errorf("--comparators does not take %q: give some of %s, or none", name, strings.Join(bench.Comparators, ", "))
+		}
+	}
+	if o.Packages != "" {
+		if info, err := os.Stat(o.Packages); err != nil || !info.IsDir() {
+			return fmt.Errorf("--packages names %s, which is no folder: give one with a subfolder for each package", o.Packages)
+		}
+	}
+	var err error
+	if o.Julia, err = julia.Find(executable); err != nil {
+		return err
+	}
+	o.ProgramVersion = versionText()
+	if o.Program == "" {
+		o.Program, err = os.Executable()
+		return err
+	}
+	if o.Program, err = filepath.Abs(o.Program); err != nil {
+		return err
+	}
+	o.ProgramVersion, err = bench.ProgramVersion(o.Program)
+	return err
+}
+
+// runBench measures, and writes what was measured while it is and when it is over.
+func runBench(cmd *cobra.Command, o bench.Options, output string, asJSON bool, stdout, stderr *os.File) error {
+	o.Command = append([]string{"chainbuild"}, os.Args[1:]...)
+	var width func() int
+	if build.IsTerminal(stderr) {
+		width = func() int {
+			if size, err := unix.IoctlGetWinsize(int(stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+				return int(size.Col)
+			}
+			return 80
+		}
+	}
+	progress := bench.NewProgress(stderr, width)
+	var encoders []*json.Encoder
+	if asJSON {
+		encoders = append(encoders, json.NewEncoder(stdout))
+	}
+	if output != "" {
+		if err := os.MkdirAll(output, 0o755); err != nil {
+			return err
+		}
+		f, err := os.Create(filepath.Join(output, bench.SamplesFile))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		encoders = append(encoders, json.NewEncoder(f))
+	}
+	var writeErr error
+	o.Report = func(e bench.Event) {
+		if _, isStep := e.(bench.Step); !isStep {
+			for _, encoder := range encoders {
+				writeErr = errors.Join(writeErr, encoder.Encode(e))
+			}
+		}
+		progress.Report(e)
+	}
+	results, err := bench.Run(cmd.Context(), o)
+	if err = errors.Join(err, writeErr); err != nil {
+		return err
+	}
+	if output != "" {
+		if err := results.WriteReports(output); err != nil {
+			return err
+		}
+	}
+	if !asJSON {
+		if _, err := fmt.Fprint(stdout, results.Text()); err != nil {
+			return err
+		}
+	}
+	if n := results.Failures(); n > 0 {
+		return fmt.Errorf("%d of the measurements failed: the rows and notes of the tables say why", n)
+	}
+	return nil
+}
+
+func newBenchReportCommand(stdout *os.File) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "report FILE... -o FOLDER",
+		Short: "Make the tables and charts of measurements again",
+		Long: `Make the tables and charts of samples.jsonl files again. Several files are put
+together: they should be of one machine and one Julia. Of a workload that two have
+the later file's samples are taken.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var results *bench.Results
+			for _, path := range args {
+				read, err := bench.ReadResultsFile(path)
+				if err != nil {
+					return &build.UsageError{Err: err}
+				}
+				if results == nil {
+					results = read
+				} else {
+					results.Merge(read)
+				}
+			}
+			if output == "" {
+				return results.WriteMarkdown(stdout)
+			}
+			if err := os.MkdirAll(output, 0o755); err != nil {
+				return err
+			}
+			return results.WriteReports(output)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write into `FOLDER` (default: Markdown to standard output)")
+	cmd.MarkFlagDirname("output")
+	return cmd
+}
+
+func newBenchCompareCommand(stdout *os.File) *cobra.Command {
+	o := bench.CompareOptions{}
+	cmd := &cobra.Command{
+		Use:   "compare BEFORE AFTER",
+		Short: "Say what is slower, larger or more in the second measurement",
+		Long: `Compare the samples of two measurements, samples.jsonl files or folders that have
+one. A difference counts if a Mann-Whitney U test finds it significant (alpha) and
+the medians differ by more than the threshold. The exit code is 1 if anything
+became worse that much. Significance needs 4 rounds or more on both sides.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var read [2]*bench.Results
+			for i, path := range args {
+				if info, err := os.Stat(path); err == nil && info.IsDir() {
+					path = filepath.Join(path, bench.SamplesFile)
+				}
+				var err error
+				if read[i], err = bench.ReadResultsFile(path); err != nil {
+					return &build.UsageError{Err: err}
+				}
+			}
+			comparison, err := bench.Compare(read[0], read[1], o)
+			if err != nil {
+				return &build.UsageError{Err: err}
+			}
+			if _, err := fmt.Fprint(stdout, comparison.Text()); err != nil {
+				return err
+			}
+			if n := comparison.Worse(); n > 0 {
+				return fmt.Errorf("%d metrics became worse by more than %g %%: see the table", n, o.Threshold)
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Float64Var(&o.Threshold, "threshold", 3, "how many `PERCENT` worse is accepted")
+	flags.Float64Var(&o.Alpha, "alpha", 0.05, "the `PROBABILITY` of chance below which a difference counts")
+	flags.StringSliceVar(&o.Metrics, "metric", nil, "compare only metrics that match the `PATTERN`, such as 'cold/*'")
+	flags.BoolVar(&o.All, "all", false, "list what did not change too")
+	return cmd
+}
