@@ -14,9 +14,15 @@ import (
 
 func newBuildCommand(stdout, stderr *os.File) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "build --statements FILE -o IMAGE",
-		Short: "Build an image (the default command)",
-		Long: `Build a system image that holds what the base holds, the packages that the
+		Use:   "build [--statements FILE -o IMAGE]",
+		Short: "Build an image, of a project or of given statements",
+		Long: `Without --statements and -o, build the image of the project from what its sessions
+have recorded: see chainbuild run, and chainbuild status for what it is to hold. One
+build of a project runs at a time. Images that cannot be used any more are removed
+afterwards, unless a process uses them. The project is found as chainbuild run finds
+it.
+
+With them, build a system image that holds what the base holds, the packages that the
 statements name, and native code for the statements' methods.
 
 Statements are lines as julia --trace-compile=FILE writes them,
@@ -26,19 +32,34 @@ to another session) is reported and left out; --strict makes it an error.
 
 The image appears under its name when it is whole and a Julia has started with it;
 until then, and if the build fails, an older file of that name stays as it is.`,
-		Example: `  chainbuild --statements trace.jl -o chained.so
+		Example: `  chainbuild build
+  chainbuild --statements trace.jl -o chained.so
   chainbuild --base chained.so --statements more.jl --package DelimitedFiles -o more.so
   chainbuild --statements trace.jl -o chained.so --json -q | tail -n 1`,
 		Args: noArguments,
 	}
-	cmd.RunE = addBuildFlags(cmd, stdout, stderr)
+	explicit := addBuildFlags(cmd, stdout, stderr)
+	ofProject := addProjectBuildFlags(cmd, explicit)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if flags := cmd.Flags(); flags.Changed("statements") || flags.Changed("output") || flags.Changed("base") {
+			return explicit.run(cmd, args)
+		}
+		return ofProject.run(cmd, args)
+	}
 	return cmd
 }
 
-// addBuildFlags gives the command the flags of a build and returns the function that runs it.
-func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) func(*cobra.Command, []string) error {
-	var o build.Options
-	var quiet, verbose, json bool
+// buildFlags are the flags of a build.
+type buildFlags struct {
+	stdout, stderr       *os.File
+	options              build.Options
+	quiet, verbose, json bool
+}
+
+// addBuildFlags gives the command the flags of a build.
+func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
+	b := &buildFlags{stdout: stdout, stderr: stderr}
+	o := &b.options
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVarP(&o.Statements, "statements", "s", nil, "`FILE` of precompile statements; may be given several times")
@@ -58,9 +79,9 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) func(*cobra.Comm
 	flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
 	flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
-	flags.BoolVar(&json, "json", false, "print events on standard output, one JSON object a line")
-	flags.BoolVarP(&quiet, "quiet", "q", false, "say nothing but warnings and errors")
-	flags.BoolVarP(&verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
+	flags.BoolVar(&b.json, "json", false, "print events on standard output, one JSON object a line")
+	flags.BoolVarP(&b.quiet, "quiet", "q", false, "say nothing but warnings and errors")
+	flags.BoolVarP(&b.verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
 
 	complete(cmd, "emit", build.EmitAll+"\tall that is new", build.EmitTraced+"\twhat the statements name and call")
 	complete(cmd, "layout", "thin\tneeds the base's file", "standalone\tone file")
@@ -68,22 +89,39 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) func(*cobra.Comm
 	cmd.MarkFlagFilename("base", "so")
 	cmd.MarkFlagDirname("project")
 
-	return func(cmd *cobra.Command, args []string) error {
-		if quiet && verbose {
-			return &build.UsageError{Err: fmt.Errorf("--quiet and --verbose contradict each other: give one of them")}
-		}
-		if flags.Changed("jobs") && o.Jobs < 1 {
-			return &build.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", o.Jobs)}
-		}
-		text := textReporter(stderr, quiet, verbose)
-		defer text.Close()
-		o.Report = text
-		if json {
-			o.Report = build.Reporters(text, build.NewJSONReporter(stdout))
-		}
-		_, err := build.Run(cmd.Context(), o)
+	return b
+}
+
+// check refuses flags that make no sense together.
+func (b *buildFlags) check(cmd *cobra.Command) error {
+	if b.quiet && b.verbose {
+		return &build.UsageError{Err: fmt.Errorf("--quiet and --verbose contradict each other: give one of them")}
+	}
+	if cmd.Flags().Changed("jobs") && b.options.Jobs < 1 {
+		return &build.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", b.options.Jobs)}
+	}
+	return nil
+}
+
+// reporter returns what the build is reported to, and a function that ends the report.
+func (b *buildFlags) reporter() (build.Reporter, func()) {
+	text := textReporter(b.stderr, b.quiet, b.verbose)
+	if b.json {
+		return build.Reporters(text, build.NewJSONReporter(b.stdout)), text.Close
+	}
+	return text, text.Close
+}
+
+// run builds the image that the flags say.
+func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
+	if err := b.check(cmd); err != nil {
 		return err
 	}
+	report, end := b.reporter()
+	defer end()
+	b.options.Report = report
+	_, err := build.Run(cmd.Context(), b.options)
+	return err
 }
 
 func textReporter(stderr *os.File, quiet, verbose bool) *build.TextReporter {

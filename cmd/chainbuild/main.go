@@ -35,6 +35,10 @@ func run(arguments []string, stdout, stderr *os.File) int {
 	if err == nil {
 		return 0
 	}
+	var answer *exitError
+	if errors.As(err, &answer) {
+		return answer.code
+	}
 	// A build that a signal ended may also report what the signal broke: the signal is the reason.
 	var ended *signalError
 	if errors.As(context.Cause(ctx), &ended) {
@@ -48,6 +52,11 @@ func run(arguments []string, stdout, stderr *os.File) int {
 	}
 	return exitFailed
 }
+
+// An exitError is an answer that a command gives by its exit code. All that is to be printed was.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 func printError(w io.Writer, err error) {
 	fmt.Fprintf(w, "chainbuild: error: %v\n", err)

@@ -74,14 +74,16 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	root.SetUsageTemplate(root.UsageTemplate() + environmentHelp)
 
 	// The flags of build work without the word. With nothing at all, help is what is wanted.
-	runBuild := addBuildFlags(root, stdout, stderr)
+	explicit := addBuildFlags(root, stdout, stderr)
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().NFlag() == 0 {
 			return cmd.Help()
 		}
-		return runBuild(cmd, args)
+		return explicit.run(cmd, args)
 	}
-	root.AddCommand(newBuildCommand(stdout, stderr), newInspectCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand())
+	root.AddCommand(newRunCommand(stderr), newBuildCommand(stdout, stderr), newStatusCommand(stdout), newStatementsCommand(stdout),
+		newCleanCommand(stdout), newLauncherCommand(stdout),
+		newInspectCommand(stdout), newCacheCommand(stdout), newVersionCommand())
 	return root
 }
 

@@ -1,0 +1,146 @@
+package main
+
+// This file is the command build where it builds a project's image from what was recorded.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"chainbuild/build"
+	"chainbuild/project"
+
+	"github.com/spf13/cobra"
+)
+
+// projectBuildFlags are the flags that a build of a project has besides those of each build.
+type projectBuildFlags struct {
+	*buildFlags
+	choice                    *projectFlags
+	background, noWait, force bool
+	keep                      int
+	log                       string
+}
+
+func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildFlags {
+	b := &projectBuildFlags{buildFlags: common, choice: &projectFlags{cmd: cmd}}
+	b.choice.addExclude()
+	flags := cmd.Flags()
+	flags.BoolVar(&b.background, "background", false, "build in a process of its own and do not wait for it (projects only)")
+	flags.BoolVar(&b.noWait, "no-wait", false, "fail if the project is being built already (projects only)")
+	flags.BoolVar(&b.force, "force", false, "build also what is up to date (projects only)")
+	flags.IntVar(&b.keep, "keep", 0, "the `NUMBER` of images to keep that can be used (projects only; default 2)")
+	flags.StringVar(&b.log, "log", "", "the `FILE` that standard error goes to")
+	flags.MarkHidden("log")
+	return b
+}
+
+// run builds the image of the project.
+func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
+	if err := b.check(cmd); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("keep") && b.keep < 1 {
+		return &build.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number above 0", b.keep)}
+	}
+	p, err := b.open(cmd)
+	if err != nil {
+		return err
+	}
+	if b.background {
+		return b.behind(p)
+	}
+	report, end := b.reporter()
+	defer end()
+	o := project.BuildOptions{
+		Build: b.options, NoWait: b.noWait, Force: b.force, LogFile: b.log, Log: openLog,
+		Say: func(text string) { b.say("%s", text) },
+	}
+	o.Build.Report = report
+	result, err := p.Build(cmd.Context(), o)
+	var busy *project.BusyError
+	if errors.As(err, &busy) {
+		return &build.UsageError{Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	if result.UpToDate {
+		b.say("the image of %s is up to date: %s", p.Name(), result.Image.File)
+	}
+	for _, r := range result.Removed {
+		if r.Kept == "" {
+			b.say("removed %s, %s: %s", r.Path, build.FormatBytes(r.Bytes), r.Why)
+		}
+	}
+	return nil
+}
+
+func (b *projectBuildFlags) say(format string, args ...any) {
+	if !b.quiet {
+		fmt.Fprintf(b.stderr, "chainbuild: "+format+"\n", args...)
+	}
+}
+
+// open reads the project, with the settings that the flags of a build override.
+func (b *projectBuildFlags) open(cmd *cobra.Command) (*project.Project, error) {
+	p, err := project.Open(project.Options{Julia: b.options.Julia, Project: b.options.Project, Settings: func(s *project.Settings) {
+		changed := cmd.Flags().Changed
+		s.Packages = append(s.Packages, b.options.Packages...)
+		s.Exclude = append(s.Exclude, b.choice.leaveOut...)
+		if changed("cpu-target") {
+			s.CPUTarget = b.options.CPUTarget
+		}
+		if changed("layout") {
+			s.Layout = b.options.Layout
+		}
+		if changed("optimize") {
+			s.OptLevel = b.options.OptLevel
+		}
+		if changed("emit") {
+			s.Emit = b.options.Emit
+		}
+		if changed("keep") {
+			s.Keep = b.keep
+		}
+	}})
+	if err != nil {
+		return nil, &build.UsageError{Err: err}
+	}
+	return p, nil
+}
+
+// behind starts the same command without --background.
+func (b *projectBuildFlags) behind(p *project.Project) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	pid, log, err := p.BuildBehind(self, func(log string) []string {
+		arguments := []string{"build"}
+		for _, given := range os.Args[2:] {
+			if given != "--background" && given != "--background=true" {
+				arguments = append(arguments, given)
+			}
+		}
+		// The last ones count.
+		return append(arguments, "--project="+p.Dir, "--julia="+p.Julia.Executable, "--log="+log)
+	})
+	if err == nil {
+		b.say("process %d builds the image of %s: %s says how it goes", pid, p.Name(), log)
+	}
+	return err
+}
+
+// openLog opens a log that has everything.
+func openLog(path string) (build.Reporter, func(), error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	text := build.NewTextReporter(file, build.Verbose)
+	return text, func() {
+		text.Close()
+		file.Close()
+	}, nil
+}

@@ -1,0 +1,123 @@
+package project
+
+// This file decides which packages are in a project's image.
+//
+// By default: the direct dependencies and what they need. A package in an image can not change any more, so what is
+// under development (listed with a path, or the project itself) stays out, and so does what needs it, which would bring
+// it in; what it needs itself stays in. Settings add packages, those under development too, and take some out.
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Content is what is to be in an image.
+type Content struct {
+	// Packages are loaded into the image, by name.
+	Packages []Package `json:"packages"`
+	// Out are packages of the project that are not, by name.
+	Out []LeftOut `json:"left_out"`
+}
+
+// LeftOut is a package that is not in the image, and why.
+type LeftOut struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// content decides. Stdlib is the folder of the standard libraries, which are found without a manifest.
+func (env *environment) content(s *Settings, stdlib string) (*Content, error) {
+	all := maps.Clone(env.packages)
+	roots := slices.Collect(maps.Values(env.direct))
+	for name, uuid := range env.direct {
+		if all[uuid] != nil {
+			continue
+		}
+		if !isStdlib(stdlib, name) {
+			return nil, fmt.Errorf("%s is a dependency in %s and not in its manifest: let Julia's package manager add it, with `pkg> resolve`", name, env.projectFile)
+		}
+		all[uuid] = &Package{Name: name, UUID: uuid}
+	}
+	named := func(name string) []string {
+		var uuids []string
+		for uuid, p := range all {
+			if p.Name == name {
+				uuids = append(uuids, uuid)
+			}
+		}
+		return uuids
+	}
+	wanted, out := map[string]bool{}, map[string]string{}
+	for _, name := range s.Packages {
+		uuids := named(name)
+		if len(uuids) == 0 {
+			return nil, fmt.Errorf("the package %s is to be in the image and is not one of the project %s: add it there, or take it out of the settings", name, env.dir)
+		}
+		for _, uuid := range uuids {
+			wanted[uuid] = true
+			roots = append(roots, uuid)
+		}
+	}
+	// A name that is excluded and not there excludes nothing: settings outlive dependencies.
+	for _, name := range s.Exclude {
+		for _, uuid := range named(name) {
+			out[uuid] = "excluded"
+		}
+	}
+	reached := map[string]bool{}
+	var reach func(uuid string)
+	reach = func(uuid string) {
+		p := all[uuid]
+		if p == nil || reached[uuid] {
+			return
+		}
+		reached[uuid] = true
+		if p.Path != "" && !wanted[uuid] && out[uuid] == "" {
+			out[uuid] = "under development"
+		}
+		for _, needed := range p.needs {
+			reach(needed)
+		}
+	}
+	for _, uuid := range roots {
+		reach(uuid)
+	}
+	// Until nothing changes, as packages may need each other in a circle.
+	for changed := true; changed; {
+		changed = false
+		for uuid := range reached {
+			for _, needed := range all[uuid].needs {
+				if out[uuid] == "" && out[needed] != "" {
+					out[uuid] = "needs " + all[needed].Name
+					changed = true
+				}
+			}
+		}
+	}
+	c := &Content{Packages: []Package{}, Out: []LeftOut{}}
+	if env.name != "" && env.uuid != "" {
+		c.Out = append(c.Out, LeftOut{env.name, "the project itself"})
+	}
+	for uuid := range reached {
+		if why := out[uuid]; why != "" {
+			c.Out = append(c.Out, LeftOut{all[uuid].Name, why})
+		} else {
+			c.Packages = append(c.Packages, *all[uuid])
+		}
+	}
+	slices.SortFunc(c.Packages, func(a, b Package) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID)) })
+	slices.SortFunc(c.Out, func(a, b LeftOut) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Why, b.Why)) })
+	return c, nil
+}
+
+func isStdlib(stdlib, name string) bool {
+	if stdlib == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(stdlib, name, "Project.toml"))
+	return err == nil
+}
