@@ -83,7 +83,7 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	}
 	root.AddCommand(newRunCommand(stderr), newBuildCommand(stdout, stderr), newStatusCommand(stdout), newStatementsCommand(stdout),
 		newCleanCommand(stdout), newLauncherCommand(stdout),
-		newInspectCommand(stdout), newCacheCommand(stdout), newVersionCommand())
+		newInspectCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand())
 	return root
 }
 
