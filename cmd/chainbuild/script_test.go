@@ -19,6 +19,7 @@ import (
 
 	"chainbuild/internal/juliatest"
 	"chainbuild/julia"
+	"chainbuild/objcache"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -41,9 +42,12 @@ func TestScriptJulia(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// The scripts share what is made once per base. Those about the cache name one of their own.
+		cache := filepath.Join(t.TempDir(), "cache")
 		testscript.Run(t, testscript.Params{
 			Dir: "testdata/script/julia",
 			Setup: func(env *testscript.Env) error {
+				env.Setenv(objcache.Environment, cache)
 				env.Setenv("JULIA", executable)
 				env.Setenv(julia.Environment, executable)
 				env.Setenv("IMAGE", in.Image)
