@@ -5,7 +5,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 FUZZTIME := 20s
 BENCH    := Added stdlib
 
-.PHONY: build toolchain demo test test-go test-jl test-julia bench fuzz clean
+.PHONY: build toolchain demo test test-go test-jl test-julia bench-build fuzz clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -32,14 +32,18 @@ test-jl:
 		(set -x && "$${julia%%:*}" --startup-file=no --project="$${tests%/test/*}" "$$tests") || exit 1; \
 	done
 
-# Julia's own tests under its own image and under IMAGE; takes long (see examples/julia-tests).
-test-julia:
-	@[ -n "$(IMAGE)" ] || { echo "make test-julia: name the image to hold against Julia's own, as in make test-julia IMAGE=chained.so" >&2; exit 2; }
-	examples/julia-tests/compare.sh "$(IMAGE)"
+# Julia's own tests under its own image and under IMAGE, by default one of the standard libraries' example; takes long
+# (see examples/julia-tests).
+test-julia: build
+	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && image="$(IMAGE)" && \
+	if [ -z "$$image" ]; then \
+		image=bin/julia-tests.so && CHAINBUILD_JULIA="$$julia" bin/chainbuild --statements examples/stdlib/trace.jl -o "$$image" || exit 1; \
+	fi && \
+	CHAINBUILD_JULIA="$$julia" examples/julia-tests/compare.sh "$$image"
 
 # Measures what images gain and cost, against Julia's own way to build an image: 5 to 10 minutes for each workload of BENCH.
 # BENCH takes the options of `chainbuild bench` too, such as --comparators none, which leaves out what takes minutes.
-bench: build
+bench-build: build
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
 	CHAINBUILD_JULIA="$$julia" bin/chainbuild bench -o bin/bench $(BENCH)
 
