@@ -30,6 +30,9 @@ func (b *builder) writeRequest() error {
 	if b.self {
 		add("self", "yes")
 	}
+	if b.o.sources != nil {
+		add("sources", "yes")
+	}
 	for _, name := range b.o.Packages {
 		add("package", name)
 	}
@@ -55,6 +58,8 @@ func (b *builder) writeRequest() error {
 // A frontEvent is what the front worker says. The fields that are set follow from the event's kind.
 type frontEvent struct {
 	Name string `json:"name"` // stage: what begins, "" for the end of the last
+
+	Path string `json:"path"` // source: a file or folder that the image is made from
 
 	Line   int    `json:"line"` // unresolved: position in the list of statements
 	Reason string `json:"reason"`
@@ -103,6 +108,8 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 			if e.Line >= 0 && e.Line < len(b.inputs.statements) {
 				b.unresolved(e.Line, e.Reason)
 			}
+		case "source":
+			b.o.sources(e.Path)
 		case "emitted":
 			b.result.Functions.New = e.Functions
 		case "partition":

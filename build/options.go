@@ -49,6 +49,9 @@ type Options struct {
 	Timings string
 	// Report is told how the build goes on; nil: nobody.
 	Report Reporter
+
+	// sources is told which files and folders, besides those named here, the image is made from; nil: nobody.
+	sources func(path string)
 }
 
 // Values of Options.Emit.
@@ -121,7 +124,7 @@ type Reporter interface {
 }
 
 // An Event is one of StageStarted, StageEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
-// Finished. At is when it happened.
+// Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
 type (
@@ -172,7 +175,18 @@ type (
 		At   time.Time
 		Text string
 	}
-	// Finished is the last event: exactly one of Result and Err is set.
+	// Watching says that a Watch waits for one of its files to change. Polled says that it has to look at them now and then.
+	Watching struct {
+		At     time.Time
+		Files  int
+		Polled bool
+	}
+	// Changed says that a Watch builds again, since files have changed. Paths are relative to the working folder where they lie in it.
+	Changed struct {
+		At    time.Time
+		Paths []string
+	}
+	// Finished is the last event of a build: exactly one of Result and Err is set.
 	Finished struct {
 		At     time.Time
 		Result *Result
@@ -187,6 +201,8 @@ func (PartitionEnded) event()      {}
 func (UnresolvedStatement) event() {}
 func (Note) event()                {}
 func (Warning) event()             {}
+func (Watching) event()            {}
+func (Changed) event()             {}
 func (Finished) event()            {}
 
 // A UsageError is a request that cannot be met whatever the build does, found before any work: a file that is not

@@ -10,6 +10,8 @@ package build
 //	partition_ended    partition, hit, done, total, error if it failed
 //	unresolved         file, line, statement, reason
 //	note, warning      text
+//	watching           files, polled; of a build that watches
+//	changed            paths; a build begins anew
 //	result             what Result has; the last line of a build that succeeded
 //	error              message; the last line of a build that failed
 
@@ -56,6 +58,10 @@ func (j *jsonReporter) Report(e Event) {
 		j.encoder.Encode(object{"event": "note", "at": seconds(e.At), "text": e.Text})
 	case Warning:
 		j.encoder.Encode(object{"event": "warning", "at": seconds(e.At), "text": e.Text})
+	case Watching:
+		j.encoder.Encode(object{"event": "watching", "at": seconds(e.At), "files": e.Files, "polled": e.Polled})
+	case Changed:
+		j.encoder.Encode(object{"event": "changed", "at": seconds(e.At), "paths": e.Paths})
 	case Finished:
 		if e.Err != nil {
 			j.encoder.Encode(object{"event": "error", "message": e.Err.Error()})

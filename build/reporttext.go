@@ -139,6 +139,15 @@ func (t *TextReporter) Report(e Event) {
 		}
 	case Warning:
 		t.say("warning: %s", e.Text)
+	case Watching:
+		text := "watching " + plural(e.Files, "file")
+		if e.Polled {
+			text += ", looking at them now and then, as not all are on a file system that tells of changes"
+		}
+		t.say("%s", text)
+	case Changed:
+		t.done, t.total, t.reasons = 0, 0, nil
+		t.say("changed: %s", strings.Join(shorten(e.Paths), ", "))
 	case Finished:
 		t.finished(e)
 	}

@@ -31,7 +31,11 @@ types and never run. One that cannot be used (its method is gone, its type belon
 to another session) is reported and left out; --strict makes it an error.
 
 The image appears under its name when it is whole and a Julia has started with it;
-until then, and if the build fails, an older file of that name stays as it is.`,
+until then, and if the build fails, an older file of that name stays as it is.
+
+With --watch the command goes on until Ctrl-C, and builds again when a statements file,
+the base, a project or manifest file or a source file of a package in the image has
+changed. A build that runs is finished first; what it has compiled is in the cache.`,
 		Example: `  chainbuild build
   chainbuild --statements trace.jl -o chained.so
   chainbuild --base chained.so --statements more.jl --package DelimitedFiles -o more.so
@@ -44,6 +48,9 @@ until then, and if the build fails, an older file of that name stays as it is.`,
 		if flags := cmd.Flags(); flags.Changed("statements") || flags.Changed("output") || flags.Changed("base") {
 			return explicit.run(cmd, args)
 		}
+		if explicit.watch {
+			return &build.UsageError{Err: fmt.Errorf("--watch has no statements to watch: name them with --statements, and the image with -o")}
+		}
 		return ofProject.run(cmd, args)
 	}
 	return cmd
@@ -54,6 +61,8 @@ type buildFlags struct {
 	stdout, stderr       *os.File
 	options              build.Options
 	quiet, verbose, json bool
+	watch                bool
+	watching             build.WatchOptions
 }
 
 // addBuildFlags gives the command the flags of a build.
@@ -79,6 +88,8 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
 	flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
+	flags.BoolVar(&b.watch, "watch", false, "with --statements: go on, and build again when they, the project or a source file changes")
+	flags.DurationVar(&b.watching.Poll, "poll", 0, "with --watch: look at the files each `INTERVAL` (default: when the kernel tells)")
 	flags.BoolVar(&b.json, "json", false, "print events on standard output, one JSON object a line")
 	flags.BoolVarP(&b.quiet, "quiet", "q", false, "say nothing but warnings and errors")
 	flags.BoolVarP(&b.verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
@@ -100,6 +111,9 @@ func (b *buildFlags) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("jobs") && b.options.Jobs < 1 {
 		return &build.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", b.options.Jobs)}
 	}
+	if cmd.Flags().Changed("poll") && (!b.watch || b.watching.Poll <= 0) {
+		return &build.UsageError{Err: fmt.Errorf("--poll goes with --watch and takes a time above 0, such as 5s")}
+	}
 	return nil
 }
 
@@ -120,6 +134,9 @@ func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
 	report, end := b.reporter()
 	defer end()
 	b.options.Report = report
+	if b.watch {
+		return build.Watch(cmd.Context(), b.options, b.watching)
+	}
 	_, err := build.Run(cmd.Context(), b.options)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,6 +82,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"truncate":  truncate,
 	"setbyte":   setByte,
 	"waitfor":   waitFor,
+	"waitline":  waitLine,
 	"noprocess": noProcess,
 }
 
@@ -97,6 +99,26 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("no build has begun in %s", args[0])
+}
+
+// waitLine waits until a file matches a pattern a number of times: waitline file count pattern
+func waitLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: waitline file count pattern")
+	}
+	count, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	pattern, err := regexp.Compile("(?m)" + args[2])
+	ts.Check(err)
+	var text []byte
+	for range 1200 {
+		text, _ = os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		if len(pattern.FindAll(text, count)) == count {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("in two minutes %s does not match %q %d times:\n%s", args[0], args[2], count, text)
 }
 
 // noProcess checks that no process has a string in its command line.

@@ -15,6 +15,7 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "pieces.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "purge.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "heap.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "self.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "sources.jl"))
 
 """
     main(path, roots)
@@ -27,6 +28,7 @@ function main(path::String, @nospecialize(roots))
     request = read_request(path)
     index = read_base_index(request, roots)
     stage("load")
+    loaded = value_of(request, "sources") == "yes" ? report_environment(request) : nothing
     load_packages(request)
     Core.eval(@__MODULE__, :(infer_in_current_world()))
     stage("infer")
@@ -34,6 +36,7 @@ function main(path::String, @nospecialize(roots))
     stage("collect")
     methods = Any[]
     instances = collect_instances(request, index, wanted, methods)
+    loaded === nothing || report_packages(loaded, methods)
     stage("emit")
     native = emit_native(instances)
     split_native(request, index, native, methods)

@@ -1,9 +1,11 @@
-# Method tables: every method that a loaded module can reach, in the order of the runtime.
-# The same walk as jl_foreach_reachable_mtable (src/gf.c).
+# Method tables: every method that a loaded module can reach.
+# The same walk as jl_foreach_reachable_mtable (src/gf.c), but in an order that is the same in every process: a module's names lie
+# in a hash table by their addresses, and in which order methods are inferred again decides about what is inlined where.
 
 "All method tables reachable from the loaded modules, as a `Vector{Any}`."
 function reachable_tables()
     tables = Any[getfield(typeof(Type), :name).mt]
+    hashes = UInt64[0]
     visited = IdDict{Any,Any}()
     stack = Any[]
     loaded = Base.loaded_modules_array()
@@ -22,6 +24,7 @@ function reachable_tables()
                 tn = value.name
                 if tn.module === m && tn.name === name && isdefined(tn, :mt) && tn.mt !== tables[1]
                     push!(tables, tn.mt)
+                    push!(hashes, hash_text(hash_module(FNV_START, m), string(name)))
                 end
             elseif value isa Module
                 if value !== m && parentmodule(value) === m && nameof(value) === name
@@ -30,7 +33,16 @@ function reachable_tables()
             end
         end
     end
-    return tables
+    order = Vector{Int}(undef, length(tables))
+    for i in 1:length(tables)
+        order[i] = i
+    end
+    insertion_sort(order, hashes, 1, length(tables))
+    sorted = Vector{Any}(undef, length(tables))
+    for i in 1:length(tables)
+        sorted[i] = tables[order[i]]
+    end
+    return sorted
 end
 
 "Append the methods (or cached method instances) of typemap `map` to `out`."

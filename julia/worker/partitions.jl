@@ -86,20 +86,50 @@ function other_definitions!(items::Vector{Value}, hashes::Vector{UInt64}, shared
     return nothing
 end
 
-"The hash of a definition's name and size."
+"The hash of what a definition is called and made of: its instructions and the names that they refer to."
 function emitted_hash(v::Value)
-    return scramble(hash_text(FNV_START, string(without_counter(value_name(v)), " ", instruction_count(v))))
+    h = hash_text(FNV_START, without_counters(value_name(v)))
+    is_function(v) || return scramble(h)
+    block = ccall(:LLVMGetFirstBasicBlock, Value, (Value,), v)
+    while block != C_NULL
+        instruction = ccall(:LLVMGetFirstInstruction, Value, (Value,), block)
+        while instruction != C_NULL
+            h = hash_byte(h, ccall(:LLVMGetInstructionOpcode, Cint, (Value,), instruction) % UInt8)
+            for i in 0:Int(ccall(:LLVMGetNumOperands, Cint, (Value,), instruction)) - 1
+                operand = ccall(:LLVMGetOperand, Value, (Value, Cuint), instruction, i)
+                kind = value_kind(operand)
+                if kind == FUNCTION || kind == GLOBAL
+                    h = hash_text(h, without_counters(value_name(operand)))
+                end
+            end
+            instruction = ccall(:LLVMGetNextInstruction, Value, (Value,), instruction)
+        end
+        block = ccall(:LLVMGetNextBasicBlock, Value, (Value,), block)
+    end
+    return scramble(h)
 end
 
-"An emitted name without the counter at its end, or before the `_got` at its end."
-function without_counter(name::String)
-    tail = endswith(name, "_got") ? 4 : 0
-    last = ncodeunits(name) - tail
-    first = last
-    while first > 0 && 0x30 <= codeunit(name, first) <= 0x39
-        first -= 1
+"""
+An emitted name without its counters: the digits at its end, or before the `_got` at its end; and those of the function that an
+`llvmcall` is in, `julia_f_12u34`.
+"""
+function without_counters(name::String)
+    stop = ncodeunits(name)
+    tail = endswith(name, "_got") ? stop - 4 : stop
+    first = before_digits(name, tail)
+    if first < tail && first > 1 && codeunit(name, first) == UInt8('u')
+        inner = before_digits(name, first - 1)
+        inner < first - 1 && (first = inner)
     end
-    return first == last ? name : string(SubString(name, 1, first), SubString(name, last + 1))
+    return first == tail ? name : string(SubString(name, 1, first), SubString(name, tail + 1))
+end
+
+"The place of the last code unit of `name` up to `last` that is no digit, or 0."
+function before_digits(name::String, last::Int)
+    while last > 0 && 0x30 <= codeunit(name, last) <= 0x39
+        last -= 1
+    end
+    return last
 end
 
 """

@@ -70,10 +70,13 @@ end
 end
 
 @testset "names" begin
-    @test without_counter("julia_foo_123") == "julia_foo_"
-    @test without_counter("jlplt_jl_alloc_array_1d_12_got") == "jlplt_jl_alloc_array_1d__got"
-    @test without_counter("foo") == "foo"
-    @test without_counter("12") == ""
+    @test without_counters("julia_foo_123") == "julia_foo_"
+    @test without_counters("jlplt_jl_alloc_array_1d_12_got") == "jlplt_jl_alloc_array_1d__got"
+    @test without_counters("julia_foo_12u34") == "julia_foo_"
+    @test without_counters("menu12") == "menu"
+    @test without_counters("u12") == "u"
+    @test without_counters("foo") == "foo"
+    @test without_counters("12") == ""
     @test leading_bits(0xa000000000000000, 4) == "1010"
     @test leading_bits(UInt64(0), 0) == ""
 end

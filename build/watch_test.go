@@ -1,0 +1,261 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// A fakeBuilder stands in for Run under Watch. A test waits for each build to begin and says how it ends.
+type fakeBuilder struct {
+	t       *testing.T
+	began   chan Options
+	end     chan error
+	events  chan Event
+	ended   chan error // of Watch
+	cancel  context.CancelCauseFunc
+	builds  int
+	running bool
+}
+
+var errPressed = errors.New("Ctrl-C")
+
+// startWatch starts a Watch in a folder with a statements file, trace.jl.
+func startWatch(t *testing.T, w WatchOptions) (*fakeBuilder, string) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, "trace.jl", "precompile(Tuple{typeof(sin), Float64})\n")
+	f := &fakeBuilder{t: t, began: make(chan Options), end: make(chan error), events: make(chan Event, 100), ended: make(chan error, 1)}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f.cancel = cancel
+	if w.Settle == 0 {
+		w.Settle = 20 * time.Millisecond
+	}
+	o := Options{Statements: []string{"trace.jl"}, Output: "out.so", Report: f}
+	go func() { f.ended <- watch(ctx, o, w, f.run) }()
+	return f, dir
+}
+
+func (f *fakeBuilder) Report(e Event) { f.events <- e }
+
+func (f *fakeBuilder) run(ctx context.Context, o Options) (*Result, error) {
+	if f.running {
+		f.t.Error("two builds run at once")
+	}
+	f.running = true
+	defer func() { f.running = false }()
+	select {
+	case f.began <- o:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case err := <-f.end:
+		return &Result{}, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// begins waits for a build to begin.
+func (f *fakeBuilder) begins() Options {
+	f.t.Helper()
+	select {
+	case o := <-f.began:
+		return o
+	case <-time.After(10 * time.Second):
+		f.t.Fatal("no build has begun")
+		return Options{}
+	}
+}
+
+// rests checks that no build begins for a while.
+func (f *fakeBuilder) rests() {
+	f.t.Helper()
+	select {
+	case <-f.began:
+		f.t.Fatal("a build has begun, though nothing has changed")
+	case <-time.After(200 * time.Millisecond):
+	}
+}
+
+// says waits for the next event, which must be of want's type.
+func says[E Event](f *fakeBuilder) E {
+	f.t.Helper()
+	select {
+	case e := <-f.events:
+		if e, ok := e.(E); ok {
+			return e
+		}
+		f.t.Fatalf("the event is %#v, and should be a %T", e, *new(E))
+	case <-time.After(10 * time.Second):
+		f.t.Fatalf("no event, and there should be a %T", *new(E))
+	}
+	return *new(E)
+}
+
+// stops ends the Watch.
+func (f *fakeBuilder) stops() {
+	f.t.Helper()
+	f.cancel(errPressed)
+	select {
+	case err := <-f.ended:
+		if err != errPressed {
+			f.t.Errorf("it ended with %v, and not with the cause of the end", err)
+		}
+	case <-time.After(10 * time.Second):
+		f.t.Fatal("it does not end")
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fakeBuilder) changes(want ...string) {
+	f.t.Helper()
+	if got := says[Changed](f).Paths; !reflect.DeepEqual(got, want) {
+		f.t.Errorf("what has changed is %q, and should be %q", got, want)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	for name, options := range map[string]WatchOptions{"events": {}, "clock": {Poll: 10 * time.Millisecond}} {
+		t.Run(name, func(t *testing.T) {
+			f, dir := startWatch(t, options)
+			o := f.begins()
+			write(t, "Pkg/src/Pkg.jl", "module Pkg end")
+			write(t, "Pkg/src/parts/one.jl", "1")
+			o.sources(filepath.Join(dir, "Pkg/src"))
+			o.sources(filepath.Join(dir, "Pkg/Manifest.toml"))
+			f.end <- nil
+			// The sources were written after the build had begun: it may have read something else.
+			f.changes("Pkg/src/Pkg.jl", "Pkg/src/parts/one.jl")
+			f.begins()
+			f.end <- nil
+			if got := says[Watching](f); got.Files != 3 || got.Polled != (name == "clock") {
+				t.Errorf("watched are %+v", got)
+			}
+
+			change := func(path, text string) {
+				t.Helper()
+				write(t, path, text)
+				f.changes(path)
+				f.begins()
+				f.end <- nil
+				says[Watching](f)
+			}
+			change("trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
+			change("Pkg/src/parts/one.jl", "2")
+			change("Pkg/src/parts/one.jl", "3")
+			change("Pkg/src/more/two.jl", "new")
+			change("Pkg/src/more/two.jl", "newer")
+			change("Pkg/Manifest.toml", "[[Dates]]")
+
+			// An editor's way to save, which leaves its own files behind.
+			write(t, "Pkg/src/.Pkg.jl.swp", "")
+			write(t, "Pkg/src/Pkg.jl~", "module Pkg end")
+			write(t, "Pkg/src/.new", "module Pkg; end")
+			if err := os.Rename("Pkg/src/.new", "Pkg/src/Pkg.jl"); err != nil {
+				t.Fatal(err)
+			}
+			f.changes("Pkg/src/Pkg.jl")
+			f.begins()
+			f.end <- nil
+			says[Watching](f)
+
+			if err := os.Remove("Pkg/src/parts/one.jl"); err != nil {
+				t.Fatal(err)
+			}
+			f.changes("Pkg/src/parts/one.jl")
+			f.begins()
+			f.end <- nil
+			says[Watching](f)
+
+			// What changes nothing: another file, another time, the same content again, the image.
+			write(t, "notes.txt", "remember")
+			write(t, "trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
+			write(t, "out.so", "image")
+			if err := os.Chtimes("Pkg/src/Pkg.jl", time.Now(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			f.rests()
+			f.stops()
+		})
+	}
+}
+
+// A change while a build runs lets it end, and the next one begin at once.
+func TestWatchChangeDuringBuild(t *testing.T) {
+	f, _ := startWatch(t, WatchOptions{})
+	f.begins()
+	write(t, "trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
+	f.rests()
+	f.end <- nil
+	f.changes("trace.jl")
+	f.begins()
+	f.end <- nil
+	says[Watching](f)
+	f.rests()
+	f.stops()
+}
+
+// Several changes in quick succession are one.
+func TestWatchSettles(t *testing.T) {
+	f, dir := startWatch(t, WatchOptions{Settle: 150 * time.Millisecond})
+	f.begins().sources(filepath.Join(dir, "src"))
+	f.end <- nil
+	says[Watching](f)
+	for _, text := range []string{"1", "2", "3"} {
+		write(t, "trace.jl", text)
+		time.Sleep(50 * time.Millisecond)
+		write(t, "src", text) // a file by the name that a folder was expected to have
+	}
+	f.changes("src", "trace.jl")
+	f.begins()
+	f.end <- nil
+	says[Watching](f)
+	f.stops()
+}
+
+// A build that fails is told of, and the next change starts another one.
+func TestWatchFailure(t *testing.T) {
+	f, _ := startWatch(t, WatchOptions{})
+	f.begins()
+	f.end <- errors.New("a worker was lost")
+	if got, want := says[Warning](f).Text, "the build failed and the image stays as it was: a worker was lost"; got != want {
+		t.Errorf("the warning is %q, and should be %q", got, want)
+	}
+	says[Watching](f)
+	write(t, "trace.jl", "what is this")
+	says[Changed](f)
+	f.begins()
+	f.end <- &UsageError{errors.New("trace.jl:1: no statement")}
+	says[Warning](f)
+	says[Watching](f)
+	write(t, "trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
+	says[Changed](f)
+	f.begins()
+	f.stops() // in the middle of a build
+}
+
+// A first build that is refused was asked for wrongly: there is nothing to wait for.
+func TestWatchRefused(t *testing.T) {
+	f, _ := startWatch(t, WatchOptions{})
+	f.begins()
+	refused := &UsageError{errors.New("no such base")}
+	f.end <- refused
+	if err := <-f.ended; err != refused {
+		t.Errorf("it ended with %v", err)
+	}
+}
