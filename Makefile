@@ -28,7 +28,7 @@ test-go:
 # the first Julia of the list.
 test-jl:
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
-	for tests in $(wildcard julia/*/test/runtests.jl examples/*/test/runtests.jl); do \
+	for tests in $(wildcard julia/*/test/runtests.jl lib/*/test/runtests.jl examples/*/test/runtests.jl); do \
 		(set -x && "$${julia%%:*}" --startup-file=no --project="$${tests%/test/*}" "$$tests") || exit 1; \
 	done
 

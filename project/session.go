@@ -175,8 +175,9 @@ func readTraceFile(path string) ([]statements.Statement, int, error) {
 // RecordProcess makes the file for a Julia that runs already, with an image, and returns its path.
 func (p *Project) RecordProcess(pid int, image string) (string, error) {
 	id := ""
-	if dir, file := filepath.Split(image); filepath.Clean(dir) == p.path(imagesName) {
-		id = strings.TrimSuffix(file, imageSuffix)
+	// Julia knows its image by a path without links.
+	if own, err := filepath.EvalSymlinks(p.path(imagesName)); err == nil && filepath.Dir(image) == own {
+		id = strings.TrimSuffix(filepath.Base(image), imageSuffix)
 	}
 	return p.newSession(pid, id)
 }

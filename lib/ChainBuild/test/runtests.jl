@@ -1,0 +1,100 @@
+# Tests with a stand-in for the program: a script that writes its arguments to a file. What the program itself does is tested
+# in cmd/chainbuild/testdata/script.
+
+using Test
+
+push!(LOAD_PATH, dirname(@__DIR__))
+using ChainBuild
+
+"Run `f` with a program that does what `body` says, in shell; return its arguments, one a line, and what `f` returned."
+function with_program(f, body)
+    mktempdir() do dir
+        program, log = joinpath(dir, "chain build"), joinpath(dir, "log")
+        write(program, "#!/bin/sh\nprintf '%s\\n' \"\$@\" > '$log'\n$body\n")
+        chmod(program, 0o755)
+        withenv("CHAINBUILD" => program) do
+            result = f()
+            return isfile(log) ? readlines(log) : String[], result
+        end
+    end
+end
+
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+
+"The output of a Julia with this package in its path."
+julia(code; flags = ``) = read(setenv(`$JULIA --startup-file=no $flags -e $code`, with_package()), String)
+with_package() = merge(Dict(ENV), Dict("JULIA_LOAD_PATH" => string(dirname(@__DIR__), ":@stdlib")))
+
+@testset "ChainBuild" begin
+    @testset "build" begin
+        arguments, result = with_program(() -> ChainBuild.build(background = true, force = false, package = ["A", "B"], cpu_target = "haswell"), "")
+        @test result === nothing
+        @test arguments[1] == "build"
+        @test string("--project=", dirname(Base.active_project())) in arguments
+        @test arguments[end-3:end] == ["--background", "--package=A", "--package=B", "--cpu-target=haswell"]
+        @test_throws Exception with_program(() -> ChainBuild.build(), "exit 1")
+    end
+
+    @testset "the Julia" begin
+        withenv("CHAINBUILD_JULIA" => nothing) do
+            @test string("--julia=", JULIA) in ChainBuild.flags()
+        end
+        withenv("CHAINBUILD_JULIA" => "/opt/julia") do
+            @test !any(startswith("--julia"), ChainBuild.flags())
+        end
+    end
+
+    @testset "status" begin
+        arguments, current = with_program(() -> ChainBuild.status(), "exit 0")
+        @test arguments[1:2] == ["status", "--check"]
+        @test current
+        @test !with_program(() -> ChainBuild.status(), "exit 3")[2]
+        @test_throws ErrorException with_program(() -> ChainBuild.status(), "exit 2")
+    end
+
+    @testset "no program" begin
+        withenv("CHAINBUILD" => nothing, "PATH" => "/nowhere") do
+            @test_throws ErrorException ChainBuild.build()
+            @test ChainBuild.notice() == ""
+        end
+    end
+
+    @testset "record" begin
+        mktempdir() do dir
+            trace = joinpath(dir, "trace.jl")
+            code = """
+                using ChainBuild
+                before(x) = x + 1
+                before(1)
+                print(ChainBuild.record(), ' ', ChainBuild.record())
+                prod(rand(Float16, 3))
+                """
+            arguments, said = with_program(() -> julia(code), "echo '$trace'")
+            @test said == "$trace $trace"
+            @test arguments[1:2] == ["statements", "record"]
+            @test any(startswith("--pid="), arguments)
+            lines = readlines(trace)
+            @test any(line -> occursin("typeof(Base.prod), Array{Float16, 1}", line), lines)
+            @test !any(line -> occursin("before", line), lines)
+            # One that is recorded already stays as it is.
+            other = joinpath(dir, "other.jl")
+            arguments, said = with_program(() -> julia("using ChainBuild; print(ChainBuild.record())"; flags = `--trace-compile=$other`), "echo '$trace'")
+            @test said == other && isempty(arguments)
+        end
+    end
+
+    @testset "notice" begin
+        # Julia's own image is none of a project.
+        arguments, line = with_program(ChainBuild.notice, "echo stale")
+        @test line == "" && isempty(arguments)
+        mktempdir() do dir
+            image = joinpath(dir, "project.so")
+            cp(ChainBuild.image(), image; follow_symlinks = true)
+            write(joinpath(dir, "project.json"), "{}")
+            code = "using ChainBuild; print(ChainBuild.notice())"
+            arguments, said = with_program(() -> julia(code; flags = `-J $image`), "echo 'the image is stale'; echo noise >&2; exit 1")
+            @test said == "the image is stale"
+            @test "--loaded=$image" in arguments
+        end
+    end
+end
