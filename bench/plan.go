@@ -10,6 +10,7 @@ type plan struct {
 	steps int // in all, but for those that were dropped
 	ended int
 	took  map[planned][]time.Duration
+	guess map[planned]time.Duration // better than the priors
 }
 
 // A planned step is of one kind for one workload.
@@ -30,6 +31,15 @@ func (p *plan) add(workload, kind string, number int) {
 		p.open = append(p.open, planned{workload, kind})
 	}
 	p.steps += number
+}
+
+// addEach plans a step that should take as long as is guessed.
+func (p *plan) addEach(workload, kind string, guess time.Duration) {
+	if p.guess == nil {
+		p.guess = map[planned]time.Duration{}
+	}
+	p.guess[planned{workload, kind}] = guess
+	p.add(workload, kind, 1)
 }
 
 // done says that a step is over.
@@ -78,6 +88,9 @@ func (p *plan) expect(step planned) time.Duration {
 		if took := p.took[like]; len(took) > 0 {
 			return mean(took)
 		}
+	}
+	if guess, ok := p.guess[step]; ok {
+		return guess
 	}
 	var all []time.Duration
 	for other, took := range p.took {

@@ -1,29 +1,113 @@
 package bench
 
-// This file writes everything that is made of results into a folder.
+// This file writes everything that is made of results into a folder: samples, tables as Markdown and as a page that needs nothing else, charts.
 
 import (
-	"errors"
+	"bytes"
+	_ "embed"
+	"encoding/json"
 	"fmt"
+	"html/template"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
-// Names of the files in the folder of a measurement.
+// Names of the files in the folder of a measurement, besides those of charts.
 const (
 	SamplesFile  = "samples.jsonl"
 	MarkdownFile = "tables.md"
+	PageFile     = "report.html"
 )
 
-// WriteReports writes the tables into the folder, which exists.
+// WriteReports writes the files into the folder, which exists.
 func (r *Results) WriteReports(dir string) error {
-	f, err := os.Create(filepath.Join(dir, MarkdownFile))
-	if err != nil {
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{SamplesFile, r.WriteSamples}, {MarkdownFile, r.WriteMarkdown}, {PageFile, r.WritePage}} {
+		var out bytes.Buffer
+		if err := file.write(&out); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, file.name), out.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, chart := range r.Charts() {
+		if err := chart.Write(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteSamples writes the results as JSON lines.
+func (r *Results) WriteSamples(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	lines := []any{r.Header}
+	for _, line := range r.Workloads {
+		lines = append(lines, line)
+	}
+	for _, line := range r.Skipped {
+		lines = append(lines, line)
+	}
+	for _, line := range r.Samples {
+		lines = append(lines, line)
+	}
+	if r.End != nil {
+		lines = append(lines, r.End)
+	}
+	for _, line := range lines {
+		if err := encoder.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+//go:embed report.html
+var pageSource string
+
+var pageTemplate = template.Must(template.New("report").Parse(pageSource))
+
+// WritePage writes an HTML page with tables, charts and all samples.
+func (r *Results) WritePage(w io.Writer) error {
+	type row struct {
+		Row
+		Span int // columns of the note
+	}
+	type table struct {
+		Table
+		Rows []row
+	}
+	var tables []table
+	for _, t := range r.Tables() {
+		withSpans := table{Table: t}
+		for _, tr := range t.Rows {
+			withSpans.Rows = append(withSpans.Rows, row{tr, len(t.Header) - 1})
+		}
+		tables = append(tables, withSpans)
+	}
+	var charts []template.HTML
+	for _, chart := range r.Charts() {
+		svg, err := chart.SVG()
+		if err != nil {
+			return err
+		}
+		// Drawn here, from numbers; texts in it are escaped by the canvas.
+		charts = append(charts, template.HTML(svg))
+	}
+	var samples strings.Builder
+	if err := r.WriteSamples(&samples); err != nil {
 		return err
 	}
-	return errors.Join(r.WriteMarkdown(f), f.Close())
+	return pageTemplate.Execute(w, map[string]any{
+		"Header": r.Header, "Preamble": r.preamble(), "Command": strings.Join(r.Header.Command, " "), "Tables": tables, "Notes": r.notes(),
+		"Charts": charts, "Samples": samples.String(),
+	})
 }
 
 // ProgramVersion asks a chainbuild which it is.

@@ -46,6 +46,9 @@ func (r *Results) Tables() []Table {
 	cost := Table{Title: "Builds", Header: []string{
 		"workload", "statements", "new functions", "record", "first on the base", "cold", "warm", "of original", "stock build", "times faster", "image", "stock", "memory", "stock"}}
 	for _, w := range r.Workloads {
+		if w.Size > 0 {
+			continue
+		}
 		cell := r.cells(w.Name)
 		gain.Rows = append(gain.Rows, r.row(w.Name,
 			cell.spread(Base, Load), cell.spread(Base, Work), cell.spread(Chained, Load), cell.spread(Chained, Work), cell.ratio(Base, First, Chained, First, "%.0f"),
@@ -55,9 +58,15 @@ func (r *Results) Tables() []Table {
 			cell.ratio(Cold, Seconds, Base, First, "%.2f"), cell.spread(Stock, Seconds), cell.ratio(Stock, Seconds, Cold, Seconds, "%.1f"),
 			cell.bytes(Cold, Bytes), cell.bytes(Stock, Bytes), cell.bytes(Cold, Peak), cell.bytes(Stock, BuildPeak)))
 	}
-	tables := []Table{gain, cost}
+	var tables []Table
+	if len(gain.Rows) > 0 {
+		tables = append(tables, gain, cost)
+	}
 	if other := r.otherComparators(); len(other.Rows) > 0 {
 		tables = append(tables, other)
+	}
+	if len(r.grown()) > 0 {
+		tables = append(tables, r.growthTables()...)
 	}
 	return tables
 }

@@ -87,9 +87,9 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 		if err := completeBenchOptions(&o, executable); err != nil {
 			return &build.UsageError{Err: err}
 		}
-		return runBench(cmd, o, output, asJSON, stdout, stderr)
+		return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.Run(cmd.Context(), o) })
 	}
-	cmd.AddCommand(newBenchCompareCommand(stdout), newBenchReportCommand(stdout))
+	cmd.AddCommand(newBenchCompareCommand(stdout), newBenchGrowthCommand(stdout, stderr), newBenchReportCommand(stdout))
 	return cmd
 }
 
@@ -128,7 +128,7 @@ func completeBenchOptions(o *bench.Options, executable string) error {
 }
 
 // runBench measures, and writes what was measured while it is and when it is over.
-func runBench(cmd *cobra.Command, o bench.Options, output string, asJSON bool, stdout, stderr *os.File) error {
+func runBench(o bench.Options, output string, asJSON bool, stdout, stderr *os.File, measure func(bench.Options) (*bench.Results, error)) error {
 	o.Command = append([]string{"chainbuild"}, os.Args[1:]...)
 	var width func() int
 	if build.IsTerminal(stderr) {
@@ -164,7 +164,7 @@ func runBench(cmd *cobra.Command, o bench.Options, output string, asJSON bool, s
 		}
 		progress.Report(e)
 	}
-	results, err := bench.Run(cmd.Context(), o)
+	results, err := measure(o)
 	if err = errors.Join(err, writeErr); err != nil {
 		return err
 	}
@@ -182,6 +182,53 @@ func runBench(cmd *cobra.Command, o bench.Options, output string, asJSON bool, s
 		return fmt.Errorf("%d of the measurements failed: the rows and notes of the tables say why", n)
 	}
 	return nil
+}
+
+func newBenchGrowthCommand(stdout, stderr *os.File) *cobra.Command {
+	o := bench.Options{}
+	g := bench.GrowthOptions{}
+	var executable, output string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "growth",
+		Short: "Measure how builds grow with what is new",
+		Long: `Build images of generated packages of several sizes, cold with several numbers of
+compile workers, and warm. A model of the stages is fitted to what was measured: it
+says what more processors and more machines would gain, and what stays.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := completeBenchOptions(&o, executable); err != nil {
+				return &build.UsageError{Err: err}
+			}
+			for _, number := range append(slices.Clone(g.Sizes), g.Jobs...) {
+				if number < 1 {
+					return &build.UsageError{Err: fmt.Errorf("--sizes and --workers do not take %d: give numbers above 0", number)}
+				}
+			}
+			return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.RunGrowth(cmd.Context(), o, g) })
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
+	flags.IntSliceVar(&g.Sizes, "sizes", []int{100, 300, 1000, 3000, 10000, 20000}, "`NUMBERS` of functions of the packages")
+	flags.IntSliceVar(&g.Jobs, "workers", defaultWorkers(), "`NUMBERS` of processes that compile at a time")
+	flags.IntVar(&o.Rounds, "rounds", 3, "how many `TIMES` everything is measured")
+	flags.StringVar(&executable, "julia", "", "the julia `EXECUTABLE` (default: as for build)")
+	flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
+	flags.BoolVar(&asJSON, "json", false, "print samples on standard output, one JSON object a line, and no tables")
+	cmd.MarkFlagDirname("output")
+	o.Jobs = 1
+	return cmd
+}
+
+// defaultWorkers are 1, 2, 4 and so on up to the number of processors.
+func defaultWorkers() []int {
+	var numbers []int
+	for n := 1; n < runtime.NumCPU(); n *= 2 {
+		numbers = append(numbers, n)
+	}
+	return append(numbers, runtime.NumCPU())
 }
 
 func newBenchReportCommand(stdout *os.File) *cobra.Command {
