@@ -8,14 +8,17 @@ package project
 // One build runs at a time for each project: it holds build.lock. One that had to wait looks again at what is there.
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -230,60 +233,72 @@ func (p *Project) writeEnvironment() error {
 		}
 		deps[pkg.Name] = pkg.UUID
 	}
-	projectTables := map[string]any{"deps": deps}
-	if p.environment.preferences != nil {
-		projectTables["preferences"] = p.environment.preferences
-	}
-	if err := writeTOML(filepath.Join(dir, "Project.toml"), projectTables); err != nil {
+	if err := p.writeProjectFile(filepath.Join(dir, "Project.toml"), deps); err != nil {
 		return err
 	}
-	if err := writeOrRemove(filepath.Join(dir, SettingsFile), p.preferences); err != nil {
-		return err
-	}
-	if p.environment.manifestFile == "" {
-		return writeOrRemove(filepath.Join(dir, "Manifest.toml"), nil)
-	}
-	manifest, err := readTOML(p.environment.manifestFile)
-	if err != nil {
-		return err
-	}
-	p.environment.makePathsAbsolute(manifest)
-	return writeTOML(filepath.Join(dir, "Manifest.toml"), manifest)
-}
-
-// makePathsAbsolute changes the paths of packages under development in the tables of a manifest.
-func (env *environment) makePathsAbsolute(tables map[string]any) {
-	for _, value := range tables {
-		switch value := value.(type) {
-		case map[string]any: // deps, of format 2
-			env.makePathsAbsolute(value)
-		case []any:
-			for _, element := range value {
-				entry, ok := element.(map[string]any)
-				if path, isText := entry["path"].(string); ok && isText && !filepath.IsAbs(path) {
-					entry["path"] = filepath.Join(filepath.Dir(env.manifestFile), path)
-				}
-			}
+	var preferences []byte
+	if len(p.preferences) > 0 {
+		var err error
+		if preferences, err = toml.Marshal(p.preferences); err != nil {
+			return err
 		}
 	}
+	if err := writeOrRemove(filepath.Join(dir, SettingsFile), preferences); err != nil {
+		return err
+	}
+	var manifest []byte
+	if p.environment.manifestFile != "" {
+		var err error
+		if manifest, err = os.ReadFile(p.environment.manifestFile); err != nil {
+			return err
+		}
+		manifest = withAbsolutePaths(manifest, filepath.Dir(p.environment.manifestFile))
+	}
+	return writeOrRemove(filepath.Join(dir, "Manifest.toml"), manifest)
 }
 
-func writeOrRemove(path string, tables map[string]any) error {
-	if len(tables) > 0 {
-		return writeTOML(path, tables)
+// writeProjectFile writes a project's file with the given dependencies. Up to version 1.5 Julia reads it with regular
+// expressions, which know text in double quotes only (base/loading.jl, re_key_to_string).
+func (p *Project) writeProjectFile(path string, deps map[string]string) error {
+	var text bytes.Buffer
+	text.WriteString("[deps]\n")
+	for _, name := range slices.Sorted(maps.Keys(deps)) {
+		fmt.Fprintf(&text, "%s = \"%s\"\n", name, deps[name])
+	}
+	if len(p.environment.preferences) > 0 {
+		preferences, err := toml.Marshal(map[string]any{"preferences": p.environment.preferences})
+		if err != nil {
+			return err
+		}
+		text.Write(preferences)
+	}
+	return renameio.WriteFile(path, text.Bytes(), 0o600)
+}
+
+// pathLine is the line of a manifest that names the folder of a package under development.
+var pathLine = regexp.MustCompile(`(?m)^[ \t]*path[ \t]*=.*$`)
+
+// withAbsolutePaths returns a manifest with the paths of packages made absolute that are relative to a folder. The rest
+// stays as it was written, in the words that Julia reads.
+func withAbsolutePaths(manifest []byte, dir string) []byte {
+	return pathLine.ReplaceAllFunc(manifest, func(line []byte) []byte {
+		var entry struct{ Path string }
+		if err := toml.Unmarshal(line, &entry); err != nil || entry.Path == "" || filepath.IsAbs(entry.Path) {
+			return line
+		}
+		path := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(filepath.Join(dir, entry.Path))
+		return fmt.Appendf(nil, "path = \"%s\"", path)
+	})
+}
+
+func writeOrRemove(path string, content []byte) error {
+	if len(content) > 0 {
+		return renameio.WriteFile(path, content, 0o600)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
-}
-
-func writeTOML(path string, tables map[string]any) error {
-	text, err := toml.Marshal(tables)
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(path, text, 0o600)
 }
 
 // newLog names a log after the time.
@@ -318,5 +333,6 @@ func (p *Project) BuildBehind(program string, arguments func(log string) []strin
 	if err := cmd.Start(); err != nil {
 		return 0, "", err
 	}
-	return cmd.Process.Pid, log, cmd.Process.Release()
+	pid = cmd.Process.Pid // which Release forgets
+	return pid, log, cmd.Process.Release()
 }

@@ -2,7 +2,7 @@ package project
 
 // This file is the folder in which chainbuild keeps what it knows of a project.
 //
-//	<first depot>/chainbuild/projects/   or the folder that CHAINBUILD_STATE names
+//	<first depot>/chainbuild/projects/   or the folder that CHAINBUILD_STATE names; in the user's cache without a depot
 //	  digests.json                 contents of files that have no build id, see digest.go
 //	  NAME-HASH/                   one per project and Julia build
 //	    project.json               which project and which Julia, for people and for clean
@@ -64,10 +64,14 @@ func stateRoot(in *julia.Installation) (string, error) {
 	if dir := os.Getenv(Environment); dir != "" {
 		return filepath.Abs(dir)
 	}
-	if len(in.DepotPaths) == 0 || in.DepotPaths[0] == "" {
-		return "", fmt.Errorf("%s has no depot to keep state in: set JULIA_DEPOT_PATH, or name a folder with %s", in.Executable, Environment)
+	if len(in.DepotPaths) > 0 && in.DepotPaths[0] != "" {
+		return filepath.Join(in.DepotPaths[0], "chainbuild", "projects"), nil
 	}
-	return filepath.Join(in.DepotPaths[0], "chainbuild", "projects"), nil
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no folder to keep state in, as %s has no depot: set JULIA_DEPOT_PATH, or name a folder with %s", in.Executable, Environment)
+	}
+	return filepath.Join(cache, "chainbuild", "projects"), nil
 }
 
 // stateName is the name of a project's folder: one that people recognise, and a hash that tells projects of one name,

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"chainbuild/build"
 	"chainbuild/project"
@@ -117,13 +119,10 @@ func (b *projectBuildFlags) behind(p *project.Project) error {
 		return err
 	}
 	pid, log, err := p.BuildBehind(self, func(log string) []string {
-		arguments := []string{"build"}
-		for _, given := range os.Args[2:] {
-			if given != "--background" && given != "--background=true" {
-				arguments = append(arguments, given)
-			}
-		}
-		// The last ones count.
+		arguments := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(given string) bool {
+			return strings.HasPrefix(given, "--background")
+		})
+		// Of flags that are given twice the last ones count.
 		return append(arguments, "--project="+p.Dir, "--julia="+p.Julia.Executable, "--log="+log)
 	})
 	if err == nil {
