@@ -37,7 +37,7 @@ function reachable_tables()
     for i in 1:length(tables)
         order[i] = i
     end
-    insertion_sort(order, hashes, 1, length(tables))
+    sort_by_hash(order, hashes, 1, length(tables))
     sorted = Vector{Any}(undef, length(tables))
     for i in 1:length(tables)
         sorted[i] = tables[order[i]]

@@ -151,7 +151,7 @@ function divide(order::Vector{Int}, hashes::Vector{UInt64}, weights::Vector{Int}
             weight += weights[order[k]]
         end
         if weight <= PARTITION_WEIGHT || bit < 0 || stop - start == 1
-            insertion_sort(order, hashes, start, stop - 1)
+            sort_by_hash(order, hashes, start, stop - 1)
             push!(starts, start)
             push!(labels, leading_bits(hashes[order[start]], 63 - bit))
             continue
@@ -180,17 +180,26 @@ function leading_bits(h::UInt64, n::Int)
     return String(digits)
 end
 
-function insertion_sort(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, last::Int)
-    for k in first + 1:last
-        x = order[k]
-        h = hashes[x]
-        j = k
-        # Of two that are alike in all that is hashed, the first that was found comes first.
-        while j > first && (hashes[order[j - 1]] > h || (hashes[order[j - 1]] == h && order[j - 1] > x))
-            order[j] = order[j - 1]
-            j -= 1
+"Sort `order[first:last]` by hash; of two that are alike in all that is hashed, the first that was found comes first. (Shell's method.)"
+function sort_by_hash(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, last::Int)
+    gap = 1
+    while 3 * gap < last - first
+        gap = 3 * gap + 1
+    end
+    while gap > 0
+        for k in first + gap:last
+            x = order[k]
+            h = hashes[x]
+            j = k
+            while j - gap >= first
+                y = order[j - gap]
+                hashes[y] > h || (hashes[y] == h && y > x) || break
+                order[j] = y
+                j -= gap
+            end
+            order[j] = x
         end
-        order[j] = x
+        gap = div(gap, 3)
     end
     return nothing
 end
