@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -54,6 +55,8 @@ func newChart(name, title string, rows float64) *Chart {
 		style.Font.Size = 9
 	}
 	c.plot.Title.TextStyle.Font.Size = 11
+	c.plot.Legend.Padding = vg.Millimeter
+	c.plot.X.Tick.Marker, c.plot.Y.Tick.Marker = plot.TickerFunc(roundTicks), plot.TickerFunc(roundTicks)
 	return c
 }
 
@@ -76,6 +79,23 @@ func (c *Chart) PNG() ([]byte, error) {
 	var out bytes.Buffer
 	_, err := vgimg.PngCanvas{Canvas: canvas}.WriteTo(&out)
 	return out.Bytes(), err
+}
+
+// roundTicks are 4 to 10 numbers that people like to read.
+func roundTicks(least, most float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10((most-least)/4)))
+	for _, factor := range []float64{5, 2} {
+		if (most-least)/(step*factor) >= 4 {
+			step *= factor
+			break
+		}
+	}
+	var ticks []plot.Tick
+	for i := math.Ceil(least / step); i*step <= most; i++ {
+		label := strconv.FormatFloat(i*step, 'f', max(0, int(-math.Floor(math.Log10(step)))), 64)
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: label})
+	}
+	return ticks
 }
 
 // draw leaves a margin.

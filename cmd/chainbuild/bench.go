@@ -239,7 +239,7 @@ func newBenchReportCommand(stdout *os.File) *cobra.Command {
 		Long: `Make the tables and charts of samples.jsonl files again. Several files are put
 together: they should be of one machine and one Julia. Of a workload that two have
 the later file's samples are taken.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var results *bench.Results
 			for _, path := range args {
@@ -276,7 +276,7 @@ func newBenchCompareCommand(stdout *os.File) *cobra.Command {
 one. A difference counts if a Mann-Whitney U test finds it significant (alpha) and
 the medians differ by more than the threshold. The exit code is 1 if anything
 became worse that much. Significance needs 4 rounds or more on both sides.`,
-		Args: cobra.ExactArgs(2),
+		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var read [2]*bench.Results
 			for i, path := range args {
@@ -308,4 +308,14 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 	flags.StringSliceVar(&o.Metrics, "metric", nil, "compare only metrics that match the `PATTERN`, such as 'cold/*'")
 	flags.BoolVar(&o.All, "all", false, "list what did not change too")
 	return cmd
+}
+
+// usage has arguments that are too few or too many refused as other requests that cannot be met are.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &build.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
+		}
+		return nil
+	}
 }

@@ -1,0 +1,79 @@
+package bench
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseTimes(t *testing.T) {
+	load, work, err := parseTimes([]byte("chainbuild-bench 1 1\nsome warning\nchainbuild-bench 1500000000 20000000\n"))
+	if err != nil || load != 1.5 || work != 0.02 {
+		t.Errorf("the times are %v and %v, %v", load, work, err)
+	}
+	for _, said := range []string{"", "chainbuild-bench one two", "ERROR: gone"} {
+		if _, _, err := parseTimes([]byte(said)); err == nil {
+			t.Errorf("times were read from %q", said)
+		}
+	}
+}
+
+func TestCompileSeconds(t *testing.T) {
+	got, err := compileSeconds([]byte(`{"traceEvents":[{"ph":"M","name":"x"},{"cat":"stage","dur":9000000},{"cat":"partition","dur":1500000},{"cat":"partition","dur":250000}]}`))
+	if err != nil || got != 1.75 {
+		t.Errorf("compile workers took %v s, %v", got, err)
+	}
+	if _, err := compileSeconds([]byte("[")); err == nil {
+		t.Error("a trace was read from [")
+	}
+}
+
+func TestDistinctLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trace.jl")
+	if lines, err := distinctLines(path); err != nil || len(lines) != 0 {
+		t.Errorf("a file that is not there has the lines %v, %v", lines, err)
+	}
+	if err := os.WriteFile(path, []byte("b\na\nb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if lines, err := distinctLines(path); err != nil || len(lines) != 2 {
+		t.Errorf("the lines are %v, %v", lines, err)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("JULIA_LOAD_PATH", "/nowhere")
+	t.Setenv("CHAINBUILD_CACHE", "/cache")
+	b := &bencher{Options: Options{Packages: "sources"}, scratch: "/scratch"}
+	for _, variable := range b.environment() {
+		if strings.HasPrefix(variable, "JULIA_LOAD_PATH=") || strings.HasPrefix(variable, "CHAINBUILD_CACHE=") {
+			t.Errorf("the environment has %s", variable)
+		}
+		if depots, ok := strings.CutPrefix(variable, "JULIA_DEPOT_PATH="); ok && depots != "/scratch/depot" {
+			t.Errorf("the depots are %s", depots)
+		}
+	}
+}
+
+func TestLinkTree(t *testing.T) {
+	from, to := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	writeFiles(t, from, map[string]string{"a": "1", "b/c": "2"})
+	if err := linkTree(from, to); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(to, "b", "c")); err != nil || string(text) != "2" {
+		t.Errorf("b/c is %q, %v", text, err)
+	}
+}
+
+func TestVersionsWithPackageImages(t *testing.T) {
+	for version, want := range map[string]bool{"1.5.3": false, "1.8.5": false, "1.9.0": true, "1.10.8": true, "2.0.0": true} {
+		if got := hasPackageImages(version); got != want {
+			t.Errorf("of Julia %s it is said that it has package images: %v", version, got)
+		}
+		if got := len(ownImageArguments(version)) > 0; got != want {
+			t.Errorf("Julia %s runs with the arguments %v", version, ownImageArguments(version))
+		}
+	}
+}
