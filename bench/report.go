@@ -48,6 +48,9 @@ func (r *Results) WriteReports(dir string) error {
 func (r *Results) WriteSamples(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	lines := []any{r.Header}
+	for _, line := range r.More {
+		lines = append(lines, line)
+	}
 	for _, line := range r.Workloads {
 		lines = append(lines, line)
 	}
@@ -105,7 +108,7 @@ func (r *Results) WritePage(w io.Writer) error {
 		return err
 	}
 	return pageTemplate.Execute(w, map[string]any{
-		"Header": r.Header, "Preamble": r.preamble(), "Command": strings.Join(r.Header.Command, " "), "Tables": tables, "Notes": r.notes(),
+		"Header": r.Header, "Preamble": r.preamble(), "Command": r.commands(), "Tables": tables, "Notes": r.notes(),
 		"Charts": charts, "Samples": samples.String(),
 	})
 }

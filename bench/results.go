@@ -2,7 +2,7 @@ package bench
 
 // This file is the form in which measurements are kept: JSON lines, one object each, told apart by "type".
 //
-//	run       first; the machine, the Julia, the program, how it was called
+//	run       first; the machine, the Julia, the program, how it was called. Where runs were put together, one for each
 //	workload  before a workload's samples; its packages
 //	sample    one number that was measured
 //	skipped   what was not measured, and why
@@ -144,6 +144,7 @@ func Unit(metric string) string {
 // Results are the lines of a measurement.
 type Results struct {
 	Header    Header
+	More      []Header // of runs that were put together with it
 	Workloads []WorkloadInfo
 	Samples   []Sample
 	Skipped   []Skipped
@@ -169,8 +170,8 @@ func ReadResults(name string, r io.Reader) (*Results, error) {
 			Type string `json:"type"`
 		}
 		err := json.Unmarshal(line, &kind)
-		if err == nil && (kind.Type == "run") == (results.Header.Type == "run") {
-			err = errors.New(`exactly the first line must be of type "run"`)
+		if err == nil && kind.Type != "run" && results.Header.Type == "" {
+			err = errors.New(`the first line must be of type "run"`)
 		}
 		if err == nil {
 			err = results.add(kind.Type, line)
@@ -201,7 +202,14 @@ func ReadResultsFile(path string) (*Results, error) {
 func (r *Results) add(kind string, line []byte) error {
 	switch kind {
 	case "run":
-		return json.Unmarshal(line, &r.Header)
+		var h Header
+		err := json.Unmarshal(line, &h)
+		if r.Header.Type == "" {
+			r.Header = h
+		} else {
+			r.More = append(r.More, h)
+		}
+		return err
 	case "workload":
 		var w WorkloadInfo
 		err := json.Unmarshal(line, &w)
@@ -229,6 +237,10 @@ func (r *Results) Merge(other *Results) {
 	names := map[string]bool{}
 	for _, w := range other.Workloads {
 		names[w.Name] = true
+	}
+	r.More = append(append(r.More, other.Header), other.More...)
+	if other.End == nil {
+		r.End = nil
 	}
 	r.Workloads = append(slices.DeleteFunc(r.Workloads, func(w WorkloadInfo) bool { return names[w.Name] }), other.Workloads...)
 	r.Samples = append(slices.DeleteFunc(r.Samples, func(s Sample) bool { return names[s.Workload] }), other.Samples...)

@@ -19,7 +19,7 @@ import (
 func someResults() *Results {
 	r := &Results{
 		Header: Header{
-			Type: "run", Date: "2021-03-04T05:06:07Z", Command: []string{"chainbuild", "bench", "Walk"}, Program: "chainbuild 1",
+			Type: "run", Date: "2021-03-04T05:06:07Z", Command: []string{"chainbuild", "bench", "Walk", "REPL completion"}, Program: "chainbuild 1",
 			Machine: Machine{Processor: "P", Cores: 2, MemoryBytes: 8e9, Kernel: "Linux 6", Load: 0.5},
 			Julia:   JuliaInfo{Version: "1.5.3", ImageBytes: 188e6, ImageFunctions: 21316}, Rounds: 3, Starts: 1, Jobs: 2,
 		},
@@ -65,8 +65,7 @@ func TestResultsAreReadAsWritten(t *testing.T) {
 	first, rest, _ := strings.Cut(whole, "\n")
 	for text, want := range map[string]string{
 		"":                                 "is empty",
-		rest:                               `samples.jsonl:1 is not of a measurement (exactly the first line must be of type "run")`,
-		first + "\n" + first:               "samples.jsonl:2 ",
+		rest:                               `samples.jsonl:1 is not of a measurement (the first line must be of type "run")`,
 		first + "\n{\"type\":\"song\"}\n":  `it is of type "song"`,
 		first + "\n\n{\"type\":\"sample\"": "samples.jsonl:3 ",
 		first + "\n{\"type\":\"sample\",\"value\":\"x\"}": "samples.jsonl:2 ",
@@ -80,12 +79,32 @@ func TestResultsAreReadAsWritten(t *testing.T) {
 
 func TestMerge(t *testing.T) {
 	r, other := someResults(), someResults()
-	other.Workloads = []WorkloadInfo{{Name: "Walk", About: "again"}, {Name: "Run"}}
-	other.Samples = []Sample{{Workload: "Walk", Metric: "base/load", Value: 7}, {Workload: "Run", Metric: "base/load", Value: 3}}
+	other.Workloads = []WorkloadInfo{{Type: "workload", Name: "Walk", About: "again"}, {Type: "workload", Name: "Run"}}
+	other.Samples = []Sample{{Type: "sample", Workload: "Walk", Metric: "base/load", Value: 7}, {Type: "sample", Workload: "Run", Metric: "base/load", Value: 3}}
 	other.Skipped = nil
 	r.Merge(other)
 	if len(r.Workloads) != 3 || len(r.Samples) != 2 || len(r.Skipped) != 1 || r.Values("Walk", "base/load")[0] != 7 {
 		t.Errorf("together they are %+v", r)
+	}
+	if got, want := r.commands(), "chainbuild bench Walk 'REPL completion'\nchainbuild bench Walk 'REPL completion'"; got != want {
+		t.Errorf("the commands are\n%s\nand not\n%s", got, want)
+	}
+	var out bytes.Buffer
+	if err := r.WriteSamples(&out); err != nil {
+		t.Fatal(err)
+	}
+	if read, err := ReadResults("both.jsonl", &out); err != nil || len(read.More) != 1 {
+		t.Errorf("what was put together is read as %+v, %v", read, err)
+	}
+}
+
+func TestFormatSeconds(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0: "0 ms", 0.0002934: "0.29 ms", 0.00612: "6.1 ms", 0.0123: "12 ms", 0.0996: "0.100 s", 0.5: "0.500 s", 1.234: "1.23 s", 12.34: "12.3 s", 123.4: "123 s",
+	} {
+		if got := formatSeconds(seconds); got != want {
+			t.Errorf("%v s are written as %s, not %s", seconds, got, want)
+		}
 	}
 }
 
@@ -112,8 +131,8 @@ func TestMarkdown(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Julia 1.5.3 (its own image: 188 MB, 21,316 functions), chainbuild 1, on 2 × P, 8,000 MB of memory, Linux 6.",
-		"chainbuild bench Walk\n",
-		"| Walk | 1.00 s ±10 % | 8.00 s ±10 % | 0.010 s ±10 % | 0.080 s ±10 % | 100 | – | – | 0.200 s ±10 % | 0.210 s ±10 % | 0 |\n",
+		"chainbuild bench Walk 'REPL completion'\n", "Medians of 3 rounds",
+		"| Walk | 1.00 s ±10 % | 8.00 s ±10 % | 10 ms ±10 % | 80 ms ±10 % | 100 | – | – | 0.200 s ±10 % | 0.210 s ±10 % | 0 |\n",
 		"| Walk | 56 | 1,234 | 9.50 s ±10 % | – | 10.0 s ±10 % | 5.00 s ±10 % | 1.11 | 200 s | 20.0 | 145 MB | – | 600 MB | 2,000 MB |\n",
 		"| Plots & <co> | not run: it needs a \\| display |",
 		"- PackageCompiler was not measured, since it is not installed: Walk\n",

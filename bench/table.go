@@ -159,7 +159,7 @@ func (c cells) spread(subject, what string) string {
 
 // sum is load + work.
 func (c cells) sum(subject string) string {
-	return c.format(subject, Work, func(s Summary) string { return c.plain(subject, Load) + " + " + formatSeconds(s.Median) })
+	return c.format(subject, Work, func(s Summary) string { return c.seconds(subject, Load) + " + " + formatSeconds(s.Median) })
 }
 
 func (c cells) bytes(subject, what string) string {
@@ -193,24 +193,72 @@ func formatNumber(seconds float64) string {
 	}
 }
 
-func formatSeconds(seconds float64) string { return formatNumber(seconds) + " s" }
+// formatSeconds writes seconds with their unit, or milliseconds.
+func formatSeconds(seconds float64) string {
+	switch {
+	case seconds < 0.00995:
+		return fmt.Sprintf("%.2g ms", 1000*seconds)
+	case seconds < 0.0995:
+		return fmt.Sprintf("%.0f ms", 1000*seconds)
+	default:
+		return formatNumber(seconds) + " s"
+	}
+}
 
 // preamble says in a few lines what was measured where.
 func (r *Results) preamble() []string {
 	h := r.Header
+	least, most := r.rounds()
+	rounds := fmt.Sprint(most)
+	if least < most {
+		rounds = fmt.Sprintf("%d to %d", least, most)
+	}
+	loads := fmt.Sprintf("%.1f", h.Machine.Load)
+	for _, more := range r.More {
+		loads += fmt.Sprintf(", %.1f", more.Machine.Load)
+	}
 	lines := []string{
 		fmt.Sprintf("Julia %s (its own image: %s, %s functions), %s, on %d × %s, %s of memory, %s. %s.",
 			h.Julia.Version, build.FormatBytes(h.Julia.ImageBytes), build.Thousands(h.Julia.ImageFunctions), h.Program,
 			h.Machine.Cores, h.Machine.Processor, build.FormatBytes(h.Machine.MemoryBytes), h.Machine.Kernel, h.Date),
-		fmt.Sprintf("Medians of %d rounds (starts: %d in each), ± the largest distance of a sample; %d compile workers; stock builds once. Memory is the largest process. Load of the machine: %.1f at the beginning",
-			h.Rounds, h.Starts, h.Jobs, h.Machine.Load),
+		fmt.Sprintf("Medians of %s rounds, ± the largest distance of a sample; %d compile workers; stock builds once. Cold: nothing of the content in the cache. Memory is the largest process. Load of the machine before: %s",
+			rounds, h.Jobs, loads),
 	}
 	if r.End == nil {
-		lines[1] += "; the run did not reach its end."
+		lines[1] += "; a run did not reach its end."
 	} else {
-		lines[1] += fmt.Sprintf(", %.1f at the end.", r.End.Load)
+		lines[1] += fmt.Sprintf(", after: %.1f.", r.End.Load)
 	}
 	return lines
+}
+
+// rounds returns the smallest and the largest number of cold builds of a workload.
+func (r *Results) rounds() (least, most int) {
+	for _, w := range r.Workloads {
+		if n := len(r.Values(w.Name, Cold+"/"+Seconds)); n > 0 {
+			if least == 0 || n < least {
+				least = n
+			}
+			most = max(most, n)
+		}
+	}
+	return least, most
+}
+
+// commands are how the runs were asked for, as a shell reads them, one in a line.
+func (r *Results) commands() string {
+	var lines []string
+	for _, h := range append([]Header{r.Header}, r.More...) {
+		var words []string
+		for _, word := range h.Command {
+			if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%") != "" || word == "" {
+				word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+			}
+			words = append(words, word)
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // WriteMarkdown writes the tables, what was measured where, and the command.
@@ -219,7 +267,7 @@ func (r *Results) WriteMarkdown(w io.Writer) error {
 	for _, line := range r.preamble() {
 		out.WriteString(line + "\n")
 	}
-	fmt.Fprintf(&out, "\n```sh\n%s\n```\n", strings.Join(r.Header.Command, " "))
+	fmt.Fprintf(&out, "\n```sh\n%s\n```\n", r.commands())
 	for _, t := range r.Tables() {
 		fmt.Fprintf(&out, "\n**%s**\n\n%s", t.Title, t.Markdown())
 	}
