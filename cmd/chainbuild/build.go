@@ -46,6 +46,9 @@ changed. A build that runs is finished first; what it has compiled is in the cac
 	ofProject := addProjectBuildFlags(cmd, explicit)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if flags := cmd.Flags(); flags.Changed("statements") || flags.Changed("output") || flags.Changed("base") {
+			if err := ofProject.checkUnused(cmd); err != nil {
+				return err
+			}
 			return explicit.run(cmd, args)
 		}
 		if explicit.watch {

@@ -25,6 +25,8 @@ type projectFlags struct {
 	add, leaveOut []string
 	cpuTarget     string
 	layout        elfpatch.Layout
+	optLevel      int
+	emit          string
 }
 
 // addProjectFlags gives a command the flags that choose a project.
@@ -44,6 +46,9 @@ func (f *projectFlags) addSettingsFlags() {
 	flags.StringSliceVarP(&f.add, "package", "p", nil, "have the package `NAME` in the image too; may be given several times")
 	flags.StringVarP(&f.cpuTarget, "cpu-target", "C", "", "the `PROCESSOR` that new code is compiled for")
 	flags.Var((*layoutFlag)(&f.layout), "layout", "`LAYOUT` of the image: thin or standalone")
+	flags.IntVarP(&f.optLevel, "optimize", "O", 0, "optimisation `LEVEL` of new code, 0 to 3")
+	flags.StringVar(&f.emit, "emit", "", "`WHAT` to compile: all that is new, or traced: what the statements name and call")
+	complete(f.cmd, "emit", build.EmitAll+"\tall that is new", build.EmitTraced+"\twhat the statements name and call")
 	complete(f.cmd, "layout", "thin\tneeds the base's file", "standalone\tone file")
 	f.addExclude()
 }
@@ -69,5 +74,11 @@ func (f *projectFlags) override(s *project.Settings) {
 	}
 	if f.cmd.Flags().Changed("layout") {
 		s.Layout = f.layout
+	}
+	if f.cmd.Flags().Changed("optimize") {
+		s.OptLevel = f.optLevel
+	}
+	if f.cmd.Flags().Changed("emit") {
+		s.Emit = f.emit
 	}
 }

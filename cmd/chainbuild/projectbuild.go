@@ -37,6 +37,16 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 	return b
 }
 
+// checkUnused refuses flags that only a build of a project has.
+func (b *projectBuildFlags) checkUnused(cmd *cobra.Command) error {
+	for _, name := range []string{"exclude", "background", "no-wait", "force", "keep"} {
+		if cmd.Flags().Changed(name) {
+			return &build.UsageError{Err: fmt.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)}
+		}
+	}
+	return nil
+}
+
 // run builds the image of the project.
 func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	if err := b.check(cmd); err != nil {
