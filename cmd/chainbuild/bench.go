@@ -40,7 +40,7 @@ Arguments are names of workloads (--list) or TOML files such as
   check = ["2021-02-28"]
   [packages."1.5"]       # per version of Julia, if load needs any: "NAME" = "VERSION"
 
-and need not print anything but the same each time. Packages are taken from
+What the work prints must be the same each time. Packages are taken from
 --packages, a folder with a subfolder of sources for each, else Julia's package
 manager gets them into a temporary depot with the help of the user's own.
 
