@@ -105,8 +105,10 @@ func (c *compiler) wait(ctx context.Context) error {
 					c.made[p.Number-1] = o
 					if o.hit {
 						counts.Hits++
+						counts.HitBytes += int64(len(o.data))
 					} else {
 						counts.Misses++
+						counts.MissBytes += int64(len(o.data))
 					}
 				} else {
 					cancel(err)

@@ -74,7 +74,7 @@ func (b *builder) writeRecord(objects []object) {
 // explain says for each partition whether it was in the cache, and why it was not.
 func (b *builder) explain(objects []object) {
 	for _, o := range objects {
-		text := fmt.Sprintf("partition %d (%s): ", o.partition.Number, labelText(o.partition.Label))
+		text := fmt.Sprintf("partition %d (%s, %s): ", o.partition.Number, labelText(o.partition.Label), FormatBytes(int64(len(o.data))))
 		if o.hit {
 			text += "hit"
 		} else {
@@ -82,6 +82,12 @@ func (b *builder) explain(objects []object) {
 		}
 		b.report(Note{At: time.Now(), Text: text})
 	}
+	p := b.result.Partitions
+	share := 0.0
+	if all := p.HitBytes + p.MissBytes; all > 0 {
+		share = 100 * float64(p.HitBytes) / float64(all)
+	}
+	b.report(Note{At: time.Now(), Text: fmt.Sprintf("from the cache: %d of %s, %.1f %% of %s", p.Hits, plural(p.Total, "partition"), share, FormatBytes(p.HitBytes+p.MissBytes))})
 }
 
 // reason says why the object was not in the cache.

@@ -101,6 +101,9 @@ type PartitionCounts struct {
 	Total  int `json:"total"`
 	Hits   int `json:"hits"`
 	Misses int `json:"misses"`
+	// HitBytes and MissBytes are the sizes of their objects.
+	HitBytes  int64 `json:"hit_bytes"`
+	MissBytes int64 `json:"miss_bytes"`
 }
 
 // A Stage is one step of a build and the time it took.
@@ -165,7 +168,7 @@ type (
 		At time.Time
 		Unresolved
 	}
-	// Note is something worth knowing.
+	// Note is something that was asked for.
 	Note struct {
 		At   time.Time
 		Text string

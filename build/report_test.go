@@ -74,8 +74,8 @@ func TestTextReport(t *testing.T) {
 		last  Finished
 		want  string
 	}{
-		{"normal", Normal, succeeded(), "load: 1.00 s\n1 of 2 partitions\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s\n" + unused + summary},
-		{"failed", Normal, Finished{Err: errors.New("no")}, "load: 1.00 s\n1 of 2 partitions\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s"},
+		{"normal", Normal, succeeded(), "load: 1.00 s\n1 of 2 partitions\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s\n" + unused + summary},
+		{"failed", Normal, Finished{Err: errors.New("no")}, "load: 1.00 s\n1 of 2 partitions\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s"},
 		{"quiet", Quiet, succeeded(), "warning: the base is old"},
 		{"verbose", Verbose, succeeded(), "load begins\nload: 1.00 s\n" +
 			"trace.jl:7: module Foo is not loaded: Tuple{typeof(Foo.f)}\ntrace.jl:8: g is not defined in Base: Tuple{typeof(g)}\ntrace.jl:9: g is not defined in Base: Tuple{typeof(g),Int}\n" +
@@ -206,7 +206,7 @@ func TestJSONReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"bytes":14200000,"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
-		`"partitions":{"hits":1,"misses":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
+		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
 		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"objects","seconds":6}],` +
 		`"statements":{"resolved":1265,"total":1268,"unresolved":3}}`
 	if string(last) != want {

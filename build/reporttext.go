@@ -134,9 +134,7 @@ func (t *TextReporter) Report(e Event) {
 	case UnresolvedStatement:
 		t.unresolved(e.Unresolved)
 	case Note:
-		if t.style == Verbose {
-			t.say("%s", e.Text)
-		}
+		t.say("%s", e.Text)
 	case Warning:
 		t.say("warning: %s", e.Text)
 	case Watching:

@@ -11,6 +11,8 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"chainbuild/elfpatch"
@@ -68,10 +70,36 @@ func (p Partition) Defined() []string {
 		if strings.HasPrefix(name, "jfptr_") {
 			continue
 		}
-		for _, prefix := range []string{"julia_", "japi1_", "japi3_"} {
-			name = strings.TrimPrefix(name, prefix)
-		}
-		out = append(out, strings.TrimRight(name, "_0123456789"))
+		out = append(out, plainName(name))
 	}
 	return out
+}
+
+var (
+	// Julia numbers what it emits; a body of llvmcall has the number of the function that it is in besides.
+	counters = regexp.MustCompile(`_?[0-9]+(u[0-9]+)?(_got)?$`)
+	// makeSafeName (src/aotcompile.cpp) has a word or two hexadecimal digits, and a dot, for each character that is none of a plain identifier.
+	escaped = regexp.MustCompile(`(?:LPR|RPR|MUL|SUM|SUB|DOT|DIV|COL|LBR|RDV|RBR|POW|TIC|LCR|RCR|TLD|DEL|NOT|DQT|REM|AND|SQT|SP|YY|LT|EQ|GT|QQ|AT|OR|[0-9A-F]{2})\.`)
+)
+
+var unescaped = map[string]string{
+	"SP": " ", "NOT": "!", "DQT": `"`, "YY": "#", "REM": "%", "AND": "&", "SQT": "'", "LPR": "(", "RPR": ")", "MUL": "*", "SUM": "+",
+	"SUB": "-", "DOT": ".", "DIV": "/", "COL": ":", "LT": "<", "EQ": "=", "GT": ">", "QQ": "?", "AT": "@", "LBR": "[", "RDV": `\`, "RBR": "]",
+	"POW": "^", "TIC": "`", "LCR": "{", "OR": "|", "RCR": "}", "TLD": "~", "DEL": "\x7f",
+}
+
+// plainName is an emitted name as it is in the source, as far as can be told.
+func plainName(name string) string {
+	for _, prefix := range []string{"julia_", "japi1_", "japi3_"} {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	name = counters.ReplaceAllString(name, "")
+	return escaped.ReplaceAllStringFunc(name, func(word string) string {
+		word = strings.TrimSuffix(word, ".")
+		if plain, ok := unescaped[word]; ok {
+			return plain
+		}
+		code, _ := strconv.ParseUint(word, 16, 8) // the pattern has two digits here
+		return string(rune(code))
+	})
 }

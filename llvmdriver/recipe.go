@@ -48,6 +48,10 @@ func NewRecipe(in *julia.Installation, target Target) (*Recipe, error) {
 		add("this machine's processor", hostProcessor())
 	}
 	add("features", target.Features)
+	// The compile workers inherit it, and hand it to LLVM (jl_init_llvm in src/codegen.cpp).
+	if args := os.Getenv("JULIA_LLVM_ARGS"); args != "" {
+		add("JULIA_LLVM_ARGS", args)
+	}
 	return r, nil
 }
 
