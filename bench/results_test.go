@@ -266,12 +266,31 @@ func TestPlan(t *testing.T) {
 func TestProgressOfLines(t *testing.T) {
 	var out strings.Builder
 	p := NewProgress(&out, nil)
+	defer p.Close()
 	p.Report(Step{Workload: "Walk", What: stepCold, Done: 3, Total: 9, Remaining: 125 * time.Second})
 	p.Report(Skipped{Workload: "Plots", Reason: "gone"})
 	for _, want := range []string{"Walk: building cold (3 of 9 steps done, about 2 min to go)\n", "Plots: not measured: gone\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
+	}
+}
+
+func TestProgressGoesOn(t *testing.T) {
+	var out strings.Builder
+	p := NewProgress(&out, nil)
+	defer p.Close()
+	p.Report(Step{Workload: "Walk", What: stepStock})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out.Reset()
+	p.tick(p.said.Add(heartbeat / 2))
+	if out.Len() > 0 {
+		t.Errorf("half a minute after a line there is another one: %s", out.String())
+	}
+	p.tick(p.said.Add(heartbeat))
+	if !strings.Contains(out.String(), "Walk: building the stock whole image, for 60 s\n") {
+		t.Errorf("a minute after a line it is said: %s", out.String())
 	}
 }
 
@@ -286,6 +305,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		p.Report(s)
 	}
 	p.Report(Step{Workload: "Walk", What: strings.Repeat("é", 60)})
+	p.mu.Lock()
 	for line := range strings.Lines(out.String()) {
 		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 39 {
 			t.Errorf("a line has %d columns: %s", n, line)
@@ -293,7 +313,8 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	drawn := strings.Count(out.String(), "\n")
 	out.Reset()
-	p.Report(End{})
+	p.mu.Unlock()
+	p.Close()
 	if want := fmt.Sprintf("\x1b[%dA\x1b[J", drawn); out.String() != want {
 		t.Errorf("%d lines are erased by %q", drawn, out.String())
 	}

@@ -165,6 +165,7 @@ func runBench(o bench.Options, output string, asJSON bool, stdout, stderr *os.Fi
 		progress.Report(e)
 	}
 	results, err := measure(o)
+	progress.Close()
 	if err = errors.Join(err, writeErr); err != nil {
 		return err
 	}
