@@ -1,7 +1,7 @@
+# Needs First, which has to be initialised before.
 module Second
 
 import First
 __init__() = push!(First.ORDER, :Second)
-const LOADED_WITH = copy(First.ORDER)
 
 end

@@ -1,0 +1,429 @@
+package build_test
+
+// End-to-end tests: what a process does that starts on an image is held against what one on Julia's own image does.
+
+import (
+	"bufio"
+	"context"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"chainbuild/build"
+	"chainbuild/elfpatch"
+	"chainbuild/internal/juliatest"
+)
+
+// The workloads print the same whatever image runs them and whatever Julia is told about compiling.
+func TestWorkloadsPrintTheSame(t *testing.T) {
+	executable := juliatest.Julia(t)
+	wantOrbits, err := orbitsOutput(executable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds, err := kindsOutput(executable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := [][]string{nil, {"JULIA_NUM_THREADS=2"}, {"-O3"}, {"--check-bounds=yes"}, {"-g2"}, {"--inline=no"}}
+	for _, i := range []image{thin, standalone, kinds} {
+		for _, way := range ways {
+			t.Run(fmt.Sprint(i, " ", strings.Join(way, " ")), func(t *testing.T) {
+				t.Parallel()
+				s := on(t, i)
+				same(t, orbitsWorkload, wantOrbits, s.julia(slices.Concat(way, []string{orbitsWorkload})...))
+				if i.name == kinds.name {
+					same(t, kindsWorkload, wantKinds, s.julia(slices.Concat(way, []string{kindsWorkload, "a", "b"})...))
+				}
+			})
+		}
+	}
+}
+
+// What was traced is in the image: a traced session on it compiles none of it again. The trace of Orbits was recorded with
+// standard output in a file, that of kinds with a pipe.
+func TestNothingTracedIsCompiledAgain(t *testing.T) {
+	for _, i := range []image{thin, standalone, kinds, third, fourth, fifth} {
+		t.Run(i.String(), func(t *testing.T) {
+			t.Parallel()
+			s := on(t, i)
+			left := filepath.Join(t.TempDir(), "left")
+			cmd := s.command("--trace-compile="+left, orbitsWorkload)
+			printed, err := os.Create(filepath.Join(t.TempDir(), "printed"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer printed.Close()
+			cmd.Stdout, cmd.Stderr = printed, printed
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			for _, statement := range lines(t, left) {
+				t.Errorf("compiled again for %s: %s", orbitsWorkload, statement)
+			}
+			if i.name == thin.name || i.name == standalone.name {
+				return
+			}
+			left = filepath.Join(t.TempDir(), "left")
+			s.julia("--trace-compile="+left, kindsWorkload, "a", "b")
+			for _, statement := range lines(t, left) {
+				t.Errorf("compiled again for %s: %s", kindsWorkload, statement)
+			}
+		})
+	}
+}
+
+// Starting compiles no more than under Julia's own image, even where packages have invalidated what starting runs.
+func TestStartCompilesNothing(t *testing.T) {
+	compiled := func(i image) []string {
+		left := filepath.Join(t.TempDir(), "left")
+		on(t, i).julia("--trace-compile="+left, "-e", "")
+		return lines(t, left)
+	}
+	usual := compiled(stock)
+	for _, i := range []image{thin, standalone, kinds, fifth} {
+		for _, statement := range compiled(i) {
+			if !slices.Contains(usual, statement) {
+				t.Errorf("%s: start compiles %s", i, statement)
+			}
+		}
+	}
+}
+
+// Functions of the base are the base's own, at the address where the base has them, and not copies; new ones are in the image.
+func TestBaseFunctionsAreTheBases(t *testing.T) {
+	addresses := filepath.Join(scripts, "addresses.jl")
+	split := func(text string) (places map[string][]string) {
+		places = map[string][]string{}
+		for line := range strings.Lines(text) {
+			file, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			places[file] = append(places[file], rest)
+		}
+		return places
+	}
+	own := split(on(t, stock).julia(addresses))
+	if len(own) != 1 {
+		t.Fatalf("Julia's own functions are in %d files", len(own))
+	}
+	for file, want := range own {
+		if len(want) < 10000 {
+			t.Fatalf("there are only %d functions in %s", len(want), file)
+		}
+		s := on(t, thin)
+		got := split(s.julia(addresses))
+		same(t, "functions in "+file, strings.Join(want, "\n"), strings.Join(got[file], "\n"))
+		if n := len(got[thin.file(t, s.executable)]); n < 200 || len(got) != 2 {
+			t.Errorf("%d functions are in the thin image, and functions in %d files", n, len(got))
+		}
+
+		got = split(on(t, standalone).julia(addresses))
+		if len(got) != 1 || len(got[standalone.file(t, s.executable)]) < len(want) {
+			t.Errorf("functions are in %d files, %d in the standalone image", len(got), len(got[standalone.file(t, s.executable)]))
+		}
+
+		// Of a chain each layer has its own, but for what a package has invalidated.
+		s = on(t, kinds)
+		got = split(s.julia(addresses))
+		if n := len(got[file]); n > len(want) || n < len(want)*9/10 {
+			t.Errorf("%d functions of %d are in %s", n, len(want), file)
+		}
+		for _, i := range []image{thin, kinds} {
+			if n := len(got[i.file(t, s.executable)]); n < 200 {
+				t.Errorf("only %d functions are in %s", n, i)
+			}
+		}
+	}
+}
+
+// A process starts on an image in the state in which it starts on Julia's own: in all that bindings of modules hold, the packages aside.
+func TestStateIsThatOfAStockImage(t *testing.T) {
+	state := filepath.Join(scripts, "state.jl")
+	arguments := []string{"--project=" + orbits, state, "Orbits", "Kinds", "Invalidates", "First", "Second", "Prints"}
+	known := func(text string) string {
+		var kept strings.Builder
+		for line := range strings.Lines(text) {
+			// How much was inferred, which is more, and names for the places that log: Prints has some.
+			if !strings.HasPrefix(line, "Core.Compiler.assertion_counter ") && !strings.HasPrefix(line, "Base.CoreLogging._log_record_ids ") {
+				kept.WriteString(line)
+			}
+		}
+		return kept.String()
+	}
+	want := known(on(t, stock).julia(arguments...))
+	for _, expected := range []string{"\nBase.ARGS const Array of ", "\nBase.LOAD_PATH const ", "\nMain.", "\ntask ", "\nused (", "\ndocumented ("} {
+		if !strings.Contains(want, expected) {
+			t.Errorf("the state does not tell of %q", expected)
+		}
+	}
+	for _, i := range []image{thin, standalone, kinds, fifth} {
+		t.Run(i.String(), func(t *testing.T) {
+			t.Parallel()
+			same(t, "state on "+i.String(), want, known(on(t, i).julia(arguments...)))
+		})
+	}
+}
+
+// Packages of the image are there: to use them reads no source and no cache.
+func TestPackagesAreLoaded(t *testing.T) {
+	script := `before = length(Base.loaded_modules)
+		using Orbits, Kinds, Invalidates, First, Second, Prints
+		print(length(Base.loaded_modules) - before, ' ', Prints.shout("loud"))`
+	for _, i := range []image{kinds, fourth} {
+		depot := t.TempDir()
+		same(t, i.String(), "0 LOUD", on(t, i).julia("JULIA_DEPOT_PATH="+depot, "-e", script))
+		if entries, err := os.ReadDir(depot); err != nil || len(entries) != 0 {
+			t.Errorf("%s: the depot has %v (%v)", i, entries, err)
+		}
+	}
+}
+
+// A package that builds on those of the image is precompiled there, and its cache is used by the next process.
+func TestPackagesArePrecompiledOnTop(t *testing.T) {
+	script := `using OnTop, Kinds
+		print(OnTop.MORE - Kinds.BIG, ' ', OnTop.wrapped().node === Kinds.RING, ' ', Kinds.optional(OnTop.wrapped()), ' ', Kinds.optional(1))`
+	for _, i := range []image{kinds, fourth} {
+		depot := t.TempDir()
+		var written []os.FileInfo
+		for range 2 {
+			same(t, i.String(), "1 true extended (1, 1, 2)", on(t, i).julia("JULIA_DEPOT_PATH="+depot, "-e", script))
+			caches, err := filepath.Glob(filepath.Join(depot, "compiled", "v1.*", "*"))
+			if err != nil || len(caches) != 1 || filepath.Base(caches[0]) != "OnTop.ji" {
+				t.Fatalf("%s: the caches of the depot are %v (%v)", i, caches, err)
+			}
+			info, err := os.Stat(caches[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			written = append(written, info)
+		}
+		// A cache that is written takes the old one's place; one that is used gets a new time.
+		if !os.SameFile(written[0], written[1]) {
+			t.Errorf("%s: the second process has written the cache again", i)
+		}
+	}
+}
+
+// Workers of Distributed start on the image of their master, and code that is sent to them runs there.
+func TestDistributed(t *testing.T) {
+	s := on(t, kinds)
+	got := s.julia("-p", "2", "-e", `using Distributed, Kinds
+		@everywhere using Kinds
+		image() = unsafe_string(Base.JLOptions().image_file)
+		print(pmap(Kinds.adder(1), 1:5), ' ', [remotecall_fetch(() -> unsafe_string(Base.JLOptions().image_file), w) == image() for w in workers()],
+		      ' ', remotecall_fetch(() -> Kinds.STARTED["times"], 2))`)
+	same(t, "workers", "[2, 3, 4, 5, 6] Bool[1, 1] 1", got)
+}
+
+// What a REPL is told on standard input it does, Pkg included.
+func TestInteractive(t *testing.T) {
+	project := t.TempDir()
+	input := fmt.Sprintf("x = 1 + 2\nusing Pkg\nPkg.activate(%q)\nPkg.status()\nerror(\"on purpose\")\nmethods(sin, (Float64,))\nx * 5\n", project)
+	run := func(i image) string {
+		cmd := on(t, i).command("-i", "-q")
+		cmd.Stdin = strings.NewReader(input)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	want := run(stock)
+	for _, expected := range []string{"ERROR: on purpose", "Status `" + project, "sin(x::T)", "15\n"} {
+		if !strings.Contains(want, expected) {
+			t.Fatalf("there is no %q in\n%s", expected, want)
+		}
+	}
+	for _, i := range []image{thin, kinds, fifth} {
+		same(t, i.String(), want, run(i))
+	}
+}
+
+// Options of a build change the code, and not what it does.
+func TestBuildsWithOptions(t *testing.T) {
+	want, err := orbitsOutput(juliatest.Julia(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []build.Options{
+		{Emit: build.EmitTraced, CPUTarget: "generic", OptLevel: 0, CacheDir: "off"},
+		{Emit: build.EmitTraced, CPUTarget: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, CacheDir: "off"},
+		{Emit: build.EmitAll, CPUTarget: "native", OptLevel: 3, Jobs: 1, CacheDir: "off"},
+	} {
+		t.Run(fmt.Sprint(o.Emit, " ", o.CPUTarget, " -O", o.OptLevel), func(t *testing.T) {
+			if o.CPUTarget == "haswell" && !cpuHas(t, "avx2", "bmi2", "fma") {
+				t.Skip("SKIPPED, NOT TESTED: this machine is no Haswell")
+			}
+			i := ofOrbits(fmt.Sprint("options-", o.CPUTarget, ".so"), o)
+			s := on(t, i)
+			left := filepath.Join(t.TempDir(), "left")
+			same(t, orbitsWorkload, want, s.julia("--trace-compile="+left, orbitsWorkload))
+			trace := lines(t, orbitsTrace)
+			for _, statement := range lines(t, left) {
+				if slices.Contains(trace, statement) {
+					t.Errorf("compiled again: %s", statement)
+				}
+			}
+			if err := os.Remove(i.file(t, s.executable)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// cpuHas says whether the machine's processor has these features, by the kernel's names.
+func cpuHas(t *testing.T, features ...string) bool {
+	t.Helper()
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(info)) {
+		if strings.HasPrefix(line, "flags") {
+			flags := strings.Fields(line)
+			return !slices.ContainsFunc(features, func(feature string) bool { return !slices.Contains(flags, feature) })
+		}
+	}
+	return false
+}
+
+// An image whose base was replaced by another build, or is gone, says so and ends, with status 1.
+func TestBaseReplaced(t *testing.T) {
+	s := on(t, stock)
+	dir := t.TempDir()
+	own := strings.TrimSpace(s.julia("-e", "print(unsafe_string(Base.JLOptions().image_file))"))
+	base, above := filepath.Join(dir, "base.so"), filepath.Join(dir, "above.so")
+	otherOwn := filepath.Join(dir, "own.so")
+	replace(t, otherOwn, own)
+	setBuildID(t, otherOwn)
+	for _, c := range []struct{ name, base, other, says string }{
+		{"of Julia", own, otherOwn, "chainbuild: this image was built on another build of " + base + ": build it again"},
+		{"chained", thin.file(t, s.executable), own, "base_was_replaced_build_this_image_again"},
+		{"chained by another chained one", thin.file(t, s.executable), trivial("other.so", "any", stock, elfpatch.Thin).file(t, s.executable), "base_was_replaced_build_this_image_again"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			replace(t, base, c.base)
+			statements, err := one("all")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, OptLevel: 2, CacheDir: "off"}); err != nil {
+				t.Fatal(err)
+			}
+			s := on(t, image{"above.so", func(string) (string, error) { return above, nil }})
+			same(t, "with its base", "boots", s.julia("-e", `print("boots")`))
+			replace(t, base, c.other)
+			if said := s.fails("-e", `print("boots")`); !strings.Contains(said, c.says) || strings.Count(said, "\n") > 2 {
+				t.Errorf("on another base it says\n%s", said)
+			}
+			if err := os.Remove(base); err != nil {
+				t.Fatal(err)
+			}
+			if said := s.fails("-e", `print("boots")`); !strings.Contains(said, base+": cannot open shared object file") || strings.Count(said, "\n") > 2 {
+				t.Errorf("without its base it says\n%s", said)
+			}
+		})
+	}
+}
+
+// setBuildID gives a library another build-id.
+func setBuildID(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	library, err := elf.NewFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := library.Section(".note.gnu.build-id")
+	if note == nil {
+		t.Skipf("SKIPPED, NOT TESTED: %s has no build-id", path)
+	}
+	if _, err := f.WriteAt([]byte("another"), int64(note.Offset+note.Size)-8); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace puts a copy of a file in another one's place.
+func replace(t *testing.T, path, by string) {
+	t.Helper()
+	data, err := os.ReadFile(by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A process keeps the image that it has started on when a build replaces the file: what it first touches afterwards is still the old one's.
+func TestRunningProcessKeepsItsImage(t *testing.T) {
+	s := on(t, stock)
+	want, err := orbitsOutput(s.executable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "replaced.so")
+	replace(t, path, standalone.file(t, s.executable))
+	running := exec.Command(s.executable, "--startup-file=no", "-J", path, "-e", `println("ready"); readline(); include(ARGS[1])`, orbitsWorkload)
+	stdin, err := running.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := running.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Stderr = os.Stderr
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(stdout)
+	if line, err := reader.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("it prints %q (%v)", line, err)
+	}
+	statements, err := one("extrema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Output: path, OptLevel: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdin.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	if _, err := reader.WriteTo(&printed); err != nil {
+		t.Fatal(err)
+	}
+	if err := running.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, orbitsWorkload, want, printed.String())
+	loaded := on(t, image{"replaced.so", func(string) (string, error) { return path, nil }}).julia("-e", `print(any(k -> k.name == "Orbits", keys(Base.loaded_modules)))`)
+	same(t, "whether the new file has Orbits", "false", loaded)
+}
+
+// Builds leave nothing in the folder of intermediate files.
+func TestNothingIsLeft(t *testing.T) {
+	s := on(t, thin)
+	s.julia("-e", "")
+	if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{orbitsTrace}, Packages: []string{"Fails"}, Output: filepath.Join(folder, "fails.so")}); err == nil || !strings.Contains(err.Error(), "this package") {
+		t.Errorf("the package that fails does not fail: %v", err)
+	}
+	for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(folder, ".*.so-*"), filepath.Join(folder, "fails.so")} {
+		if left, err := filepath.Glob(pattern); err != nil || len(left) != 0 {
+			t.Errorf("left are %v (%v)", left, err)
+		}
+	}
+}
