@@ -147,6 +147,9 @@ func differences(im *Image, now *Project) []string {
 		}
 		// An input that comes or goes with another, as the processor with the target native, needs no words.
 	}
+	if len(phrases) == 0 && im.Key != now.Key {
+		phrases = append(phrases, "it was built by another version of chainbuild")
+	}
 	return phrases
 }
 

@@ -22,8 +22,8 @@ type Launch struct {
 	Environment []string
 	// Image is the image that it starts with, "" for Julia's own. Session is the file that is recorded to, "" for none.
 	Image, Session string
-	// Notices are lines that the user should see.
-	Notices []string
+	// Notice is one line that the user should see, "" for nothing.
+	Notice string
 	// Crowded says that so many sessions wait to be merged that somebody should.
 	Crowded bool
 }
@@ -44,19 +44,25 @@ func (p *Project) Launch(args []string, self string) *Launch {
 	_, ownTrace := given["trace-compile"]
 
 	var id string
-	if !ownImage {
+	var notices []string
+	stateErr := p.checkState()
+	trusted := stateErr == nil || errors.Is(stateErr, errNoState)
+	if !trusted && !(ownImage && ownTrace) {
+		notices = append(notices, "starting without an image, and nothing is recorded: "+stateErr.Error())
+	}
+	if trusted && !ownImage {
 		im, notice := p.usable()
 		if im != nil {
 			l.Image, id = im.File, im.ID
 		}
-		if notice != "" {
-			l.Notices = append(l.Notices, notice)
+		if notice != "" && !isBrief(given) {
+			notices = append(notices, notice)
 		}
 	}
-	if !ownTrace && !isBrief(given) {
+	if trusted && !ownTrace && !isBrief(given) {
 		session, err := p.newSession(os.Getpid(), id)
 		if err != nil {
-			l.Notices = append(l.Notices, "nothing is recorded: "+err.Error())
+			notices = append(notices, "nothing is recorded: "+err.Error())
 		} else {
 			l.Session = session
 			first = append(first, "--trace-compile="+session)
@@ -72,18 +78,15 @@ func (p *Project) Launch(args []string, self string) *Launch {
 			l.Image = ""
 		}
 	}
+	l.Notice = strings.Join(notices, "; ")
 	l.Arguments = append(append([]string{"julia"}, first...), args...)
 	return l
 }
 
-// usable returns the newest image that can be used, or nil, and what the user should know.
+// usable returns the newest image that can be used, or nil, and what the user should know. The state must be trusted, or
+// not there.
 func (p *Project) usable() (im *Image, notice string) {
 	const without = ": starting without one; `chainbuild build` makes one"
-	if err := p.checkState(); errors.Is(err, errNoState) {
-		return nil, "there is no image for " + p.Name() + " yet" + without
-	} else if err != nil {
-		return nil, err.Error()
-	}
 	all, err := p.images()
 	if err != nil {
 		return nil, err.Error()

@@ -187,7 +187,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("a current image: %+v", s)
 	}
 	p.Settings.StaleAfter = 1
-	if s := status(); s.State != Stale || !s.Usable || !strings.Contains(s.Reasons[0], "1 statements were recorded since") {
+	if s := status(); s.State != Stale || !s.Usable || !strings.Contains(s.Reasons[0], "statements recorded since it was built: 1") {
 		t.Errorf("an image that more was recorded after: %+v", s)
 	}
 	p.Settings.StaleAfter = 0

@@ -247,8 +247,9 @@ func TestTrust(t *testing.T) {
 		if _, err := p.Status(); err == nil || !strings.Contains(err.Error(), dir+" is not used") {
 			t.Errorf("status with %s open to others: %v", dir, err)
 		}
-		if im, notice := p.usable(); im != nil || !strings.Contains(notice, "make it yours alone") {
-			t.Errorf("run with %s open to others takes %v and says %q", dir, im, notice)
+		l := p.Launch(nil, "")
+		if l.Image != "" || l.Session != "" || !strings.Contains(l.Notice, "make it yours alone") || strings.Contains(l.Notice, "\n") {
+			t.Errorf("run with %s open to others is %+v", dir, l)
 		}
 		if err := p.makeState(); err == nil {
 			t.Errorf("build with %s open to others was not refused", dir)

@@ -123,7 +123,7 @@ func (p *Project) Status() (*Status, error) {
 	}
 	if p.Settings.StaleAfter > 0 && s.New >= p.Settings.StaleAfter {
 		s.State = Stale
-		s.Reasons = append(s.Reasons, fmt.Sprintf("%d statements were recorded since", s.New))
+		s.Reasons = append(s.Reasons, fmt.Sprintf("statements recorded since it was built: %d", s.New))
 	}
 	return s, nil
 }
@@ -201,8 +201,6 @@ func (p *Project) Loaded(file string) (string, error) {
 func shortReasons(reasons []string) string {
 	const most = 2
 	switch n := len(reasons); {
-	case n == 0:
-		return "something has changed"
 	case n > most:
 		return fmt.Sprintf("%s and %d more", strings.Join(reasons[:most], ", "), n-most)
 	}

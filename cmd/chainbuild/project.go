@@ -27,6 +27,7 @@ type projectFlags struct {
 	layout        elfpatch.Layout
 	optLevel      int
 	emit          string
+	staleAfter    int
 }
 
 // addProjectFlags gives a command the flags that choose a project.
@@ -80,5 +81,8 @@ func (f *projectFlags) override(s *project.Settings) {
 	}
 	if f.cmd.Flags().Changed("emit") {
 		s.Emit = f.emit
+	}
+	if flag := f.cmd.Flags().Lookup("stale-after"); flag != nil && flag.Changed {
+		s.StaleAfter = f.staleAfter
 	}
 }

@@ -22,6 +22,17 @@ func init() {
 	commands["pkgadd"] = pkgAdd
 	commands["killrecorded"] = killRecorded
 	commands["waitfile"] = waitFile
+	commands["settools"] = setTools
+}
+
+// setTools sets $TOOLS to the checkout's folder of scripts: settools
+func setTools(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: settools")
+	}
+	tools, err := filepath.Abs(filepath.Join("..", "..", "tools"))
+	ts.Check(err)
+	ts.Setenv("TOOLS", tools)
 }
 
 // waitFile waits until there is a file: waitfile file

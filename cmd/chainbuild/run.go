@@ -52,10 +52,8 @@ not set, that of Julia.`,
 			return err
 		}
 		launch := p.Launch(args, self)
-		if !quiet {
-			for _, notice := range launch.Notices {
-				fmt.Fprintf(stderr, "chainbuild: %s\n", notice)
-			}
+		if launch.Notice != "" && !quiet {
+			fmt.Fprintf(stderr, "chainbuild: %s\n", launch.Notice)
 		}
 		if launch.Crowded {
 			mergeBehind(self, p)

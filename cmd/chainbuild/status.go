@@ -44,6 +44,7 @@ used all the same, when many statements were recorded after it was built.
 	flags.BoolVar(&check, "check", false, "exit with code 3 if the image is stale or there is none")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
 	flags.BoolVar(&key, "key", false, "print the key that an image must have to be used, and nothing else")
+	flags.IntVar(&choice.staleAfter, "stale-after", 0, "the `NUMBER` of new statements that make the image stale; 0: never (default 200)")
 	flags.StringVar(&loaded, "loaded", "", "say one line if `IMAGE`, which a Julia runs with, is a stale one of the project, else nothing")
 	cmd.MarkFlagsMutuallyExclusive("json", "key", "loaded")
 	cmd.MarkFlagFilename("loaded", "so")

@@ -1,0 +1,45 @@
+#!/bin/bash
+# ci.sh is what action.yml runs: `ci.sh key` prints the key under which the image and its objects are cached, `ci.sh
+# build` builds the image, or finds that it is there. Both print lines NAME=VALUE for GITHUB_OUTPUT on standard output.
+# chainbuild is on the path; what is asked for is in the environment:
+#
+#   PROJECT      the project's folder
+#   JULIA        the julia executable, or nothing
+#   STATEMENTS   files of precompile statements, one a line
+#   FLAGS        flags for chainbuild build, one a line
+set -euo pipefail
+
+flags=("--project=$PROJECT")
+if [ -n "${JULIA:-}" ]; then flags+=("--julia=$JULIA"); fi
+settings=()
+others=()
+while IFS= read -r flag; do
+	case $flag in
+	"") ;;
+	--package=* | --exclude=* | --cpu-target=* | --layout=* | --optimize=* | --emit=*) settings+=("$flag") ;;
+	*) others+=("$flag") ;;
+	esac
+done <<<"${FLAGS:-}"
+files=()
+while IFS= read -r file; do
+	if [ -n "$file" ]; then files+=("$file"); fi
+done <<<"${STATEMENTS:-}"
+
+case ${1:-} in
+key)
+	# The image's key is made of packages, Julia and settings; what it is built from comes on top.
+	image=$(chainbuild status --key "${flags[@]}" ${settings[@]+"${settings[@]}"})
+	statements=$(cat ${files[@]+"${files[@]}"} /dev/null | sha256sum)
+	echo "key=$image-${statements:0:16}"
+	;;
+build)
+	if [ ${#files[@]} -gt 0 ]; then chainbuild statements import "${flags[@]}" "${files[@]}" >&2; fi
+	chainbuild build "${flags[@]}" ${settings[@]+"${settings[@]}"} ${others[@]+"${others[@]}"}
+	image=$(chainbuild status --json "${flags[@]}" ${settings[@]+"${settings[@]}"} | sed -n 's/^    "file": "\(.*\)",$/\1/p')
+	echo "image=$image"
+	;;
+*)
+	echo "ci.sh: say key or build" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,44 @@
+#!/bin/bash
+# measure-run.sh measures what `chainbuild run` costs on top of the Julia that it starts: in the folder of a project with a
+# current image, `tools/measure-run.sh [ROUNDS]`. Each round starts `chainbuild run -- -e 0` and `julia -J IMAGE -e 0`
+# once, in changing order, and the differences are what counts: whatever else the machine does meets both. Prints the
+# medians in milliseconds, and the quartiles of the difference.
+set -euo pipefail
+
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+chainbuild=$top/bin/chainbuild
+julia=$("$top/tools/find-julia.sh" | tail -n 1)
+julia=${julia%%:*}
+export CHAINBUILD_JULIA=$julia
+if ! "$chainbuild" status --check >&2; then
+	echo "measure-run.sh: there is no current image here: run chainbuild build first" >&2
+	exit 2
+fi
+image=$("$chainbuild" status --json | sed -n 's/^    "file": "\(.*\)",$/\1/p')
+project=$("$chainbuild" status --json | sed -n 's/^  "folder": "\(.*\)",$/\1/p')
+
+milliseconds() {
+	local began
+	began=$(date +%s%N)
+	"$@" </dev/null >/dev/null
+	echo $((($(date +%s%N) - began) / 10000)) | sed 's/\(..\)$/.\1/'
+}
+
+with() { milliseconds "$chainbuild" run -- --startup-file=no -e 0; }
+without() { milliseconds "$julia" -J "$image" --project="$project" --startup-file=no -e 0; }
+
+with >/dev/null
+for round in $(seq "${1:-30}"); do
+	if ((round % 2)); then a=$(with) b=$(without); else b=$(without) a=$(with); fi
+	echo "$a $b"
+done | awk '
+	function sorted(from, n,    i, j, t) {
+		for (i = 2; i <= n; i++) { t = from[i]; for (j = i - 1; j > 0 && from[j] > t; j--) from[j + 1] = from[j]; from[j + 1] = t }
+	}
+	function quantile(of, n, q) { return of[int(q * (n - 1) + 0.5) + 1] }
+	{ n++; a[n] = $1; b[n] = $2; d[n] = $1 - $2 }
+	END {
+		sorted(a, n); sorted(b, n); sorted(d, n)
+		printf "chainbuild run %.0f ms, julia -J IMAGE %.0f ms, difference %.1f ms (quartiles %.1f and %.1f), %d rounds\n",
+			quantile(a, n, .5), quantile(b, n, .5), quantile(d, n, .5), quantile(d, n, .25), quantile(d, n, .75), n
+	}'
