@@ -414,14 +414,26 @@ func TestRunningProcessKeepsItsImage(t *testing.T) {
 	same(t, "whether the new file has Orbits", "false", loaded)
 }
 
-// Builds leave nothing in the folder of intermediate files.
-func TestNothingIsLeft(t *testing.T) {
-	s := on(t, thin)
-	s.julia("-e", "")
-	if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{orbitsTrace}, Packages: []string{"Fails"}, Output: filepath.Join(folder, "fails.so")}); err == nil || !strings.Contains(err.Error(), "this package") {
-		t.Errorf("the package that fails does not fail: %v", err)
+// A package that cannot be in an image is named, or at least what is wrong with it. Nothing is left of such a build, nor of one that succeeds.
+func TestPackagesThatFail(t *testing.T) {
+	s := on(t, stock)
+	path := filepath.Join(folder, "fails.so")
+	statements, err := one("any")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(folder, ".*.so-*"), filepath.Join(folder, "fails.so")} {
+	for name, says := range map[string]string{
+		"Fails": "package Fails cannot be loaded: LoadError: this package",
+		"Exits": "package Exits ends the process that loads it: the front worker exited with status 3",
+		"Tasks": "a loaded package keeps what no image can hold, and should make it in its __init__: Task cannot be serialized",
+	} {
+		_, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Packages: []string{name}, Output: path})
+		if err == nil || !strings.HasPrefix(err.Error(), says) {
+			t.Errorf("with %s: %v", name, err)
+		}
+	}
+	thin.file(t, s.executable)
+	for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(folder, ".*.so-*"), path} {
 		if left, err := filepath.Glob(pattern); err != nil || len(left) != 0 {
 			t.Errorf("left are %v (%v)", left, err)
 		}

@@ -59,6 +59,8 @@ func (b *builder) writeRequest() error {
 type frontEvent struct {
 	Name string `json:"name"` // stage: what begins, "" for the end of the last
 
+	Package string `json:"package"` // loading: what is loaded next
+
 	Path string `json:"path"` // source: a file or folder that the image is made from
 
 	Line   int    `json:"line"` // unresolved: position in the list of statements
@@ -80,7 +82,7 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	}
 	args = append(args, b.frontArgs()...)
 
-	stage := "start"
+	stage, loading := "start", ""
 	b.beginStage(stage)
 	next := func(name string, err error) {
 		if stage != "" {
@@ -104,6 +106,8 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 				}
 			}
 			next(e.Name, nil)
+		case "loading":
+			loading = e.Package
 		case "unresolved":
 			if e.Line >= 0 && e.Line < len(b.inputs.statements) {
 				b.unresolved(e.Line, e.Reason)
@@ -130,9 +134,13 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	err = process.Wait()
 	b.sawPeak(process.PeakRSS())
 	var gaveUp *julia.WorkerError
-	if stage == "load" && errors.As(err, &gaveUp) {
+	switch {
+	case stage != "load" || err == nil:
+	case errors.As(err, &gaveUp):
 		// Before it has loaded the packages it has done no work, and all that it complains of is what it was given.
 		err = &UsageError{err}
+	case loading != "" && ctx.Err() == nil:
+		err = fmt.Errorf("package %s ends the process that loads it: %w", loading, err)
 	}
 	next("", err)
 	if err != nil {

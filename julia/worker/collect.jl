@@ -20,6 +20,7 @@ function load_package(name::String, required::Bool)
         required && fail(string("package ", name, " is not in the project: add it there, or name the project with --project"))
         return nothing
     end
+    event(string("{\"event\":\"loading\",\"package\":", json(name), "}"))
     try
         Base.require(id)
     catch e

@@ -17,7 +17,12 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     reset_state()
     current_task().storage = objects
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
-    stream = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
+    stream = C_NULL
+    try
+        stream = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
+    catch e
+        fail(string("a loaded package keeps what no image can hold, and should make it in its __init__: ", error_text(e)))
+    end
     stage("write")
     write_bytes(path, unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
     return nothing

@@ -1,0 +1,5 @@
+module Exits
+
+exit(3)
+
+end

@@ -1,0 +1,6 @@
+# Keeps what only a running process can have.
+module Tasks
+
+const WAITING = @async wait(Condition())
+
+end
