@@ -126,7 +126,7 @@ func (b *bencher) comparators(ctx context.Context, j *job) []image {
 		case Stock:
 			err = b.step(j.Name, stepStock, func() error { return b.stock(ctx, j, im.path) })
 		case Compiler:
-			err = b.packageCompiler(ctx, j, im.path)
+			err = b.step(j.Name, stepOther, func() error { return b.packageCompiler(ctx, j, im.path) })
 		case Packages:
 			im.path = b.Julia.Image
 			err = b.packageImages(ctx, j, im)

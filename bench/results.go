@@ -110,6 +110,7 @@ const (
 	Load       = "load"       // s: the line that loads packages
 	Work       = "work"       // s: the work
 	First      = "first"      // s: both, the time to first execute
+	FirstCPU   = "first cpu"  // s: processor time of both
 	Process    = "process"    // s: from the start of Julia to its end
 	Start      = "start"      // s: a Julia that does nothing
 	Precompile = "precompile" // s: the first load of all, in which Julia writes its own caches

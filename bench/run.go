@@ -17,15 +17,19 @@ import (
 	"time"
 )
 
-// driverSource is what Julia runs for a workload: the load line and the work are statements of a script, as a person writes them. The
-// times are written by the runtime's own function, since printing them would compile more than some workloads do.
-const driverSource = `const bench_began = time_ns()
+// driverSource is what Julia runs for a workload: the load line and the work are statements of a script, as a person writes them. Times, and
+// the processor time of the process, are written by the runtime's own function, since printing them would compile more than some workloads do.
+const driverSource = `const bench_began, bench_used = time_ns(), ccall(:clock, Clong, ())
 %s
 const bench_loaded = time_ns()
 include(%q)
-const bench_ended = time_ns()
-ccall(:jl_safe_printf, Cvoid, (Ptr{UInt8}, UInt64...), "chainbuild-bench %%lu %%lu\n", bench_loaded - bench_began, bench_ended - bench_loaded)
+const bench_ended, bench_used_then = time_ns(), ccall(:clock, Clong, ())
+ccall(:jl_safe_printf, Cvoid, (Ptr{UInt8}, UInt64...), "chainbuild-bench %%lu %%lu %%lu\n",
+    bench_loaded - bench_began, bench_ended - bench_loaded, bench_used_then - bench_used)
 `
+
+// clockTick is the unit of clock(): POSIX has it a millionth of a second.
+const clockTick = 1e-6
 
 // prepare makes the job's folder with project, work and driver. It returns the versions of the packages.
 func (b *bencher) prepare(ctx context.Context, j *job) (map[string]string, error) {
@@ -66,8 +70,11 @@ func (b *bencher) prepare(ctx context.Context, j *job) (map[string]string, error
 // A workloadRun is what a run of a workload took.
 type workloadRun struct {
 	measurement
-	load, work float64 // seconds
+	times
 }
+
+// times are seconds; used is the processor time of load and work.
+type times struct{ load, work, used float64 }
 
 // runWorkload runs the workload under an image and checks what it prints.
 func (b *bencher) runWorkload(ctx context.Context, j *job, im image, arguments ...string) (workloadRun, error) {
@@ -76,7 +83,7 @@ func (b *bencher) runWorkload(ctx context.Context, j *job, im image, arguments .
 		return workloadRun{}, err
 	}
 	r := workloadRun{measurement: m}
-	if r.load, r.work, err = parseTimes(m.said); err != nil {
+	if r.times, err = parseTimes(m.said); err != nil {
 		return workloadRun{}, err
 	}
 	for _, text := range j.Check {
@@ -97,18 +104,18 @@ func imageName(im image) string {
 	return "the image of " + im.subject
 }
 
-// parseTimes finds the driver's last line and returns its seconds.
-func parseTimes(said []byte) (load, work float64, err error) {
+// parseTimes finds the driver's last line.
+func parseTimes(said []byte) (times, error) {
 	text := string(said)
 	i := strings.LastIndex(text, "chainbuild-bench ")
-	var loadTime, workTime int64
 	if i < 0 {
-		return 0, 0, errors.New("the workload left Julia before its end")
+		return times{}, errors.New("the workload left Julia before its end")
 	}
-	if _, err := fmt.Sscanf(text[i:], "chainbuild-bench %d %d", &loadTime, &workTime); err != nil {
-		return 0, 0, fmt.Errorf("the times of the workload cannot be read from %.100q: %w", text[i:], err)
+	var load, work, ticks int64
+	if _, err := fmt.Sscanf(text[i:], "chainbuild-bench %d %d %d", &load, &work, &ticks); err != nil {
+		return times{}, fmt.Errorf("the times of the workload cannot be read from %.100q: %w", text[i:], err)
 	}
-	return float64(loadTime) / 1e9, float64(workTime) / 1e9, nil
+	return times{float64(load) / 1e9, float64(work) / 1e9, float64(ticks) * clockTick}, nil
 }
 
 // measureRun runs the workload under an image and notes its times.
@@ -120,6 +127,7 @@ func (b *bencher) measureRun(ctx context.Context, j *job, im image, round int) e
 	b.sample(j, round, im.subject, Load, r.load)
 	b.sample(j, round, im.subject, Work, r.work)
 	b.sample(j, round, im.subject, First, r.load+r.work)
+	b.sample(j, round, im.subject, FirstCPU, r.used)
 	b.sample(j, round, im.subject, Process, r.seconds)
 	b.sample(j, round, im.subject, CPU, r.cpu)
 	b.sample(j, round, im.subject, Peak, float64(r.peak))

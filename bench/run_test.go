@@ -8,12 +8,12 @@ import (
 )
 
 func TestParseTimes(t *testing.T) {
-	load, work, err := parseTimes([]byte("chainbuild-bench 1 1\nsome warning\nchainbuild-bench 1500000000 20000000\n"))
-	if err != nil || load != 1.5 || work != 0.02 {
-		t.Errorf("the times are %v and %v, %v", load, work, err)
+	got, err := parseTimes([]byte("chainbuild-bench 1 1 1\nsome warning\nchainbuild-bench 1500000000 20000000 1400000\n"))
+	if want := (times{1.5, 0.02, 1.4}); err != nil || got != want {
+		t.Errorf("the times are %v, %v", got, err)
 	}
-	for _, said := range []string{"", "chainbuild-bench one two", "ERROR: gone"} {
-		if _, _, err := parseTimes([]byte(said)); err == nil {
+	for _, said := range []string{"", "chainbuild-bench one two three", "chainbuild-bench 1 2", "ERROR: gone"} {
+		if _, err := parseTimes([]byte(said)); err == nil {
 			t.Errorf("times were read from %q", said)
 		}
 	}

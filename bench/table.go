@@ -45,6 +45,8 @@ func (r *Results) Tables() []Table {
 		"workload", "original: load", "work", "chained: load", "work", "times shorter", "stock-built: load", "work", "start, own image", "chained", "still compiled"}}
 	cost := Table{Title: "Builds", Header: []string{
 		"workload", "statements", "new functions", "record", "first on the base", "cold", "warm", "of original", "stock build", "times faster", "image", "stock", "memory", "stock"}}
+	used := Table{Title: "Processor time, which depends less on what else the machine does", Header: []string{
+		"workload", "first execute: original", "chained", "of original", "builds: cold", "warm", "stock", "stock / cold", "cold / original"}}
 	for _, w := range r.Workloads {
 		if w.Size > 0 {
 			continue
@@ -53,6 +55,10 @@ func (r *Results) Tables() []Table {
 		gain.Rows = append(gain.Rows, r.row(w.Name,
 			cell.spread(Base, Load), cell.spread(Base, Work), cell.spread(Chained, Load), cell.spread(Chained, Work), cell.ratio(Base, First, Chained, First, "%.0f"),
 			cell.spread(Stock, Load), cell.spread(Stock, Work), cell.spread(Base, Start), cell.spread(Chained, Start), cell.count(Chained, Residual)))
+		used.Rows = append(used.Rows, r.row(w.Name,
+			cell.spread(Base, FirstCPU), cell.spread(Chained, FirstCPU), cell.ratio(Chained, FirstCPU, Base, FirstCPU, "%.3f"),
+			cell.spread(Cold, CPU), cell.spread(Warm, CPU), cell.spread(Stock, BuildCPU), cell.ratio(Stock, BuildCPU, Cold, CPU, "%.1f"),
+			cell.ratio(Cold, CPU, Base, FirstCPU, "%.2f")))
 		cost.Rows = append(cost.Rows, r.row(w.Name,
 			cell.count(Cold, Statements), cell.count(Cold, Functions), cell.spread(Record, Seconds), cell.spread(FirstBuild, Seconds), cell.spread(Cold, Seconds), cell.spread(Warm, Seconds),
 			cell.ratio(Cold, Seconds, Base, First, "%.2f"), cell.spread(Stock, Seconds), cell.ratio(Stock, Seconds, Cold, Seconds, "%.1f"),
@@ -60,7 +66,7 @@ func (r *Results) Tables() []Table {
 	}
 	var tables []Table
 	if len(gain.Rows) > 0 {
-		tables = append(tables, gain, cost)
+		tables = append(tables, gain, cost, used)
 	}
 	if other := r.otherComparators(); len(other.Rows) > 0 {
 		tables = append(tables, other)
