@@ -2,23 +2,17 @@ package project
 
 // This file builds a project's image from what was recorded.
 //
-// Packages are looked up in a project of the state's folder, environment/, that lists all packages of the image as its
-// direct dependencies: those that only dependencies need can be loaded by name then, those that are left out cannot.
-//
 // One build runs at a time for each project: it holds build.lock. One that had to wait looks again at what is there.
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,7 +21,6 @@ import (
 	"chainbuild/build"
 
 	"github.com/google/renameio/v2"
-	"github.com/pelletier/go-toml/v2"
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
@@ -106,8 +99,10 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 	defer os.Remove(p.path(builderName))
 	im, err := p.buildImage(ctx, o, id, sources, log)
 	if err != nil {
+		p.noteFailure(ctx, err, log)
 		return nil, err
 	}
+	os.Remove(p.path(failureName))
 	removed, err := p.Clean(CleanOptions{Keep: p.Settings.Keep})
 	return &BuildResult{Image: im, Removed: removed}, err
 }
@@ -184,7 +179,7 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	}
 	b.Emit, b.Layout, b.CPUTarget, b.OptLevel = p.Settings.Emit, p.Settings.Layout, p.Settings.CPUTarget, p.Settings.OptLevel
 	p.removeLogs()
-	if o.LogFile == "" {
+	if o.LogFile == "" && o.Log != nil {
 		report, end, err := o.Log(log)
 		if err != nil {
 			return nil, err
@@ -220,85 +215,19 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	return im, writeJSON(p.path(imagesName, id+descriptionSuffix), im)
 }
 
-// writeEnvironment writes the project that packages are looked up in. Its manifest is the project's, with absolute paths.
-func (p *Project) writeEnvironment() error {
-	dir := p.path(environmentName)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	deps := map[string]string{}
-	for _, pkg := range p.Content.Packages {
-		if other, twice := deps[pkg.Name]; twice {
-			return fmt.Errorf("two packages of the project have the name %s (%s, %s): leave them out with --exclude %[1]s", pkg.Name, other, pkg.UUID)
-		}
-		deps[pkg.Name] = pkg.UUID
-	}
-	if err := p.writeProjectFile(filepath.Join(dir, "Project.toml"), deps); err != nil {
-		return err
-	}
-	var preferences []byte
-	if len(p.preferences) > 0 {
-		var err error
-		if preferences, err = toml.Marshal(p.preferences); err != nil {
-			return err
-		}
-	}
-	if err := writeOrRemove(filepath.Join(dir, SettingsFile), preferences); err != nil {
-		return err
-	}
-	var manifest []byte
-	if p.environment.manifestFile != "" {
-		var err error
-		if manifest, err = os.ReadFile(p.environment.manifestFile); err != nil {
-			return err
-		}
-		manifest = withAbsolutePaths(manifest, filepath.Dir(p.environment.manifestFile))
-	}
-	return writeOrRemove(filepath.Join(dir, "Manifest.toml"), manifest)
+// A Failure is a build that failed, after which none has succeeded.
+type Failure struct {
+	When time.Time `json:"when"`
+	Text string    `json:"error"`
+	// Log is the file with what it said.
+	Log string `json:"log"`
 }
 
-// writeProjectFile writes a project's file with the given dependencies. Up to version 1.5 Julia reads it with regular
-// expressions, which know text in double quotes only (base/loading.jl, re_key_to_string).
-func (p *Project) writeProjectFile(path string, deps map[string]string) error {
-	var text bytes.Buffer
-	text.WriteString("[deps]\n")
-	for _, name := range slices.Sorted(maps.Keys(deps)) {
-		fmt.Fprintf(&text, "%s = \"%s\"\n", name, deps[name])
+// noteFailure has status tell of a build that failed: nobody may have watched. One that was stopped has not.
+func (p *Project) noteFailure(ctx context.Context, err error, log string) {
+	if ctx.Err() == nil {
+		writeJSON(p.path(failureName), Failure{time.Now().UTC(), err.Error(), log})
 	}
-	if len(p.environment.preferences) > 0 {
-		preferences, err := toml.Marshal(map[string]any{"preferences": p.environment.preferences})
-		if err != nil {
-			return err
-		}
-		text.Write(preferences)
-	}
-	return renameio.WriteFile(path, text.Bytes(), 0o600)
-}
-
-// pathLine is the line of a manifest that names the folder of a package under development.
-var pathLine = regexp.MustCompile(`(?m)^[ \t]*path[ \t]*=.*$`)
-
-// withAbsolutePaths returns a manifest with the paths of packages made absolute that are relative to a folder. The rest
-// stays as it was written, in the words that Julia reads.
-func withAbsolutePaths(manifest []byte, dir string) []byte {
-	return pathLine.ReplaceAllFunc(manifest, func(line []byte) []byte {
-		var entry struct{ Path string }
-		if err := toml.Unmarshal(line, &entry); err != nil || entry.Path == "" || filepath.IsAbs(entry.Path) {
-			return line
-		}
-		path := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(filepath.Join(dir, entry.Path))
-		return fmt.Appendf(nil, "path = \"%s\"", path)
-	})
-}
-
-func writeOrRemove(path string, content []byte) error {
-	if len(content) > 0 {
-		return renameio.WriteFile(path, content, 0o600)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // newLog names a log after the time.

@@ -71,6 +71,15 @@ func TestLaunch(t *testing.T) {
 	if l = p.Launch([]string{"-v"}, ""); l.Session != "" {
 		t.Error("what only asks for the version is recorded")
 	}
+	for range crowd {
+		writeSession(t, p, true, "")
+		if l.Crowded {
+			t.Error("few sessions are a crowd")
+		}
+	}
+	if l = p.Launch(nil, ""); !l.Crowded {
+		t.Error("many sessions are no crowd")
+	}
 	p.implicit = true
 	if l = p.Launch(nil, ""); strings.Contains(fmt.Sprint(l.Arguments), "--project") {
 		t.Errorf("a project that Julia chooses itself is named: %v", l.Arguments)

@@ -10,9 +10,10 @@ package project
 //	    statements.lock            held while statements.tsv is replaced
 //	    sessions/                  what is being recorded, see session.go
 //	    images/ID.so               images, and ID.json, ID.jl about them, see image.go
-//	    environment/               the project that builds look packages up in, see build.go
+//	    environment/               the project that builds look packages up in, see lookup.go
 //	    build.lock                 held by the build that runs
 //	    build.json                 which that is
+//	    failure.json               the last build, if it failed
 //	    logs/TIME.log              what builds said
 //
 // Folders and files are the user's alone: images are code. Folders that another user could write to are refused.
@@ -46,6 +47,7 @@ const (
 	environmentName = "environment"
 	buildLockName   = "build.lock"
 	builderName     = "build.json"
+	failureName     = "failure.json"
 	logsName        = "logs"
 )
 

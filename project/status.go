@@ -50,6 +50,8 @@ type Status struct {
 	Recording int `json:"recording"`
 	// Building is the build that runs.
 	Building *Builder `json:"building"`
+	// Failure is the last build, if it failed.
+	Failure *Failure `json:"failure"`
 	// State folder, and how much is in it, in bytes.
 	Folder string `json:"state_folder"`
 	Bytes  int64  `json:"state_bytes"`
@@ -84,6 +86,9 @@ func (p *Project) Status() (*Status, error) {
 	fitting := p.fitting(record)
 	s.Recorded, s.Fit, s.New, s.Recording = len(record), len(fitting), len(fitting), live
 	s.Building = p.building()
+	if failure := (Failure{}); readJSON(p.path(failureName), &failure) == nil {
+		s.Failure = &failure
+	}
 	s.Bytes = sizeOf(p.state)
 	all, err := p.images()
 	if err != nil {

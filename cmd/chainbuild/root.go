@@ -28,6 +28,9 @@ To make the first call of a workload fast:
   chainbuild --statements trace.jl -o chained.so    # compile them into an image
   julia -J chained.so workload.jl                   # they are there
 
+For a project, chainbuild run records what sessions compile and starts them with the
+project's image, chainbuild build builds that, and chainbuild status says how it stands.
+
 The modules that statements name are loaded into the image. A chained image is a
 valid --base for the next one.`
 
@@ -39,6 +42,8 @@ Environment:
                      toolchain of chainbuild's checkout (make toolchain).
   JULIA_PROJECT, JULIA_LOAD_PATH, JULIA_DEPOT_PATH
                      where packages are found, as in any Julia process.
+  CHAINBUILD_STATE   the folder for what is known of projects, and their images (default:
+                     chainbuild/projects in the first depot).
   TMPDIR             where intermediate files go while a build runs.
 
 Exit codes:

@@ -122,6 +122,10 @@ func printStatus(w io.Writer, s *project.Status) error {
 	if s.Building != nil {
 		row("building", "%s; its log is %s", s.Building, s.Building.Log)
 	}
+	if s.Failure != nil {
+		row("failed", "the last build, %s: %s", when(s.Failure.When.Local()), s.Failure.Text)
+		row("", "its log is %s", s.Failure.Log)
+	}
 	row("on disk", "%s, %s in %s", countOf(s.Images, "image"), build.FormatBytes(s.Bytes), s.Folder)
 	return table.Flush()
 }
