@@ -208,6 +208,16 @@ func TestPackagesArePrecompiledOnTop(t *testing.T) {
 	}
 }
 
+// What a package declares callable from C is found in the image by its name, and in those that build on it.
+func TestCallableFromC(t *testing.T) {
+	for _, i := range []image{kinds, third, fourth, fifth} {
+		got := on(t, i).julia("-e", `using Libdl
+			image = dlopen(unsafe_string(Base.JLOptions().image_file))
+			print(ccall(dlsym(image, :kinds_sum), Cint, (Cint, Cint), 2, 3), ' ', dlsym_e(image, Symbol("kinds_sum.1")))`)
+		same(t, i.String(), "5 Ptr{Nothing} @0x0000000000000000", got)
+	}
+}
+
 // Workers of Distributed start on the image of their master, and code that is sent to them runs there.
 func TestDistributed(t *testing.T) {
 	s := on(t, kinds)

@@ -68,6 +68,9 @@ func (l *linker) prepareBases() error {
 			}
 		}
 	}
+	for name := range l.job.Exports {
+		exported[name] = true
+	}
 	if err := l.checkRedirection(exported); err != nil {
 		return err
 	}

@@ -59,6 +59,11 @@ func jobIdentity(job *Job) [sha256.Size]byte {
 		h.address(s.Target)
 		h.flag(s.Fixed)
 	}
+	h.numbers(uint64(len(job.Exports)))
+	for _, name := range sortedKeys(job.Exports) {
+		h.text(name)
+		h.text(job.Exports[name])
+	}
 	for _, name := range sortedKeys(job.Aliases) {
 		h.text(name)
 		h.address(job.Aliases[name])

@@ -124,10 +124,12 @@ type Job struct {
 	Drop []Fingerprint
 	// Objects are relocatable files. Their undefined symbols are resolved, in this order, from the symbols of other
 	// objects and of Sections, from Slots, from Aliases, and last by the dynamic loader. What they define stays within
-	// the image: only symbols of Sections can be exported.
+	// the image, but for Exports.
 	Objects  []*Object
 	Sections []Section
 	Slots    []Slot
+	// Exports makes functions of objects visible to dlsym: the name to find it by and the symbol of the object.
+	Exports map[string]string
 	// Aliases resolve an undefined symbol to an address of a base: data that the objects share with it.
 	Aliases map[string]Address
 	// Check is compared with the base at load time, for a thin image: a difference ends the process with a message.

@@ -286,6 +286,37 @@ func TestFixups(t *testing.T) {
 	}
 }
 
+// TestExports has functions of objects found by other names, also in a standalone image of the image and where an image on top exports
+// the same name.
+func TestExports(t *testing.T) {
+	functions := func() []*Object {
+		return []*Object{testObject(t, "input.o", []ObjectSymbol{
+			{Name: "first", Section: 1, Value: 16, Size: 8, Bind: global, Type: fn, Visibility: uint8(elf.STV_HIDDEN)},
+			{Name: "second", Section: 1, Value: 32, Size: 8, Bind: global, Type: fn},
+		}, nil)}
+	}
+	exported := func(m *Image, name string) uint64 {
+		t.Helper()
+		s, ok := m.Lookup(name)
+		if !ok || elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Size != 8 {
+			t.Fatalf("%s is %+v, %t", name, s, ok)
+		}
+		return s.Value
+	}
+	lower := linkInMemory(t, &Job{Objects: functions(), Exports: map[string]string{"one": "first", "other": "second"}})
+	lower.Path = "lower.so"
+	if _, text, _ := lower.Section(".text"); exported(lower, "one") != text+16 || exported(lower, "other") != text+32 {
+		t.Errorf("one is at %#x, other at %#x, the code at %#x", exported(lower, "one"), exported(lower, "other"), text)
+	}
+	if _, ok := lower.Lookup("second"); ok {
+		t.Error("second is exported under its own name")
+	}
+	upper := linkInMemory(t, &Job{Layout: Standalone, Bases: []*Image{lower}, Objects: functions(), Exports: map[string]string{"one": "second"}})
+	if exported(upper, "one") == exported(lower, "one") || exported(upper, "other") != exported(lower, "other") {
+		t.Errorf("one is at %#x, other at %#x", exported(upper, "one"), exported(upper, "other"))
+	}
+}
+
 // TestSameBytes links twice, with different numbers of goroutines.
 func TestSameBytes(t *testing.T) {
 	job := &Job{
@@ -473,6 +504,7 @@ func TestRefusals(t *testing.T) {
 			[]string{"two slots", "f"}},
 		{"bases in one place", Job{Bases: []*Image{base, stranger}}, []string{"base.so", "stranger.so", "0x1000"}},
 		{"standalone of nothing", Job{Layout: Standalone}, []string{"standalone"}},
+		{"export of nothing", Job{Exports: map[string]string{"f": "nowhere"}}, []string{"f ", "nowhere"}},
 		{"undroppable",
 			Job{Layout: Standalone, Bases: []*Image{base}, Drop: []Fingerprint{{stranger, 0, 10}}},
 			[]string{"stranger.so"}},

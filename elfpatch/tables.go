@@ -65,6 +65,15 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 			}
 		}
 	}
+	for _, name := range sortedKeys(l.job.Exports) {
+		s := l.globals[l.job.Exports[name]]
+		if s == nil || s.kind != symbolPiece || s.object == nil {
+			return fmt.Errorf("%s cannot be exported: no object defines %s", name, l.job.Exports[name])
+		}
+		exported := *s
+		exported.name = name
+		t.export(&exported)
+	}
 	if err := l.importSymbols(); err != nil {
 		return err
 	}

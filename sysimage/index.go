@@ -22,6 +22,7 @@ package sysimage
 //	fvar @IDX  the next function of those records is the base's function IDX, whose own record serves
 //	gvar NAME  the next cell of the new heap's cell records, which objects refer to
 //	used IDX   objects refer to the base's function IDX, as the symbol base.IDX
+//	entry NAME=SYMBOL  C finds the function SYMBOL, defined by an object, by NAME (Base.@ccallable)
 
 import (
 	"bytes"
@@ -64,6 +65,8 @@ type Index struct {
 	// KeepRoots leaves the root task's local storage as the process planted it, for an image whose processes start with that:
 	// an svec that begins with the three vectors of base.index, in its order. Else it is nothing, as in any other image.
 	KeepRoots bool
+	// Entries are functions for C: the name that it knows them by and the symbol that an object defines.
+	Entries map[string]string
 	// Used are the indices of those functions of the base that objects refer to, each by the symbol BaseSymbol.
 	Used []int
 }
@@ -90,7 +93,7 @@ func ReadIndex(path string) (*Index, error) {
 
 // ParseIndex reads the content of an index.txt called name.
 func ParseIndex(name string, text []byte) (*Index, error) {
-	index := &Index{Name: name}
+	index := &Index{Name: name, Entries: map[string]string{}}
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -107,6 +110,11 @@ func ParseIndex(name string, text []byte) (*Index, error) {
 			index.Functions = append(index.Functions, IndexFunction{Symbol: string(value)})
 		case string(kind) == "gvar":
 			index.Globals = append(index.Globals, string(value))
+		case string(kind) == "entry":
+			var entry, symbol []byte
+			entry, symbol, ok = bytes.Cut(value, []byte("="))
+			ok = ok && len(entry) > 0 && len(symbol) > 0
+			index.Entries[string(entry)] = string(symbol)
 		case string(kind) == "used":
 			var n int
 			n, ok = parseNumber(value)

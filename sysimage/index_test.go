@@ -8,7 +8,7 @@ import (
 )
 
 func TestParseIndex(t *testing.T) {
-	text := "fvar\tjfptr_f_1\nfvar\t@12\nfvar\tjulia_f_2\ngvar\tcell\twith tab\nused\t7\nused\t0\n"
+	text := "fvar\tjfptr_f_1\nfvar\t@12\nfvar\tjulia_f_2\ngvar\tcell\twith tab\nused\t7\nused\t0\nentry\tf=jlcapi_f_3\n"
 	got, err := ParseIndex("index.txt", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -17,6 +17,7 @@ func TestParseIndex(t *testing.T) {
 		Name:      "index.txt",
 		Functions: []IndexFunction{{Symbol: "jfptr_f_1"}, {Base: 12}, {Symbol: "julia_f_2"}},
 		Globals:   []string{"cell\twith tab"},
+		Entries:   map[string]string{"f": "jlcapi_f_3"},
 		Used:      []int{7, 0},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -25,7 +26,7 @@ func TestParseIndex(t *testing.T) {
 }
 
 func TestParseIndexRefuses(t *testing.T) {
-	for _, line := range []string{"fvar", "fvar\t", "fvar\t@", "fvar\t@-1", "used\tx", "used\t4294967296", "other\tx", ""} {
+	for _, line := range []string{"fvar", "fvar\t", "fvar\t@", "fvar\t@-1", "used\tx", "entry\tf", "entry\t=f", "entry\tf=", "used\t4294967296", "other\tx", ""} {
 		_, err := ParseIndex("index.txt", []byte("gvar\tc\n"+line+"\n"))
 		if !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), "index.txt:2: ") {
 			t.Errorf("line %q: error %v", line, err)

@@ -18,6 +18,8 @@ type Merged struct {
 	Sections []elfpatch.Section
 	// Slots are the functions of the base that objects refer to.
 	Slots []elfpatch.Slot
+	// Exports are functions of objects that are there for C.
+	Exports map[string]string
 	// Aliases are data of the base that objects share with it.
 	Aliases map[string]elfpatch.Address
 	// Check tells builds of the base apart, Drop is what of the base the new blob replaces.
@@ -44,7 +46,7 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 	}
 	job := &elfpatch.Job{
 		Layout: layout, Bases: m.bases, Drop: m.Drop, Check: m.Check,
-		Objects: objects, Sections: m.Sections, Slots: m.Slots, Aliases: m.Aliases, Note: note,
+		Objects: objects, Sections: m.Sections, Slots: m.Slots, Exports: m.Exports, Aliases: m.Aliases, Note: note,
 	}
 	if layout == elfpatch.Thin {
 		job.Objects = slices.Concat(objects, m.thin.objects)

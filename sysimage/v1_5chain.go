@@ -334,6 +334,7 @@ const (
 // merged puts together what goes to the link.
 func (c *merge15) merged(blob []byte) *Merged {
 	out := &Merged{
+		Exports: c.index.Entries,
 		Aliases: make(map[string]elfpatch.Address),
 		Note:    Note{Format: c.base.Format, Functions: len(c.functions), Globals: len(c.index.Globals)},
 		bases:   c.base.Layers,

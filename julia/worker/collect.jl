@@ -175,7 +175,9 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
             instance isa Core.MethodInstance && add_instance!(out, seen, index, instance, world, false, all_new)
         end
         if all_new && isdefined(method, :ccallable)
-            push!(out, method.ccallable)
+            # What C calls has the name of the function. Where the base has it, it is there already.
+            name = string(Base.unwrap_unionall(method.sig).parameters[1].name.mt.name)
+            heap_symbol(value_of(request, "image"), name) == C_NULL && push!(out, method.ccallable)
         end
     end
     return out

@@ -124,6 +124,12 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
     for declaration in used
         write(out, "used\t", SubString(value_name(declaration::Value), 6), "\n")
     end
+    # Base.@ccallable makes an alias of the function that C calls (gen_cfun_wrapper in src/codegen.cpp).
+    alias = ccall(:LLVMGetFirstGlobalAlias, Value, (Value,), mod)
+    while alias != C_NULL
+        write(out, "entry\t", value_name(alias), "=", value_name(ccall(:LLVMAliasGetAliasee, Value, (Value,), alias)), "\n")
+        alias = ccall(:LLVMGetNextGlobalAlias, Value, (Value,), alias)
+    end
     write_file(joinpath(value_of(request, "scratch"), "index.txt"), take!(out))
     event(string("{\"event\":\"emitted\",\"functions\":", new, ",\"base\":", length(fvars) - new, ",\"slots\":", length(gvars), "}"))
     stage("split")
