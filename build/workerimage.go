@@ -23,6 +23,8 @@ import (
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
+
+	"golang.org/x/sys/unix"
 )
 
 // workerImageAge is how long a worker image is kept unused.
@@ -82,11 +84,11 @@ func (b *builder) makeWorkerImage(ctx context.Context) {
 	if err != nil || path == "" {
 		return
 	}
+	folder := filepath.Dir(path)
+	if os.MkdirAll(folder, 0o700) != nil || unix.Access(folder, unix.W_OK) != nil {
+		return // the cache warns of its folder when there is the first object to store
+	}
 	err = b.stage("workers", func() error {
-		folder := filepath.Dir(path)
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return err
-		}
 		removeOld(folder)
 		w := &builder{
 			o:       Options{Jobs: b.o.Jobs},

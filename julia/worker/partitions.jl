@@ -7,7 +7,7 @@
 # time, mostly share that type.
 
 "How many LLVM instructions a partition holds at most, unless it is a single function."
-const PARTITION_WEIGHT = 10000
+const PARTITION_WEIGHT = 5000
 
 """
     write_partitions(request, native, mod, fvars, slots, used, methods)

@@ -1,5 +1,5 @@
 // Bench-cache measures what the object cache is worth: builds of one large image, from nothing, repeated, with one statement more,
-// and with one function of a package edited.
+// with one function of a package edited, and with a line more at the head of that package's file, which moves all functions.
 //
 //	go run ./tools/bench-cache [-rounds N] [-add STATEMENT] FILE...
 //
@@ -57,7 +57,7 @@ func run(rounds int, add string, explain bool, files []string) error {
 	}
 	pkg := filepath.Join(dir, "Thirty")
 	own, more := filepath.Join(dir, "thirty.jl"), filepath.Join(dir, "more.jl")
-	if err := writePackage(pkg, own, 0); err != nil {
+	if err := writePackage(pkg, own, 0, false); err != nil {
 		return err
 	}
 	if err := os.WriteFile(more, []byte(add+"\n"), 0o644); err != nil {
@@ -87,9 +87,11 @@ func run(rounds int, add string, explain bool, files []string) error {
 		return err
 	}
 	cold, warm := &measured{name: "cold"}, &measured{name: "warm"}
-	statement, function := &measured{name: "one statement added"}, &measured{name: "one function edited"}
-	for round := 1; round <= rounds; round++ {
-		if err := writePackage(pkg, own, 0); err != nil {
+	statement, function, line := &measured{name: "one statement added"}, &measured{name: "one function edited"}, &measured{name: "all its lines moved"}
+	edit := 0
+	for range rounds {
+		time.Sleep(time.Second)
+		if err := writePackage(pkg, own, edit, false); err != nil {
 			return err
 		}
 		if err := clearObjects(cache); err != nil {
@@ -104,29 +106,32 @@ func run(rounds int, add string, explain bool, files []string) error {
 		if err := builds(statement, own, more); err != nil {
 			return err
 		}
-		// What was edited is compared with the build without the statement.
-		if err := builds(&measured{name: "back"}, own); err != nil {
-			return err
-		}
-		// Time stamps of sources decide about Julia's own package caches, in whole seconds.
-		time.Sleep(time.Second)
-		if err := writePackage(pkg, own, round); err != nil {
-			return err
-		}
-		if err := builds(function, own); err != nil {
-			return err
+		for _, edited := range []*measured{function, line} {
+			// Time stamps of sources decide about Julia's own package caches, in whole seconds.
+			time.Sleep(time.Second)
+			edit++
+			if err := writePackage(pkg, own, edit, edited == line); err != nil {
+				return err
+			}
+			if err := builds(edited, own); err != nil {
+				return err
+			}
 		}
 	}
-	all := []*measured{cold, warm, statement, function}
+	all := []*measured{cold, warm, statement, function, line}
 	fmt.Printf("%d new functions; the first build of all, with the worker image, took %.1f s.\n\n", cold.results[0].Functions.New, first.results[0].Seconds)
 	printBuilds(all, cold)
 	printStages(all)
 	return nil
 }
 
-// writePackage writes a package of 30 methods, of which the edit decides about one, and statements for all of them.
-func writePackage(dir, statements string, edit int) error {
+// writePackage writes a package of 30 methods, of which the edit decides about one, and statements for all of them. It has a line more
+// if the lines are to be moved.
+func writePackage(dir, statements string, edit int, moved bool) error {
 	var source, list strings.Builder
+	if moved {
+		source.WriteString("# Thirty functions.\n")
+	}
 	source.WriteString("module Thirty\nstruct Item{T}\n    x::T\n    label::String\nend\n")
 	for i := 1; i <= 30; i++ {
 		step := i
