@@ -164,7 +164,8 @@ type image struct {
 
 // The kinds of steps, as a report calls them.
 const (
-	stepPrepare = "making the project and loading it once"
+	stepPrepare = "making the project"
+	stepOnce    = "running once"
 	stepRecord  = "recording"
 	stepStock   = "building the stock whole image"
 	stepOther   = "building with PackageCompiler"
@@ -179,6 +180,7 @@ const (
 
 func (b *bencher) planWorkload(w *Workload) {
 	b.plan.add(w.Name, stepPrepare, 1)
+	b.plan.add(w.Name, stepOnce, 1)
 	b.plan.add(w.Name, stepRecord, 1+b.Rounds)
 	b.plan.add(w.Name, stepFirst, 1)
 	if slices.Contains(b.Comparators, Stock) {
@@ -205,12 +207,17 @@ func (b *bencher) workload(ctx context.Context, w *Workload) error {
 	}
 	own := image{subject: Base, path: b.Julia.Image, arguments: ownImageArguments(b.Julia.Version)}
 	// The first run of all also writes the caches of packages.
-	first, err := b.runWorkload(ctx, j, own)
-	if err != nil {
+	if err := b.step(j.Name, stepOnce, func() error {
+		first, err := b.runWorkload(ctx, j, own)
+		if err != nil {
+			return err
+		}
+		j.printed = first.printed
+		b.sample(j, 0, Base, Precompile, first.load)
+		return nil
+	}); err != nil {
 		return err
 	}
-	j.printed = first.printed
-	b.sample(j, 0, Base, Precompile, first.load)
 	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, own, -1) }); err != nil {
 		return err
 	}

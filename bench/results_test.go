@@ -141,6 +141,11 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("the tables lack\n%s\nin\n%s", want, out.String())
 		}
 	}
+	failed := someResults()
+	failed.Skipped = []Skipped{{Workload: "Walk", Reason: "it fell", Failed: true}}
+	if text := failed.Text(); !strings.Contains(text, "Walk did not reach its end: it fell\n") || strings.Contains(text, "Walk  not run") || failed.Failures() != 1 {
+		t.Errorf("of a workload that failed on the way it is said\n%s", text)
+	}
 	cut := someResults()
 	cut.End = nil
 	if text := cut.Text(); !strings.Contains(text, "did not reach its end") {

@@ -96,14 +96,17 @@ func (r *Results) otherComparators() Table {
 	return t
 }
 
-// row is the row of a workload, with a note if it could not be measured.
+// row is the row of a workload, with a note if it could not be measured. One that failed on the way has its row, and notes say that it did.
 func (r *Results) row(name string, cells ...string) Row {
 	row := Row{Cells: append([]string{name}, cells...)}
-	if reason := r.Reason(name, ""); reason != "" {
+	if reason := r.Reason(name, ""); reason != "" && !r.began(name) {
 		row.Note = "not run: " + reason
 	}
 	return row
 }
+
+// began says whether there is anything to show of a workload.
+func (r *Results) began(name string) bool { return r.Values(name, Chained+"/"+First) != nil }
 
 // notes say what besides whole workloads was not measured; the same reason is said once.
 func (r *Results) notes() []string {
@@ -111,6 +114,9 @@ func (r *Results) notes() []string {
 	at := map[string]int{}
 	for _, s := range r.Skipped {
 		if s.Subject == "" {
+			if r.began(s.Workload) {
+				notes = append(notes, fmt.Sprintf("%s did not reach its end: %s", s.Workload, s.Reason))
+			}
 			continue
 		}
 		key := s.Subject + ": " + s.Reason
