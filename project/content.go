@@ -4,7 +4,8 @@ package project
 //
 // By default: the direct dependencies and what they need. A package in an image can not change any more, so what is
 // under development (listed with a path, or the project itself) stays out, and so does what needs it, which would bring
-// it in; what it needs itself stays in. Settings add packages, those under development too, and take some out.
+// it in; what it needs itself stays in. Settings add packages with all that they need, those under development too, and
+// take some out.
 
 import (
 	"cmp"
@@ -52,13 +53,23 @@ func (env *environment) content(s *Settings, stdlib string) (*Content, error) {
 		return uuids
 	}
 	wanted, out := map[string]bool{}, map[string]string{}
+	// What is wanted by name cannot be had without what it needs.
+	var want func(uuid string)
+	want = func(uuid string) {
+		if p := all[uuid]; p != nil && !wanted[uuid] {
+			wanted[uuid] = true
+			for _, needed := range p.needs {
+				want(needed)
+			}
+		}
+	}
 	for _, name := range s.Packages {
 		uuids := named(name)
 		if len(uuids) == 0 {
 			return nil, fmt.Errorf("the package %s is to be in the image and is not one of the project %s: add it there, or take it out of the settings", name, env.dir)
 		}
 		for _, uuid := range uuids {
-			wanted[uuid] = true
+			want(uuid)
 			roots = append(roots, uuid)
 		}
 	}

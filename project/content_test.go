@@ -96,6 +96,7 @@ func TestContent(t *testing.T) {
 			}{
 				{Settings{}, "A B E S -D (under development) -Mine (the project itself) -U (needs D)"},
 				{Settings{Packages: []string{"D"}}, "A B D E S U -Mine (the project itself)"},
+				{Settings{Packages: []string{"U"}}, "A B D E S U -Mine (the project itself)"},
 				{Settings{Packages: []string{"Unneeded"}}, "A B E S Unneeded -D (under development) -Mine (the project itself) -U (needs D)"},
 				{Settings{Exclude: []string{"B", "Absent"}}, "E S -A (needs B) -B (excluded) -D (under development) -Mine (the project itself) -U (needs D)"},
 				{Settings{Packages: []string{"D"}, Exclude: []string{"D"}}, "A B E S -D (excluded) -Mine (the project itself) -U (needs D)"},

@@ -5,7 +5,7 @@ package project
 // The table [chainbuild] of LocalPreferences.toml, beside the project's file, holds the choices of whoever works there:
 //
 //	[chainbuild]
-//	packages = ["Revise"]      # in the image too, even if under development
+//	packages = ["Revise"]      # in the image too, with what they need, even if under development
 //	exclude = ["Plots"]        # not in the image, nor what needs it
 //	cpu_target = "native"      # the processor that new code is compiled for
 //	layout = "thin"            # or "standalone"
@@ -39,7 +39,7 @@ const settingsTable = "chainbuild"
 
 // Settings are what can be chosen about a project's image.
 type Settings struct {
-	// Packages are in the image besides the default content, even where they are under development.
+	// Packages are in the image besides the default content, with what they need, even where that is under development.
 	Packages []string
 	// Exclude are not in the image, and neither is what needs them.
 	Exclude []string

@@ -79,16 +79,16 @@ run() {
 julia --project=. -e 'using Orbits' >/dev/null 2>&1
 
 show 'chainbuild status'
-show 'time chainbuild run -- workload.jl | tail -n 2'
+show 'time chainbuild run -- workload.jl | sed -n 1,2p'
 show 'chainbuild statements list --package Dates | cut -c -100 | head -n 4'
 show "printf '[chainbuild]\\npackages = [\"Orbits\"]\\n' > LocalPreferences.toml"
 show 'chainbuild status --check'
 show 'time chainbuild build'
-show 'time chainbuild run -- workload.jl | tail -n 2'
+show 'time chainbuild run -- workload.jl | sed -n 1,2p'
 show 'chainbuild status --check'
 show 'echo "# a change" >> ../Orbits/src/Orbits.jl'
 show 'chainbuild status --check'
-show 'time chainbuild run -- workload.jl | tail -n 2'
+show 'time chainbuild run -- workload.jl | sed -n 1,2p'
 show 'time chainbuild build'
 show 'chainbuild clean --dry-run'
 show 'chainbuild launcher install'
