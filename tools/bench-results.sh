@@ -1,0 +1,30 @@
+#!/bin/sh
+# bench-results.sh PACKAGES measures again what bench/results holds, with the
+# packages in the folder PACKAGES (a subfolder of sources for each), and makes the
+# tables and charts there. It takes about an hour of a machine that should do
+# nothing else meanwhile: the files say how busy it was. `make build` comes first.
+set -eu
+
+packages=$(CDPATH='' cd -- "$1" && pwd -P)
+cd "$(dirname -- "$0")/.."
+chainbuild=$PWD/bin/chainbuild
+CHAINBUILD_JULIA=$(tools/find-julia.sh | tail -n 1)
+PATH=$PWD/bin:$PATH
+export CHAINBUILD_JULIA PATH
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+# The commands are part of the results, and should say the same on each machine.
+ln -s "$packages" "$scratch/packages"
+results=$PWD/bench/results
+cd "$scratch"
+
+# A workload that fails is said in the tables, which are made all the same.
+chainbuild bench --packages packages Added DataFrames OhMyREPL stdlib -o stock || failed=1
+chainbuild bench --packages packages --comparators none \
+	Orbits 'Pkg status' 'REPL completion' CSV JSON StaticArrays CairoMakie GLMakie JuMP OrdinaryDiffEq Plots -o chained || failed=1
+chainbuild bench growth -o growth || failed=1
+"$chainbuild" bench report stock/samples.jsonl chained/samples.jsonl -o "$results/workloads"
+"$chainbuild" bench report growth/samples.jsonl -o "$results/growth"
+exit "${failed:-0}"
