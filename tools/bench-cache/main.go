@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"chainbuild/build"
@@ -28,12 +29,13 @@ func main() {
 	log.SetFlags(0)
 	rounds := flag.Int("rounds", 3, "how often each build is measured")
 	add := flag.String("add", "precompile(Tuple{typeof(Base.accumulate), typeof(Base.max), Array{Float16, 1}})", "the statement to add")
+	cache := flag.String("cache", "", "folder of the cache, which is cleared (default: one that is removed at the end)")
 	explain := flag.Bool("explain", false, "print for each build which partitions were compiled, and why")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		log.Fatal("bench-cache: name files of precompile statements, such as examples/stdlib/trace.jl")
 	}
-	if err := run(*rounds, *add, *explain, flag.Args()); err != nil {
+	if err := run(*rounds, *add, *cache, *explain, flag.Args()); err != nil {
 		log.Fatal("bench-cache: ", err)
 	}
 }
@@ -42,9 +44,10 @@ func main() {
 type measured struct {
 	name    string
 	results []*build.Result
+	cpu     []float64 // processor time of each, in seconds
 }
 
-func run(rounds int, add string, explain bool, files []string) error {
+func run(rounds int, add, cache string, explain bool, files []string) error {
 	dir, err := os.MkdirTemp("", "bench-cache-")
 	if err != nil {
 		return err
@@ -63,7 +66,9 @@ func run(rounds int, add string, explain bool, files []string) error {
 	if err := os.WriteFile(more, []byte(add+"\n"), 0o644); err != nil {
 		return err
 	}
-	cache := filepath.Join(dir, "cache")
+	if cache == "" {
+		cache = filepath.Join(dir, "cache")
+	}
 	builds := func(m *measured, statements ...string) error {
 		o := build.Options{
 			Statements: append(slices.Clone(files), statements...), Project: pkg,
@@ -72,6 +77,7 @@ func run(rounds int, add string, explain bool, files []string) error {
 		if explain {
 			o.Report = explainer{}
 		}
+		before := processorTime()
 		result, err := build.Run(context.Background(), o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
@@ -80,6 +86,7 @@ func run(rounds int, add string, explain bool, files []string) error {
 			fmt.Fprintf(os.Stderr, "%s: %.1f s, %d of %d partitions\n", m.name, result.Seconds, p.Hits, p.Total)
 		}
 		m.results = append(m.results, result)
+		m.cpu = append(m.cpu, processorTime()-before)
 		return nil
 	}
 	first := &measured{name: "first of all"}
@@ -183,15 +190,29 @@ func clearObjects(dir string) error {
 
 // printBuilds prints a line for each kind of build.
 func printBuilds(all []*measured, cold *measured) {
-	fmt.Print("| build | s | of cold | partitions from the cache | of their bytes |\n| --- | ---: | ---: | ---: | ---: |\n")
-	whole := cold.median(func(r *build.Result) float64 { return r.Seconds })
+	fmt.Print("| build | s | of cold | processor s | of cold | partitions from the cache | of their bytes |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	whole, wholeCPU := cold.median(func(r *build.Result) float64 { return r.Seconds }), median(cold.cpu)
 	for _, m := range all {
 		took := m.median(func(r *build.Result) float64 { return r.Seconds })
 		worst := slices.MinFunc(m.results, func(a, b *build.Result) int { return cmp.Compare(share(a), share(b)) })
 		p := worst.Partitions
-		fmt.Printf("| %s | %.1f | %.0f %% | %d of %d | %.1f %% |\n", m.name, took, 100*took/whole, p.Hits, p.Total, 100*share(worst))
+		cpu := median(m.cpu)
+		fmt.Printf("| %s | %.1f | %.0f %% | %.1f | %.0f %% | %d of %d | %.1f %% |\n",
+			m.name, took, 100*took/whole, cpu, 100*cpu/wholeCPU, p.Hits, p.Total, 100*share(worst))
 	}
 	fmt.Println()
+}
+
+// processorTime is what this process and those that it has waited for have used, in seconds.
+func processorTime() float64 {
+	total := 0.0
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if syscall.Getrusage(who, &usage) == nil {
+			total += time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+		}
+	}
+	return total
 }
 
 // share is which part of the objects' bytes came from the cache.
@@ -238,7 +259,11 @@ func (m *measured) median(of func(*build.Result) float64) float64 {
 	for _, r := range m.results {
 		values = append(values, of(r))
 	}
-	slices.Sort(values)
+	return median(values)
+}
+
+func median(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
