@@ -22,7 +22,7 @@ test: test-go test-jl
 
 test-go:
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
-	set -x && go vet ./... && CHAINBUILD_JULIA="$$julia" go test ./...
+	set -x && go vet ./... && CHAINBUILD_JULIA="$$julia" go test -timeout 30m ./...
 
 # The tests written in Julia: the worker's and the example packages' own, under
 # the first Julia of the list.
