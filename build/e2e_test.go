@@ -208,6 +208,15 @@ func TestPackagesArePrecompiledOnTop(t *testing.T) {
 	}
 }
 
+// Methods whose code is in the image are replaced as any others are, and what has called them, or has inlined them, is compiled again.
+func TestMethodsAreReplaced(t *testing.T) {
+	script := filepath.Join(scripts, "redefine.jl")
+	want := on(t, stock).julia(script)
+	for _, i := range []image{kinds, fourth} {
+		same(t, i.String(), want, on(t, i).julia(script))
+	}
+}
+
 // What a package declares callable from C is found in the image by its name, and in those that build on it.
 func TestCallableFromC(t *testing.T) {
 	for _, i := range []image{kinds, third, fourth, fifth} {

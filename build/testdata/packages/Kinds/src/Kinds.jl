@@ -43,6 +43,7 @@ keywords(a; b = 2a, rest...) = (a, b, sort!(collect(keys(rest))))
 @inline inlined(x) = 3x
 @noinline thrower(x) = throw(DomainError(x, "thrown by Kinds"))
 caught(x) = try thrower(x) catch e; sprint(showerror, e) finally; nothing end
+deep(n) = n + deep(n + 1)
 static(x::Vector{T}) where {T} = T
 optional(x, y = 1, z = x + y) = (x, y, z)
 (n::Node)(x) = (:called, x)
