@@ -53,7 +53,8 @@ func (b *bencher) chain(ctx context.Context, j *job, path, cache string) (*chain
 	}
 	cmd := exec.CommandContext(ctx, b.Program, arguments...)
 	cmd.Env = b.environment()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// If this process is killed, the kernel asks the build to end too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	// It ends its own processes, and needs a moment for that.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
