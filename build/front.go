@@ -77,6 +77,10 @@ type frontEvent struct {
 // runFront runs the front worker. Partitions go to the compiler as they come. It returns what the heap is chained with.
 func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.Index, []byte, error) {
 	args := []string{"--output-o", b.file("unused.o"), "--output-incremental=yes", "-J", b.file("shim.so")}
+	if !b.julia.Before(1, 9) {
+		// The new image cannot refer to code of package images; packages' caches without code serve.
+		args = append(args, "--pkgimages=no")
+	}
 	if b.o.Project != "" {
 		args = append(args, "--project="+b.o.Project)
 	}

@@ -27,6 +27,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// workersTarget is what the workers' own code is compiled for.
+var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel: 2}
+
 // workerImageAge is how long a worker image is kept unused.
 const workerImageAge = 30 * 24 * time.Hour
 
@@ -55,7 +58,7 @@ func (b *builder) workerImagePath() (string, error) {
 		return "", err
 	}
 	h.AddString("sources", sources)
-	recipe, err := llvmdriver.NewRecipe(b.julia, llvmdriver.Target{CPU: "native", OptLevel: 2})
+	recipe, err := llvmdriver.NewRecipe(b.julia, workersTarget)
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +96,7 @@ func (b *builder) makeWorkerImage(ctx context.Context) {
 		w := &builder{
 			o:       Options{Jobs: b.o.Jobs},
 			began:   time.Now(),
-			target:  llvmdriver.Target{CPU: "native", OptLevel: 2},
+			target:  workersTarget,
 			inputs:  &inputs{output: path, emit: EmitAll},
 			julia:   b.julia,
 			base:    b.base,
@@ -150,10 +153,15 @@ func (b *builder) frontArgs() []string {
 
 // emitArgs make a Julia a partition worker.
 func (b *builder) emitArgs() []string {
-	if b.workers != "" {
-		return []string{"-J", b.workers, "-e", startCode("start_emit.jl")}
+	var args []string
+	if !b.julia.Before(1, 6) {
+		// Code generation takes the process's own processor.
+		args = append(args, "-C", b.target.Option)
 	}
-	return []string{"-O1", filepath.Join(b.worker, "emit.jl")}
+	if b.workers != "" {
+		return append(args, "-J", b.workers, "-e", startCode("start_emit.jl"))
+	}
+	return append(args, "-O1", filepath.Join(b.worker, "emit.jl"))
 }
 
 // startCode is a source of the workers as julia's -e takes it.

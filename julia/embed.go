@@ -34,6 +34,14 @@ func WriteWorker(dir string) ([]string, error) {
 	return names, nil
 }
 
+// Pipeline is the name of the worker source that compiles partitions in this Julia.
+func (in *Installation) Pipeline() string {
+	if in.Before(1, 6) {
+		return "pipeline_v1_5.jl"
+	}
+	return "pipeline_v1_10.jl"
+}
+
 // WorkerSources returns the named worker sources, all if none is named, one after the other.
 func WorkerSources(names ...string) (string, error) {
 	if len(names) == 0 {

@@ -15,6 +15,8 @@ type Target struct {
 	CPU string
 	// Features are LLVM's names of features with a + or - before each, separated by commas.
 	Features string
+	// Option is both as julia's -C takes them.
+	Option string
 	// OptLevel is the optimisation level, 0 to 3, as julia's -O counts it.
 	OptLevel int
 }
@@ -29,7 +31,7 @@ func ParseTarget(text string, optLevel int) (Target, error) {
 		return Target{}, fmt.Errorf("%q names several targets: new code is compiled for one, give that", text)
 	}
 	cpu, features, _ := strings.Cut(text, ",")
-	target := Target{CPU: cpu, OptLevel: optLevel}
+	target := Target{CPU: cpu, Option: text, OptLevel: optLevel}
 	if cpu == "" || strings.ContainsAny(text, " \t\n") {
 		return Target{}, fmt.Errorf("%q is no target: give a processor such as native, generic or haswell, and features such as +fma after commas", text)
 	}

@@ -32,13 +32,6 @@ end
 error_text(@nospecialize(e)) = first(split(sprint(showerror, e), '\n'))
 
 """
-Let inference run in the current world from now on. Julia infers and emits for two worlds, the one in which inference was
-compiled and the current one; with the two as one, nothing is done twice for methods of the base that are used with new types.
-The image gets the base's own inference world again when the heap is chained.
-"""
-infer_in_current_world() = ccall(:jl_set_typeinf_func, Cvoid, (Any,), Core.Compiler.typeinf_ext)
-
-"""
     infer_statements(request)
 
 Infer the signature of every statement. Returns the method instances that they name; those that name none are reported.
@@ -89,11 +82,10 @@ function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
     world = ccall(:jl_get_world_counter, UInt, ())
     instance = specialization(type, world)
     instance isa Core.MethodInstance && infer_instance!(wanted, instance, world)
-    entry = ccall(:jl_gf_invoke_lookup, Any, (Any, UInt), type, world)
-    if entry isa Core.TypeMapEntry
-        method = entry.func::Method
-        if ccall(:jl_isa_compileable_sig, Int32, (Any, Any), type, method) != 0
-            match = ccall(:jl_type_intersection_with_env, Any, (Any, Any), type, method.sig)::Core.SimpleVector
+    method = called_method(type, world)
+    if method isa Method
+        match = ccall(:jl_type_intersection_with_env, Any, (Any, Any), type, method.sig)::Core.SimpleVector
+        if is_compileable(type, match[2], method)
             exact = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, match[1], match[2])
             exact === instance || infer_instance!(wanted, exact, world)
             return true
@@ -108,42 +100,11 @@ function infer_instance!(wanted::Vector{Any}, @nospecialize(instance), world::UI
     return nothing
 end
 
-"Infer `instance` for `world`, in the world that inference runs in (jl_type_infer in src/gf.c)."
-function infer(@nospecialize(instance), world::UInt)
-    call = Any[Core.Compiler.typeinf_ext, instance, world]
-    ccall(:jl_call_in_typeinf_world, Any, (Ptr{Any}, Cint), call, 3)
-    return nothing
-end
-
-"The method instance that is compiled for calls with signature `type`, or `nothing`."
-function specialization(@nospecialize(type), world::UInt)
-    least = Ref{UInt}(0)
-    most = Ref{UInt}(typemax(UInt))
-    return ccall(:jl_get_spec_lambda, Any, (Any, UInt, Ptr{UInt}, Ptr{UInt}), type, world, least, most)
-end
-
 "The code instance of `instance` that is valid in `world`, or `nothing`."
 current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
 
 const INVOKE_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:invoke), fieldnames(Core.CodeInstance)))
 invoke_pointer(@nospecialize(code)) = unsafe_load(Ptr{Ptr{Cvoid}}(pointer_from_objref(code) + INVOKE_OFFSET))
-
-"""
-Whether Julia would keep code for `code`: it was run, or it is inferred and cannot be inlined.
-See precompile_enq_specialization_ in src/precompile.c.
-"""
-function is_kept(code::Core.CodeInstance)
-    invoke = invoke_pointer(code)
-    invoke == cglobal(:jl_fptr_const_return) && return false
-    if isdefined(code, :inferred)
-        source = code.inferred
-        if source isa Vector{UInt8} &&
-           ccall(:jl_ir_flag_inferred, UInt8, (Any,), source) != 0 && ccall(:jl_ir_flag_inlineable, UInt8, (Any,), source) == 0
-            return true
-        end
-    end
-    return invoke != C_NULL
-end
 
 """
     collect_instances(request, index, wanted, methods)
@@ -156,11 +117,12 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     world = ccall(:jl_get_world_counter, UInt, ())
     out = Any[]
     seen = IdDict{Any,Any}()
-    for instance in wanted
-        add_instance!(out, seen, index, instance, world, true)
-    end
     for table in reachable_tables()
         typemap_entries!(methods, table.defs)
+    end
+    disown_workers_code(index, methods)
+    for instance in wanted
+        add_instance!(out, seen, index, instance, world, true)
     end
     for method in methods
         method = method::Method
@@ -168,7 +130,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
             instance = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, method.sig, Core.svec())
             add_instance!(out, seen, index, instance, world, true)
         end
-        specializations = method.specializations
+        specializations = specializations_of(method)
         for i in 1:length(specializations)
             isassigned(specializations, i) || continue
             instance = specializations[i]
@@ -180,6 +142,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
             heap_symbol(value_of(request, "image"), name) == C_NULL && push!(out, method.ccallable)
         end
     end
+    add_called!(out, seen, index, world)
     return out
 end
 
@@ -198,14 +161,14 @@ function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{An
                 had_code = true
             elseif code.min_world <= world <= code.max_world
                 kept |= is_kept(code) && !is_workers_own(index, code)
-                invoke_pointer(code) == cglobal(:jl_fptr_const_return) && return
+                is_constant(code) && return
             end
             isdefined(code, :next) || break
             code = code.next
         end
     end
     named || had_code || (all_new && kept) || return
-    if ccall(:jl_isa_compileable_sig, Int32, (Any, Any), instance.specTypes, instance.def) == 0
+    if !is_compileable(instance.specTypes, instance.sparam_vals, instance.def)
         # Compiled is the wider signature that calls are dispatched to.
         wider = specialization(instance.specTypes, world)
         (wider === nothing || wider === instance) && return

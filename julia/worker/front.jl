@@ -6,7 +6,6 @@
 # module ChainFront, which hangs from no other module: nothing of it may be left in the heap that is serialised.
 # Docstrings are left out when the module is loaded, since Base.Docs would keep a reference to it.
 
-Base.__init__()
 let atdoc = Core.atdoc, front = Module(:ChainFront)
     Core.eval(front, :(undocumented(source, mod, text, definition) = Expr(:escape, definition)))
     Core.atdoc!(Core.eval(front, :undocumented))

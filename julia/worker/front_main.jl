@@ -6,10 +6,11 @@
 Base.include(@__MODULE__, joinpath(@__DIR__, "events.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "request.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "statements.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "native.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, VERSION < v"1.6" ? "v1_5.jl" : "v1_10.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "base.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "mtables.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "collect.jl"))
-Base.include(@__MODULE__, joinpath(@__DIR__, "native.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "partitions.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "pieces.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "purge.jl"))
@@ -24,7 +25,8 @@ Run the stages on the request file and leave the process without Julia's own exi
 on a worker image hands over what the image brought along.
 """
 function main(path::String, @nospecialize(roots))
-    roots === nothing || push!(OURS, roots[5])
+    begin_session()
+    roots === nothing || push!(OURS, roots[length(roots)])
     request = read_request(path)
     index = read_base_index(request, roots)
     stage("load")

@@ -10,7 +10,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     path = joinpath(value_of(request, "scratch"), "heap.blob")
     objects = index[2]::Core.SimpleVector
     if value_of(request, "self") == "yes"
-        objects = Core.svec(objects[1], objects[2], objects[3], OURS[1], OURS[2])
+        objects = Core.svec(objects..., OURS[1], OURS[2])
     else
         purge()
     end
@@ -19,22 +19,12 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
     try
-        stream = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
+        stream = create_image(native)
     catch e
         fail(string("a loaded package keeps what no image can hold, and should make it in its __init__: ", error_text(e)))
     end
     stage("write")
     write_bytes(path, unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
-    return nothing
-end
-
-"What a session leaves in Base: paths, arguments, the program's name."
-function reset_state()
-    empty!(ARGS)
-    empty!(Base.LOAD_PATH)
-    empty!(Base.DEPOT_PATH)
-    Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
-    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Base, :PROGRAM_FILE, "")
     return nothing
 end
 

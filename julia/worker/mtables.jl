@@ -4,9 +4,12 @@
 
 "All method tables reachable from the loaded modules, as a `Vector{Any}`."
 function reachable_tables()
-    tables = Any[getfield(typeof(Type), :name).mt]
-    hashes = UInt64[0]
+    tables = shared_tables()
+    hashes = zeros(UInt64, length(tables))
     visited = IdDict{Any,Any}()
+    for table in tables
+        visited[table] = true
+    end
     stack = Any[]
     loaded = Base.loaded_modules_array()
     for i in length(loaded):-1:1
@@ -22,7 +25,8 @@ function reachable_tables()
             value = Base.unwrap_unionall(getfield(m, name))
             if value isa DataType
                 tn = value.name
-                if tn.module === m && tn.name === name && isdefined(tn, :mt) && tn.mt !== tables[1]
+                if tn.module === m && tn.name === name && isdefined(tn, :mt) && tn.mt isa Core.MethodTable && !haskey(visited, tn.mt)
+                    visited[tn.mt] = true
                     push!(tables, tn.mt)
                     push!(hashes, hash_text(hash_module(FNV_START, m), string(name)))
                 end
@@ -56,20 +60,15 @@ function typemap_entries!(out::Vector{Any}, @nospecialize(map))
                 node = node.next
             end
         elseif node isa Core.TypeMapLevel
-            node.any === nothing || push!(stack, node.any)
-            node.list === nothing || push!(stack, node.list)
-            push_level!(stack, node.arg1)
-            push_level!(stack, node.targ)
+            for i in 1:nfields(node)
+                isdefined(node, i) && push!(stack, getfield(node, i))
+            end
+        elseif node isa Vector{Any}
+            # A hash table: keys and values take turns.
+            for i in length(node) & ~1:-2:2
+                isassigned(node, i) && push!(stack, node[i])
+            end
         end
     end
     return out
-end
-
-function push_level!(stack::Vector{Any}, @nospecialize(level))
-    level === nothing && return
-    entries = level::Vector{Any}
-    for i in length(entries) & ~1:-2:2
-        isassigned(entries, i) && push!(stack, entries[i])
-    end
-    return
 end

@@ -1,59 +1,9 @@
 # Native code of the new method instances, split into partitions.
 #
-# jl_create_native (src/aotcompile.cpp) emits one LLVM module that holds the instances, every base method that they call
-# statically, and a table of both. Its handle, jl_native_code_desc_t:
-#   0   Module*                   the module
-#   8   vector<GlobalValue*>      fvars: functions, in the order of their (1-based) ids
-#   32  vector<GlobalValue*>      gvars: pointer slots that the loader fills, likewise
 # The base has code for its own methods, so their bodies become declarations `base.N`, N their index in the base's table.
+# What the runtime's handle for emitted code looks like is in v1_5.jl and v1_10.jl.
 
 const Value = Ptr{Cvoid}
-
-"Emit `instances`; returns the handle."
-function emit_native(instances::Vector{Any})
-    native = ccall(:jl_create_native, Ptr{Cvoid}, (Any, Base.CodegenParams, Cint), instances, Base.CodegenParams(), 0)
-    define_cells(ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native))
-    return native
-end
-
-"""
-Define the cells of `mod` for libraries and C functions (`ccalllib_…`, `ccall_…`) in this process. Julia has one of each for all code,
-in the module that first needs it (runtime_sym_gvs in src/ccall.cpp). When that is `mod`, nothing that this process compiles from now on
-could be linked. Which is why all of this is compiled with its caller, before there is `mod`.
-"""
-function define_cells(mod::Value)
-    size = Ref{Csize_t}(0)
-    g = ccall(:LLVMGetFirstGlobal, Value, (Value,), mod)
-    while g != C_NULL
-        name = ccall(:LLVMGetValueName2, Ptr{UInt8}, (Value, Ptr{Csize_t}), g, size)
-        if ccall(:strncmp, Cint, (Ptr{UInt8}, Cstring, Csize_t), name, "ccall", 5) == 0
-            cell = ccall(:calloc, Ptr{Cvoid}, (Csize_t, Csize_t), 1, 8)
-            ccall(:LLVMAddSymbol, Cvoid, (Ptr{UInt8}, Ptr{Cvoid}), unescaped(name, Int(size[])), cell)
-        end
-        g = ccall(:LLVMGetNextGlobal, Value, (Value,), g)
-    end
-    return nothing
-end
-
-"The name of `n` bytes at `p`, ended by a 0, with what names of libraries have besides letters as it was before makeSafeName (src/aotcompile.cpp)."
-function unescaped(p::Ptr{UInt8}, n::Int)
-    out = zeros(UInt8, n + 1)
-    k = 0
-    for i in 1:n
-        k += 1
-        out[k] = unsafe_load(p, i)
-        (out[k] == 0x2e && k > 3) || continue
-        word = UInt32(out[k - 3]) << 16 | UInt32(out[k - 2]) << 8 | out[k - 1]
-        plain = word == 0x444f54 ? 0x2e : word == 0x535542 ? 0x2d : word == 0x53554d ? 0x2b : 0x00 # DOT . SUB - SUM +
-        plain == 0x00 && continue
-        k -= 3
-        out[k] = plain
-    end
-    for i in k + 1:n
-        out[i] = 0
-    end
-    return out
-end
 
 "The `std::vector` of pointers that lies `offset` bytes into the handle."
 function handle_vector(native::Ptr{Cvoid}, offset::Int)
@@ -103,9 +53,9 @@ end
 Drop what the base has, write the partitions' bitcode and `index.txt`, which lists the handle's functions and slots in order.
 """
 function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any})
-    mod = ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native)
-    fvars = handle_vector(native, 8)
-    gvars = handle_vector(native, 32)
+    mod = emitted_module(native)
+    fvars = handle_vector(native, FUNCTIONS_OFFSET)
+    gvars = handle_vector(native, CELLS_OFFSET)
     names = Vector{Any}(undef, length(fvars))
     used = replace_base_functions(index, native, mod, fvars, names)
     out = IOBuffer()
@@ -117,12 +67,19 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
         end
         write(out, "fvar\t", names[i]::String, "\n")
     end
+    cells = copy(gvars)
+    called = record_native(out, index, native, methods, cells)
     for g in gvars
         ccall(:LLVMSetInitializer, Cvoid, (Value, Value), g, C_NULL)
+    end
+    for g in cells
         write(out, "gvar\t", value_name(g), "\n")
     end
     for declaration in used
         write(out, "used\t", SubString(value_name(declaration::Value), 6), "\n")
+    end
+    for function_ in called
+        write(out, "used\t", string(function_::Int), "\n")
     end
     # Base.@ccallable makes an alias of the function that C calls (gen_cfun_wrapper in src/codegen.cpp).
     alias = ccall(:LLVMGetFirstGlobalAlias, Value, (Value,), mod)

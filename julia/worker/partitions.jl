@@ -207,7 +207,7 @@ end
 "Append the functions of the table that are new, with the hashes of their identities, in the order of the method tables."
 function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, native::Ptr{Cvoid}, fvars::Vector{Value}, methods::Vector{Any})
     for method in methods
-        specializations = (method::Method).specializations
+        specializations = specializations_of(method::Method)
         for i in 1:length(specializations)
             isassigned(specializations, i) || continue
             instance = specializations[i]

@@ -203,20 +203,11 @@ function move_debug_info(context::Value, old::Value, new::Value, units::Value, s
     name = value_name(new)
     text = ccall(:LLVMMDStringInContext2, Value, (Value, Cstring, Csize_t), context, name, sizeof(name))
     ccall(:_ZN4llvm6MDNode18replaceOperandWithEjPNS_8MetadataE, Cvoid, (Value, Cuint, Value), subprogram, 3, text)
-    unit = node_operand(subprogram, 5)
+    unit = node_operand(context, subprogram, 5)
     if unit != C_NULL && insert_address!(seen, unit, unit)
         ccall(:_ZN4llvm11NamedMDNode10addOperandEPNS_6MDNodeE, Cvoid, (Value, Value), units, unit)
     end
     return nothing
-end
-
-"""
-Operand `i` of metadata node `node`. The operands lie before the node (llvm/IR/Metadata.h, MDNode::op_begin), 8 bytes each; their
-number is a u32 at offset 8.
-"""
-function node_operand(node::Value, i::Int)
-    n = Int(unsafe_load(Ptr{UInt32}(node + 8)))
-    return unsafe_load(Ptr{Value}(node), i - n + 1)
 end
 
 # A map from addresses to addresses: open addressing in vectors whose length is a power of two, 0 for a free place.

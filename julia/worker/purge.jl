@@ -45,7 +45,7 @@ function purge()
         typemap_entries!(methods, table.defs)
     end
     for method in methods
-        specializations = (method::Method).specializations
+        specializations = specializations_of(method::Method)
         for i in 1:length(specializations)
             isassigned(specializations, i) || continue
             instance = specializations[i]
@@ -57,13 +57,20 @@ function purge()
     return nothing
 end
 
+"A method instance's backedges: callers, from Julia 1.9 on some with the signature of their `invoke` before them."
 function purge_backedges(edges::Vector{Any})
     kept = 0
-    for i in 1:length(edges)
-        caller = edges[i]
-        caller isa Core.MethodInstance && is_ours(caller.def) && continue
-        kept += 1
-        kept == i || (edges[kept] = caller)
+    i = 1
+    while i <= length(edges)
+        width = edges[i] isa Core.MethodInstance ? 1 : 2
+        caller = edges[i + width - 1]
+        if !(caller isa Core.MethodInstance && is_ours(caller.def))
+            for k in i:i + width - 1
+                kept += 1
+                kept == k || (edges[kept] = edges[k])
+            end
+        end
+        i += width
     end
     kept == length(edges) || ccall(:jl_array_del_end, Cvoid, (Any, UInt), edges, length(edges) - kept)
     return nothing

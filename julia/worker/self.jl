@@ -2,7 +2,7 @@
 #
 # It is made once per base, by a build like any other whose only content is the workers. A process that starts from it finds in its
 # root task's storage, which is where the heap was planted with what the base's tables refer to:
-#   svec(code instances, values, modules, ChainFront, ChainEmit)
+#   svec(code instances, values, modules, …, ChainFront, ChainEmit)
 # Nothing else leads to the two modules, so once the storage is cleared they are garbage to the next heap, but for what purge.jl removes.
 
 "Load the partition worker's module beside this one and infer all methods of both. Returns their method instances."
