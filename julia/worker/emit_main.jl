@@ -16,6 +16,7 @@ json(s::String) = string('"', replace(replace(replace(s, '\\' => "\\\\"), '"' =>
 
 "Answer requests until stdin ends."
 function serve()
+    prepare_compiler()
     while !eof(stdin)
         fields = split(readline(stdin), '\t')
         fields[1] == "emit" || continue

@@ -6,6 +6,12 @@
 
 const OPT_LEVEL_OFFSET = fieldoffset(Base.JLOptions, findfirst(isequal(:opt_level), fieldnames(Base.JLOptions)))
 
+"Have `ccall` find libLLVM, which is there for libjulia-codegen alone."
+function prepare_compiler()
+    ccall(:dlopen, Ref_, (Cstring, Cint), string(Base.libllvm_path()), 0x102) # RTLD_NOW | RTLD_GLOBAL
+    return
+end
+
 """
     emit_object(bitcode, object, level, cpu, features)
 

@@ -4,6 +4,9 @@
 # what is new and the builder merges the tables; the pass that removes non-integral address spaces from the data layout is the
 # setting of the data layout without them between two pass managers, which is all that it does.
 
+"Nothing is to be done before the first request."
+prepare_compiler() = return
+
 add_pass(passes::Ref_, pass::Ref_) = ccall(:LLVMExtraAddPass, Cvoid, (Ref_, Ref_), passes, pass)
 dlsym_all(name::Symbol) = ccall(:dlsym, Ref_, (Ref_, Cstring), C_NULL, name)
 

@@ -11,6 +11,8 @@ function begin_session()
     Base.init_depot_path()
     Base.init_load_path()
     Base.init_active_project()
+    # libLLVM is there for libjulia-codegen alone; now `ccall` finds it too.
+    ccall(:dlopen, Ptr{Cvoid}, (Cstring, Cint), string(Base.libllvm_path()), 0x102) # RTLD_NOW | RTLD_GLOBAL
     return nothing
 end
 
