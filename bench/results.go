@@ -35,6 +35,8 @@ type Header struct {
 	Starts int `json:"starts"`
 	// Jobs is the number of compile workers.
 	Jobs int `json:"jobs"`
+	// Emit is what chained builds compile: all or traced.
+	Emit string `json:"emit"`
 }
 
 // A Machine is what measurements depend on. Load is the load average of the last minute.

@@ -229,12 +229,16 @@ func (r *Results) preamble() []string {
 	for _, more := range r.More {
 		loads += fmt.Sprintf(", %.1f", more.Machine.Load)
 	}
+	emitted := ""
+	if h.Emit != "" {
+		emitted = fmt.Sprintf("--emit %s; ", h.Emit)
+	}
 	lines := []string{
 		fmt.Sprintf("Julia %s (its own image: %s, %s functions), %s, on %d × %s, %s of memory, %s. %s.",
 			h.Julia.Version, build.FormatBytes(h.Julia.ImageBytes), build.Thousands(h.Julia.ImageFunctions), h.Program,
 			h.Machine.Cores, h.Machine.Processor, build.FormatBytes(h.Machine.MemoryBytes), h.Machine.Kernel, h.Date),
-		fmt.Sprintf("Medians of %s rounds, ± the largest distance of a sample; %d compile workers; stock builds once. Cold: nothing of the content in the cache. Memory is the largest process. Load of the machine before: %s",
-			rounds, h.Jobs, loads),
+		fmt.Sprintf("Medians of %s rounds, ± the largest distance of a sample; %d compile workers; %sstock builds once. Cold: nothing of the content in the cache. Memory is the largest process. Load of the machine before: %s",
+			rounds, h.Jobs, emitted, loads),
 	}
 	if r.End == nil {
 		lines[1] += "; a run did not reach its end."

@@ -62,6 +62,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVarP(&output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
 	flags.StringVar(&o.Packages, "packages", "", "take packages from the `FOLDER` of sources")
+	flags.StringVar(&o.Emit, "emit", build.EmitTraced, "`WHAT` chained builds compile: all that is new, or traced: what the work was seen to run")
 	flags.StringSliceVar(&o.Comparators, "comparators", bench.Comparators, "`WAYS` to an image to compare with, or none")
 	flags.IntVar(&o.Rounds, "rounds", 5, "how many `TIMES` everything is measured")
 	flags.IntVar(&o.Starts, "starts", 3, "how many `TIMES` each image is started in a round")
@@ -97,6 +98,9 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 func completeBenchOptions(o *bench.Options, executable string) error {
 	if o.Rounds < 1 || o.Starts < 0 || o.Jobs < 1 {
 		return fmt.Errorf("--rounds and --jobs do not take less than 1, nor --starts less than 0")
+	}
+	if o.Emit != build.EmitAll && o.Emit != build.EmitTraced {
+		return fmt.Errorf("--emit does not take %q: use %s or %s", o.Emit, build.EmitAll, build.EmitTraced)
 	}
 	if len(o.Comparators) == 1 && o.Comparators[0] == "none" {
 		o.Comparators = nil
@@ -219,7 +223,7 @@ says what more processors and more machines would gain, and what stays.`,
 	flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
 	flags.BoolVar(&asJSON, "json", false, "print samples on standard output, one JSON object a line, and no tables")
 	cmd.MarkFlagDirname("output")
-	o.Jobs = 1
+	o.Jobs, o.Emit = 1, build.EmitAll
 	return cmd
 }
 
