@@ -37,6 +37,8 @@ type asmFunction struct {
 	depth      uint64 // of the stack below the caller's frame, in bytes
 	room       int32
 	saved      []Reg
+	// constructor: the dynamic loader calls it when the image is loaded.
+	constructor bool
 }
 
 // dwarfRegisters are the numbers that registers have in frame descriptions (AMD64 supplement, figure 3.36).
@@ -52,6 +54,14 @@ func (a *Asm) Begin(name string) {
 func (a *Asm) End() {
 	if f := a.function(); f != nil {
 		f.end = a.Len()
+	}
+}
+
+// Constructor has the dynamic loader call the function when it has loaded the image: after the constructors of the libraries
+// that the image needs, and after the guard of a thin image. In a standalone image those of the bases do not run.
+func (a *Asm) Constructor() {
+	if f := a.function(); f != nil {
+		f.constructor = true
 	}
 }
 
@@ -157,6 +167,7 @@ func (a *Asm) Object(name string) (*Object, error) {
 		Align: 8, Data: make([]byte, 8*len(a.pointers)), Size: 8 * uint64(len(a.pointers))}
 	frames.Data = append(frames.Data, stubFrames[:commonFrame]...)
 	index := map[string]uint32{pointersSymbol: asmPointers}
+	var constructors []uint32
 	for _, f := range a.functions {
 		if f.end == 0 || f.end-f.start > maxFunction {
 			return nil, fmt.Errorf("assembler: function %s has no end, or more than %d bytes", f.name, maxFunction)
@@ -165,6 +176,9 @@ func (a *Asm) Object(name string) (*Object, error) {
 		o.Symbols = append(o.Symbols, ObjectSymbol{Name: f.name, Section: asmText, Value: uint64(f.start),
 			Size: uint64(f.end - f.start), Bind: uint8(elf.STB_GLOBAL), Type: uint8(elf.STT_FUNC), Visibility: uint8(elf.STV_HIDDEN)})
 		f.appendFrame(frames)
+		if f.constructor {
+			constructors = append(constructors, index[f.name])
+		}
 	}
 	frames.Size = uint64(len(frames.Data))
 	symbol := func(name string) uint32 {
@@ -182,7 +196,21 @@ func (a *Asm) Object(name string) (*Object, error) {
 	for i, name := range a.pointers {
 		pointers.Relas = append(pointers.Relas, Rela{uint64(8 * i), uint32(elf.R_X86_64_64), symbol(name), 0})
 	}
+	if len(constructors) > 0 {
+		o.appendConstructors(constructors)
+	}
 	return o, nil
+}
+
+// appendConstructors lists symbols in a section .init_array.
+func (o *Object) appendConstructors(symbols []uint32) {
+	s := ObjectSection{Name: ".init_array", Type: uint32(elf.SHT_INIT_ARRAY), Flags: uint64(elf.SHF_ALLOC | elf.SHF_WRITE), Align: 8}
+	for i, symbol := range symbols {
+		s.Relas = append(s.Relas, Rela{uint64(8 * i), uint32(elf.R_X86_64_64), symbol, 0})
+	}
+	s.Data = make([]byte, 8*len(symbols))
+	s.Size = uint64(len(s.Data))
+	o.Sections = append(o.Sections, s)
 }
 
 // appendFrame appends the function's description to .eh_frame, whose common information is at its start.

@@ -66,9 +66,6 @@ type guardRedirect struct {
 const (
 	// guardImage stands for the image itself among the libraries.
 	guardImage = -1
-	// guardStart is a symbol that the guard's object leaves undefined: it is to be resolved to virtual address 0 of the
-	// image, where the image's bias is read off.
-	guardStart = "image.start"
 )
 
 // guardMultiplier spreads each word of a checked range over the hash: 2^64 divided by the golden ratio, made odd.
@@ -114,7 +111,7 @@ const (
 )
 
 // guard returns the constructor as an object, which is to be linked before all others so that it runs first. It has the
-// sections .text, .rodata, .data.rel.ro, .bss and .init_array, and leaves undefined guardStart and the symbols of pins
+// sections .text, .rodata, .data.rel.ro, .bss and .init_array, and leaves undefined ImageStart and the symbols of pins
 // and runs.
 func guard(spec guardSpec) (*Object, error) {
 	g := &guardWriter{object: &Object{Name: "the guard", Sections: make([]ObjectSection, guardSections),
@@ -149,7 +146,7 @@ func guard(spec guardSpec) (*Object, error) {
 		a.Sub(RAX, RCX)
 		a.Store(g.bias(i), RAX)
 	}
-	a.Address(RAX, AtSymbol(guardStart, 0))
+	a.Address(RAX, AtSymbol(ImageStart, 0))
 	a.Store(g.bias(guardImage), RAX)
 
 	a.Address(RSI, g.here(guardReadOnly))
@@ -305,19 +302,11 @@ func (g *guardWriter) loop(a *Asm, n, rowSize int, body func()) {
 	a.Jump(NotEqual, again)
 }
 
-// die prints a line and ends the process (write and exit_group of the kernel).
+// die prints a line and ends the process.
 func (g *guardWriter) die(a *Asm, line string) {
-	a.Address(RSI, g.here(guardReadOnly))
+	a.die(g.here(guardReadOnly), len(line))
 	s := &g.object.Sections[guardReadOnly]
 	s.Data = append(s.Data, line...)
-	a.MoveImm(RDX, int64(len(line)))
-	a.MoveImm(RDI, 2)
-	a.MoveImm(RAX, 1)
-	a.Syscall()
-	a.MoveImm(RDI, 1)
-	a.MoveImm(RAX, 231)
-	a.Syscall()
-	a.Trap()
 }
 
 // here is the place where the next bytes of a section will be.

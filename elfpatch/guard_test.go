@@ -122,7 +122,7 @@ func newGuardFixture(t *testing.T) *guardFixture {
 		t.Fatal(err)
 	}
 	for i := range object.Symbols {
-		if s := &object.Symbols[i]; s.Name == guardStart {
+		if s := &object.Symbols[i]; s.Name == ImageStart {
 			s.Name = "__ehdr_start" // what the system's linker calls virtual address 0
 		}
 	}
@@ -266,7 +266,7 @@ func TestGuardDisassembles(t *testing.T) {
 			undefined = append(undefined, s.Name)
 		}
 	}
-	if got := strings.Join(undefined, " "); got != "a b table "+guardStart {
+	if got := strings.Join(undefined, " "); got != "a b table "+ImageStart {
 		t.Errorf("undefined symbols: %s", got)
 	}
 }

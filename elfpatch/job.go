@@ -107,8 +107,11 @@ type Redirect struct {
 	To string
 }
 
-// CodeStart and CodeEnd are symbols of the image being written: the bounds of its code.
+// Symbols of the image being written.
 const (
+	// ImageStart is its virtual address 0, which is where the dynamic loader says that it has loaded the image.
+	ImageStart = "image.start"
+	// CodeStart and CodeEnd are the bounds of its code.
 	CodeStart = "image.code.start"
 	CodeEnd   = "image.code.end"
 )

@@ -87,7 +87,7 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 		checks[b.number] = append(checks[b.number], guardCheck{addr: c.Addr, data: data})
 	}
 
-	names := map[string]*symbol{guardStart: {name: guardStart, kind: symbolOutput, out: &output{}}}
+	names := map[string]*symbol{ImageStart: {name: ImageStart, kind: symbolOutput, out: &output{}}}
 	index := make([]int, len(l.bases))
 	for number, b := range l.bases {
 		if !used[number] {

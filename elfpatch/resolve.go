@@ -80,7 +80,7 @@ func (l *linker) resolveSymbols() error {
 			return err
 		}
 	}
-	for name, place := range map[string]*output{CodeStart: &l.codeStart, CodeEnd: &l.codeEnd} {
+	for name, place := range map[string]*output{ImageStart: {}, CodeStart: &l.codeStart, CodeEnd: &l.codeEnd} {
 		if err := l.define(&symbol{name: name, kind: symbolOutput, out: place}); err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"syscall"
 )
 
 // A Reg is a general register.
@@ -311,6 +312,28 @@ func (a *Asm) Syscall() { a.Raw(0x0f, 0x05) }
 
 // Trap stops the program.
 func (a *Asm) Trap() { a.Raw(0xcc) }
+
+// Die prints a line on standard error and ends the process with status 1: for code that there is nobody to return an error
+// to. The text becomes part of the code.
+func (a *Asm) Die(line string) {
+	text := a.NewLabel()
+	a.die(AtLabel(text), len(line))
+	a.Bind(text)
+	a.Raw([]byte(line)...)
+}
+
+// die is Die for a line that is elsewhere (write and exit_group of the kernel).
+func (a *Asm) die(line Mem, length int) {
+	a.Address(RSI, line)
+	a.MoveImm(RDX, int64(length))
+	a.MoveImm(RDI, 2)
+	a.MoveImm(RAX, syscall.SYS_WRITE)
+	a.Syscall()
+	a.MoveImm(RDI, 1)
+	a.MoveImm(RAX, syscall.SYS_EXIT_GROUP)
+	a.Syscall()
+	a.Trap()
+}
 
 const rexW = 0x48
 

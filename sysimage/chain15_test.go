@@ -203,7 +203,7 @@ func checkAgainstBase(t *testing.T, base, chained *Base, h *newHeap, addrs map[s
 				continue
 			}
 			addr := base.format.(*image15).global(at32(base.format.(*image15).globals, i))
-			if got, want := meaning(chained, is.cells[addr], nil), meaning(base, g.Code, h); got != want {
+			if got, want := meaning(chained, is.cells[addr], nil), meaning(base, uint32(g.Code), h); got != want {
 				t.Errorf("cell %d of the base is filled with %s, want %s", i, got, want)
 			}
 		}

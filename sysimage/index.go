@@ -16,12 +16,16 @@ package sysimage
 //
 // All three lists ascend. An object's address in a process is that of jl_system_image_data plus its offset.
 //
-// index.txt, read from that process: lines of two fields with a tab between them
+// index.txt, read from that process: lines of fields with tabs between them
 //
 //	fvar NAME  the next function of the new heap's function records, defined by an object
 //	fvar @IDX  the next function of those records is the base's function IDX, whose own record serves
 //	gvar NAME  the next cell of the new heap's cell records, which objects refer to
-//	used IDX   objects refer to the base's function IDX, as the symbol base.IDX
+//	used IDX   objects refer to the base's function IDX, as the symbol base.IDX, or, from Julia 1.10 on, to slot.base.IDX,
+//	           a cell that holds its address
+//	code I S   from Julia 1.10 on, where the new heap has no function records: the next new code instance that the process
+//	           planted; I is the index among all fvar lines of its wrapper, or -1 if any function with boxed arguments
+//	           is called the same way, -2 if that also gets the method's type parameters; S that of its body, or -1
 //	entry NAME=SYMBOL  C finds the function SYMBOL, defined by an object, by NAME (Base.@ccallable)
 
 import (
@@ -60,10 +64,13 @@ type Index struct {
 	Name string
 	// Functions in the order of the heap's function records.
 	Functions []IndexFunction
+	// Code are new code instances that have functions, in the order in which the process planted them. Heaps of Julia 1.5
+	// say it themselves.
+	Code []IndexCode
 	// Globals are the symbols of the cells, in the order of the heap's cell records.
 	Globals []string
 	// KeepRoots leaves the root task's local storage as the process planted it, for an image whose processes start with that:
-	// an svec that begins with the three vectors of base.index, in its order. Else it is nothing, as in any other image.
+	// an svec that begins with the three lists of base.index, in its order. Else it is nothing, as in any other image.
 	KeepRoots bool
 	// Entries are functions for C: the name that it knows them by and the symbol that an object defines.
 	Entries map[string]string
@@ -79,7 +86,22 @@ type IndexFunction struct {
 	Base int
 }
 
-// BaseSymbol is how objects call the function of the base that has the given index.
+// An IndexCode says which functions a new code instance has.
+type IndexCode struct {
+	// Invoke is the index of its wrapper in Index.Functions, InvokeBoxed or InvokeParameters.
+	Invoke int
+	// Spec is the index of its body, -1 if it has none.
+	Spec int
+}
+
+// Ways in which a code instance without a wrapper of its own is called.
+const (
+	InvokeBoxed      = -1 // jl_fptr_args: the arguments are boxed
+	InvokeParameters = -2 // jl_fptr_sparam: and the method's type parameters are passed on
+)
+
+// BaseSymbol is how objects call the function of the base that has the given index. The cell that its slot is, they call
+// elfpatch.SlotSymbol of that.
 func BaseSymbol(index int) string { return "base." + strconv.Itoa(index) }
 
 // ReadIndex reads an index.txt.
@@ -108,6 +130,10 @@ func ParseIndex(name string, text []byte) (*Index, error) {
 			index.Functions = append(index.Functions, IndexFunction{Base: n})
 		case string(kind) == "fvar":
 			index.Functions = append(index.Functions, IndexFunction{Symbol: string(value)})
+		case string(kind) == "code":
+			var code IndexCode
+			code, ok = parseCode(value)
+			index.Code = append(index.Code, code)
 		case string(kind) == "gvar":
 			index.Globals = append(index.Globals, string(value))
 		case string(kind) == "entry":
@@ -128,6 +154,15 @@ func ParseIndex(name string, text []byte) (*Index, error) {
 		}
 	}
 	return index, nil
+}
+
+// parseCode reads the fields of a line that starts with "code".
+func parseCode(value []byte) (IndexCode, bool) {
+	first, second, ok := bytes.Cut(value, []byte("\t"))
+	invoke, err1 := strconv.ParseInt(string(first), 10, 32)
+	spec, err2 := strconv.ParseInt(string(second), 10, 32)
+	ok = ok && err1 == nil && err2 == nil && invoke >= InvokeParameters && spec >= -1 && (invoke >= 0 || spec >= 0)
+	return IndexCode{int(invoke), int(spec)}, ok
 }
 
 // parseNumber reads a non-negative decimal number.

@@ -177,3 +177,47 @@ func (b *Base) lookup(name string) (*elfpatch.Image, elfpatch.DynSymbol, error) 
 	}
 	return nil, elfpatch.DynSymbol{}, fmt.Errorf("%w: it defines no %s", ErrUnknownFormat, name)
 }
+
+// symbol finds where an exported symbol is.
+func (b *Base) symbol(name string) (elfpatch.Address, error) {
+	layer, sym, err := b.lookup(name)
+	return elfpatch.Address{Base: layer, Offset: sym.Value}, err
+}
+
+// blobOf returns the blob of the image that b's layers make up.
+func blobOf(b *Base) ([]byte, error) {
+	sizeLayer, sizeSym, err := b.lookup("jl_system_image_size")
+	if err != nil {
+		return nil, err
+	}
+	layer, sym, err := b.lookup("jl_system_image_data")
+	if err != nil {
+		return nil, err
+	}
+	field, err := sizeLayer.Bytes(sizeSym.Value, 8)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the size of its heap is not in the file", ErrDamaged)
+	}
+	data, err := layer.Bytes(sym.Value, le.Uint64(field))
+	if err != nil {
+		return nil, fmt.Errorf("%w: its heap reaches beyond its segment", ErrDamaged)
+	}
+	return data, nil
+}
+
+// isCell says that 8 bytes at addr can be written to, and that their distance to origin counts in units of 8 bytes.
+func (b *Base) isCell(addr, origin uint64) bool {
+	return (addr-origin)%8 == 0 && b.inSegment(addr, 8, pfWrite)
+}
+
+// inSegment says that size bytes at addr lie in a segment with the given permission.
+func (b *Base) inSegment(addr, size uint64, permission uint32) bool {
+	for _, im := range slices.Backward(b.Layers) {
+		for _, s := range im.Segments {
+			if s.Type == ptLoad && s.Flags&permission != 0 && addr-s.Addr < s.MemSize && s.MemSize-(addr-s.Addr) >= size {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -28,11 +28,12 @@ type Merged struct {
 	Note Note
 
 	bases []*elfpatch.Image
-	thin  thinParts
+	// parts are what only one layout needs: thin images, libraries beside their bases, or standalone ones.
+	thin, standalone layoutParts
 }
 
-// A thinParts is what only an image needs that is a library beside its base.
-type thinParts struct {
+// A layoutParts is what an image of one layout has besides what all have.
+type layoutParts struct {
 	objects   []*elfpatch.Object
 	sections  []elfpatch.Section
 	redirects []elfpatch.Redirect
@@ -48,11 +49,13 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 		Layout: layout, Bases: m.bases, Drop: m.Drop, Check: m.Check,
 		Objects: objects, Sections: m.Sections, Slots: m.Slots, Exports: m.Exports, Aliases: m.Aliases, Note: note,
 	}
+	parts := m.standalone
 	if layout == elfpatch.Thin {
-		job.Objects = slices.Concat(objects, m.thin.objects)
-		job.Sections = slices.Concat(m.Sections, m.thin.sections)
-		job.Redirects = m.thin.redirects
+		parts = m.thin
 	}
+	job.Objects = slices.Concat(objects, parts.objects)
+	job.Sections = slices.Concat(m.Sections, parts.sections)
+	job.Redirects = parts.redirects
 	return job, nil
 }
 
@@ -80,7 +83,7 @@ func ReadBlob(path string) ([]byte, error) {
 // A table is a Section in the making: named tables one behind the other, whose fields may be differences of addresses.
 type table struct {
 	section elfpatch.Section
-	// anchor is what differences are counted from.
+	// anchor is what differences are counted from from now on.
 	anchor elfpatch.Address
 }
 
@@ -107,4 +110,83 @@ func (t *table) diff(target elfpatch.Address) {
 		Offset: uint64(len(t.section.Data)), Kind: elfpatch.Diff32, Target: target, Anchor: t.anchor,
 	})
 	t.uint32(0)
+}
+
+// pointer appends the address of a place, which the dynamic loader fills in.
+func (t *table) pointer(target elfpatch.Address) {
+	at := uint64(len(t.section.Data))
+	t.section.Fixups = append(t.section.Fixups, elfpatch.Fixup{Offset: at, Kind: elfpatch.Abs64, Target: target})
+	t.section.Data = append(t.section.Data, make([]byte, 8)...)
+}
+
+// Names of the sections that chaining adds.
+const (
+	heapSection     = ".data.heap"
+	tableSection    = ".data.tables"
+	constantSection = ".rodata.tables"
+	globalSection   = ".data.globals"
+)
+
+// cellsSymbol is where the cells of new code start.
+const cellsSymbol = "new.cells"
+
+// cells are the cells of new code.
+func cells(names []string) elfpatch.Section {
+	s := elfpatch.Section{Name: globalSection, Align: 8, Writable: true, Data: make([]byte, 8*len(names)),
+		Symbols: []elfpatch.Symbol{{Name: cellsSymbol, Size: 8 * uint64(len(names))}}}
+	for i, name := range names {
+		s.Symbols = append(s.Symbols, elfpatch.Symbol{Name: name, Offset: 8 * uint64(i), Size: 8})
+	}
+	return s
+}
+
+// heap is the section of a blob.
+func heap(blob []byte) elfpatch.Section {
+	return elfpatch.Section{
+		Name: heapSection, Align: 64, Writable: true, Data: blob,
+		Symbols: []elfpatch.Symbol{{Name: "jl_system_image_data", Size: uint64(len(blob)), Export: true}},
+	}
+}
+
+// used lists the functions of the base that objects refer to, ascending.
+func (b *Base) used(index *Index) ([]int, error) {
+	used := slices.Compact(slices.Sorted(slices.Values(index.Used)))
+	if n := len(used); n > 0 && used[n-1] >= len(b.Functions) {
+		return nil, fmt.Errorf("%w: %s names function %d of the base, which has %d", ErrDamaged, index.Name, used[n-1], len(b.Functions))
+	}
+	return used, nil
+}
+
+// slots are the slots of functions of the base.
+func (b *Base) slots(functions []int) (list []elfpatch.Slot) {
+	for _, i := range functions {
+		target, _ := b.Locate(b.Functions[i].Variants[0])
+		list = append(list, elfpatch.Slot{Name: BaseSymbol(i), Target: target, Fixed: b.Functions[i].single()})
+	}
+	return list
+}
+
+// fingerprints are ranges of a layer that no other build of it has: its tables, and the build-id, if it has one.
+func fingerprints(im *elfpatch.Image, tables []elfpatch.Fingerprint) []elfpatch.Fingerprint {
+	var list []elfpatch.Fingerprint
+	if sym, ok := im.Lookup("jl_system_image_size"); ok {
+		list = append(list, elfpatch.Fingerprint{Base: im, Addr: sym.Value, Size: 8})
+	}
+	if im.BuildID() != nil {
+		for _, s := range im.Segments {
+			if s.Type == ptNote {
+				list = append(list, elfpatch.Fingerprint{Base: im, Addr: s.Addr, Size: s.FileSize})
+			}
+		}
+	}
+	return append(list, tables...)
+}
+
+// heapRange is where a layer has its blob.
+func heapRange(im *elfpatch.Image) []elfpatch.Fingerprint {
+	sym, ok := im.Lookup("jl_system_image_data")
+	if id := identify(im); ok && id.Heap > 0 {
+		return []elfpatch.Fingerprint{{Base: im, Addr: sym.Value, Size: id.Heap}}
+	}
+	return nil
 }

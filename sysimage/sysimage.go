@@ -10,9 +10,11 @@
 package sysimage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"chainbuild/elfpatch"
 )
@@ -34,7 +36,7 @@ type Base struct {
 	// Layers are the shared objects that make up the image: the one that Julia is started with, then, if that one is
 	// thin, the one that it needs, and so on. Their virtual addresses do not overlap.
 	Layers []*elfpatch.Image
-	// Format names the format by the version of Julia that brought it: "1.5".
+	// Format names the format by the version of Julia that it is for: "1.5", "1.10".
 	Format string
 	// Note is what chaining left in the first layer, nil for an image that Julia itself has made.
 	Note *Note
@@ -50,7 +52,7 @@ type Base struct {
 	Code []CodeInstance
 	// Modules are all modules of the heap, in ascending order of their offset.
 	Modules []Module
-	// NameCounter is larger than any number that a function's name ends with.
+	// NameCounter is larger than any number that a function's name ends with, 0 where the format does not say.
 	NameCounter uint64
 
 	// data are the distinct offsets of Globals of kind GlobalData, ascending.
@@ -70,7 +72,10 @@ type format interface {
 }
 
 // formats are tried in this order. Each fills a Base whose Layers are set, or returns ErrUnknownFormat with the reason.
-var formats = []func(*Base) (format, error){openV1_5}
+var formats = []struct {
+	julia string
+	open  func(*Base) (format, error)
+}{{"1.5", openV1_5}, {"1.10", openV1_10}}
 
 // BlobSizes are the parts of a blob, in bytes.
 type BlobSizes struct {
@@ -113,7 +118,7 @@ type Global struct {
 	Offset uint32 // bytes from the start of the blob
 	Module int    // index into Base.Modules
 	Name   string
-	Code   uint32 // the entry as the blob has it
+	Code   uint64 // the entry as the blob has it
 }
 
 // A CodeInstance is a compiled body of a method instance.
@@ -149,10 +154,10 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	var reasons []error
-	for _, open := range formats {
-		b := &Base{Layers: layers, Note: note}
-		b.format, err = open(b)
+	var versions, reasons []string
+	for _, f := range formats {
+		b := &Base{Layers: layers, Format: f.julia, Note: note}
+		b.format, err = f.open(b)
 		if err == nil {
 			b.collectData()
 			return b, nil
@@ -160,9 +165,11 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 		if !errors.Is(err, ErrUnknownFormat) {
 			return nil, fmt.Errorf("%s: %w; build it again, or install the Julia again that it belongs to", top.Path, err)
 		}
-		reasons = append(reasons, err)
+		reason := strings.TrimPrefix(err.Error(), ErrUnknownFormat.Error()+": ")
+		versions, reasons = append(versions, f.julia), append(reasons, "not of Julia "+f.julia+", since "+reason)
 	}
-	return nil, fmt.Errorf("%s: %w; use an image made by Julia 1.5", top.Path, errors.Join(reasons...))
+	return nil, fmt.Errorf("%s: %w: %s; use an image made by Julia %s", top.Path, ErrUnknownFormat,
+		strings.Join(reasons, ", "), strings.Join(versions, " or "))
 }
 
 // Check follows every reference of the image's tables and of its blob, and says what is wrong with one that is. It is for
@@ -202,4 +209,23 @@ func (b *Base) collectData() {
 	}
 	slices.Sort(b.data)
 	b.data = slices.Compact(b.data)
+}
+
+// mergeCode sorts code instances of which wrapper and body are elements of their own, and makes one of the two.
+func mergeCode(code []CodeInstance) ([]CodeInstance, error) {
+	slices.SortStableFunc(code, func(a, b CodeInstance) int { return cmp.Compare(a.Offset, b.Offset) })
+	merged := code[:0]
+	for _, c := range code {
+		if n := len(merged); n > 0 && merged[n-1].Offset == c.Offset {
+			last := &merged[n-1]
+			if c.Invoke >= 0 && last.Invoke >= 0 || c.Spec >= 0 && last.Spec >= 0 {
+				return nil, fmt.Errorf("%w: functions %d and %d belong to the same part of a code instance", ErrDamaged,
+					max(last.Invoke, last.Spec), max(c.Invoke, c.Spec))
+			}
+			last.Invoke, last.Spec = max(last.Invoke, c.Invoke), max(last.Spec, c.Spec)
+			continue
+		}
+		merged = append(merged, c)
+	}
+	return merged, nil
 }

@@ -1,6 +1,6 @@
 package sysimage
 
-// This file reads what an image was compiled for: jl_dispatch_target_ids, written by serialize_target_data in
+// This file reads what an image was compiled for, and which code serves on each target. The list of targets is written by serialize_target_data in
 // src/processor.cpp, read by deserialize_target_data there. Not aligned, little endian.
 //
 //	u32 number of targets, then per target
@@ -12,6 +12,7 @@ package sysimage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"chainbuild/elfpatch"
@@ -57,6 +58,91 @@ type feature struct {
 	name string
 }
 
+// A clones is what the dispatch tables say of a target.
+type clones struct {
+	// complete: there is code for all functions in offsets.
+	complete bool
+	// fallback is the complete target whose code serves where an incomplete one has none.
+	fallback int
+	// indices are the u32 indices of functions, offsets the i32 places of code.
+	indices, offsets []byte
+}
+
+// indexFlag is bit 31 of a count or of a function index of a clone table.
+const indexFlag = 1 << 31
+
+// readClones reads what two tables have for each of a number of targets. The second one has offsets of functions, in the
+// order of the first, which has:
+//
+//	u32 count, and
+//	if bit 31 of count is set (all functions were cloned, always so for target 0, whose offsets are given as first):
+//	  count × u32 function index, ascending: the functions that slots are to be filled with
+//	else:
+//	  u32 index of a complete target, whose code serves where this one has none
+//	  count × u32 function index, ascending, bit 31 set if slots are to be filled with it
+func readClones(indices, offsets *tableReader, first []byte, targets int) ([]clones, error) {
+	n := uint32(len(first) / 4)
+	var list []clones
+	for i := range targets {
+		count := indices.number()
+		c := clones{complete: count&indexFlag != 0}
+		count &^= indexFlag
+		if i == 0 && !c.complete {
+			return nil, fmt.Errorf("%w: the first target does not have all functions", ErrDamaged)
+		}
+		if !c.complete {
+			c.fallback = int(indices.number())
+			if c.fallback >= i || !list[c.fallback].complete {
+				return nil, fmt.Errorf("%w: target %d falls back to target %d, which is not complete", ErrDamaged, i, c.fallback)
+			}
+		}
+		c.indices = indices.take(count)
+		switch {
+		case i == 0:
+			c.offsets = first
+		case c.complete:
+			c.offsets = offsets.take(n)
+		default:
+			c.offsets = offsets.take(count)
+		}
+		if indices.err != nil {
+			return nil, indices.err
+		}
+		if offsets.err != nil {
+			return nil, offsets.err
+		}
+		previous := int64(-1)
+		for j := range int(count) {
+			index := int64(at32(c.indices, j) &^ indexFlag)
+			if index <= previous || index >= int64(n) {
+				return nil, fmt.Errorf("%w: function indices of target %d do not ascend", ErrDamaged, i)
+			}
+			previous = index
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// chosen returns the offset of each function that the loader chooses on a target.
+func chosen(list []clones, target int) []uint32 {
+	c := list[target]
+	full := c.offsets
+	if !c.complete {
+		full = list[c.fallback].offsets
+	}
+	offsets := make([]uint32, len(full)/4)
+	for i := range offsets {
+		offsets[i] = at32(full, i)
+	}
+	if !c.complete {
+		for j := range len(c.indices) / 4 {
+			offsets[at32(c.indices, j)&^indexFlag] = at32(c.offsets, j)
+		}
+	}
+	return offsets
+}
+
 // Bounds for what a file can make this program read; no Julia comes near them.
 const (
 	maxTargets      = 64
@@ -66,7 +152,7 @@ const (
 
 // parseTargets reads the targets at an address. Bits without a name are left out.
 func parseTargets(at elfpatch.Address, names []feature) ([]Target, error) {
-	damaged := fmt.Errorf("%w: its list of targets (jl_dispatch_target_ids) is not readable", ErrDamaged)
+	damaged := fmt.Errorf("%w: its list of targets is not readable", ErrDamaged)
 	take := func(n uint32) []byte {
 		data, err := at.Base.Bytes(at.Offset, uint64(n))
 		if err != nil {
@@ -128,10 +214,10 @@ func featureNames(set []byte, names []feature) []string {
 	return list
 }
 
-// x86Features are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
+// x86Features5 are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
 // returns: 0 leaf 1 ECX, 2 to 4 leaf 7 EBX, ECX, EDX, 5 leaf 0x80000001 ECX, 7 leaf 0xd.1 EAX, 8 leaf 0x80000008 EBX,
 // 9 leaf 7.1 EAX, 10 leaf 0x14 EBX.
-var x86Features = []feature{
+var x86Features5 = []feature{
 	{0, "sse3"},
 	{1, "pclmul"},
 	{9, "ssse3"},
@@ -200,3 +286,15 @@ var x86Features = []feature{
 	{32*9 + 5, "avx512bf16"},
 	{32*10 + 4, "ptwrite"},
 }
+
+// x86Features10 are the features that Julia 1.10 knows and LLVM 15 too.
+var x86Features10 = append(slices.DeleteFunc(slices.Clone(x86Features5), func(f feature) bool { return f.name == "lwp" }),
+	feature{32*4 + 5, "uintr"},
+	feature{32*4 + 14, "serialize"},
+	feature{32*4 + 16, "tsxldtrk"},
+	feature{32*4 + 22, "amx-bf16"},
+	feature{32*4 + 23, "avx512fp16"},
+	feature{32*4 + 24, "amx-tile"},
+	feature{32*4 + 25, "amx-int8"},
+	feature{32*9 + 4, "avxvnni"},
+)

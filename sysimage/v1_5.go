@@ -24,21 +24,12 @@ package sysimage
 // The loader takes the blob's records for as many functions as there are; the function table may have more entries.
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"sort"
 
 	"chainbuild/elfpatch"
 )
-
-var le = binary.LittleEndian
-
-// indexFlag is bit 31 of a count or of a function index of jl_dispatch_fvars_idxs.
-const indexFlag = 1 << 31
-
-// maxFunctions bounds what a file can make this program allocate: fifty times what Julia's own image has.
-const maxFunctions = 1 << 20
 
 // An image15 is a system image of Julia 1.5.
 type image15 struct {
@@ -54,16 +45,6 @@ type image15 struct {
 	clones []clones
 }
 
-// A clones is what the dispatch tables say of a target.
-type clones struct {
-	// complete: there is code for all functions in offsets. Target 0 has it in image15.functions.
-	complete bool
-	// fallback is the complete target whose code serves where an incomplete one has none.
-	fallback int
-	// indices are the u32 indices of functions, offsets the i32 places of code.
-	indices, offsets []byte
-}
-
 // openV1_5 reads a system image of Julia 1.5.
 func openV1_5(b *Base) (format, error) {
 	m := &image15{base: b}
@@ -74,7 +55,6 @@ func openV1_5(b *Base) (format, error) {
 			return nil, err
 		}
 	}
-	b.Format = "1.5"
 	b.Blob = m.blob.sizes()
 	return m, nil
 }
@@ -91,53 +71,18 @@ func (m *image15) readBlob() error {
 	return err
 }
 
-// symbol finds where an exported symbol is.
-func (m *image15) symbol(name string) (elfpatch.Address, error) {
-	layer, sym, err := m.base.lookup(name)
-	return elfpatch.Address{Base: layer, Offset: sym.Value}, err
-}
-
-// A tableReader reads an exported table from its start on.
-type tableReader struct {
-	name string
-	at   elfpatch.Address
-	err  error
-}
-
-// take returns the next n 4 byte fields, nil after an error.
-func (r *tableReader) take(n uint32) []byte {
-	if r.err != nil {
-		return nil
-	}
-	data, err := r.at.Base.Bytes(r.at.Offset, 4*uint64(n))
-	if err != nil {
-		r.err = fmt.Errorf("%w: table %s reaches beyond its segment", ErrDamaged, r.name)
-		return nil
-	}
-	r.at.Offset += 4 * uint64(n)
-	return data
-}
-
-// number returns the next field, 0 after an error.
-func (r *tableReader) number() uint32 {
-	if field := r.take(1); field != nil {
-		return le.Uint32(field)
-	}
-	return 0
-}
-
 // table starts to read an exported table.
 func (m *image15) table(name string) *tableReader {
-	at, err := m.symbol(name)
+	at, err := m.base.symbol(name)
 	return &tableReader{name: name, at: at, err: err}
 }
 
 func (m *image15) readTables() error {
 	var err error
-	if m.functionsBase, err = m.symbol("jl_sysimg_fvars_base"); err != nil {
+	if m.functionsBase, err = m.base.symbol("jl_sysimg_fvars_base"); err != nil {
 		return err
 	}
-	if m.globalsBase, err = m.symbol("jl_sysimg_gvars_base"); err != nil {
+	if m.globalsBase, err = m.base.symbol("jl_sysimg_gvars_base"); err != nil {
 		return err
 	}
 	functions, globals := m.table("jl_sysimg_fvars_offsets"), m.table("jl_sysimg_gvars_offsets")
@@ -165,55 +110,20 @@ func (m *image15) readTables() error {
 
 // readTargets reads what the image was compiled for and where each target's code is.
 func (m *image15) readTargets() error {
-	at, err := m.symbol("jl_dispatch_target_ids")
+	at, err := m.base.symbol("jl_dispatch_target_ids")
 	if err != nil {
 		return err
 	}
-	targets, err := parseTargets(at, x86Features)
+	targets, err := parseTargets(at, x86Features5)
 	if err != nil {
 		return err
 	}
-	n := uint32(len(m.functions) / 4)
-	indices, offsets := m.table("jl_dispatch_fvars_idxs"), m.table("jl_dispatch_fvars_offsets")
-	for i := range targets {
-		count := indices.number()
-		c := clones{complete: count&indexFlag != 0}
-		count &^= indexFlag
-		if i == 0 && !c.complete {
-			return fmt.Errorf("%w: the first target does not have all functions", ErrDamaged)
-		}
-		if !c.complete {
-			c.fallback = int(indices.number())
-			if c.fallback >= i || !m.clones[c.fallback].complete {
-				return fmt.Errorf("%w: target %d falls back to target %d, which is not complete", ErrDamaged, i, c.fallback)
-			}
-		}
-		c.indices = indices.take(count)
-		switch {
-		case i == 0:
-			c.offsets = m.functions
-		case c.complete:
-			c.offsets = offsets.take(n)
-		default:
-			c.offsets = offsets.take(count)
-		}
-		if indices.err != nil {
-			return indices.err
-		}
-		if offsets.err != nil {
-			return offsets.err
-		}
-		previous := int64(-1)
-		for j := range int(count) {
-			index := int64(at32(c.indices, j) &^ indexFlag)
-			if index <= previous || index >= int64(n) {
-				return fmt.Errorf("%w: function indices of target %d do not ascend", ErrDamaged, i)
-			}
-			previous = index
-		}
-		m.clones = append(m.clones, c)
-		targets[i].Complete = c.complete
-		targets[i].Fallback = c.fallback
+	m.clones, err = readClones(m.table("jl_dispatch_fvars_idxs"), m.table("jl_dispatch_fvars_offsets"), m.functions, len(targets))
+	if err != nil {
+		return err
+	}
+	for i, c := range m.clones {
+		targets[i].Complete, targets[i].Fallback = c.complete, c.fallback
 	}
 	m.base.Targets = targets
 	m.readFunctions()
@@ -224,18 +134,9 @@ func (m *image15) readTargets() error {
 func (m *image15) readFunctions() {
 	n, targets := len(m.functions)/4, len(m.clones)
 	variants := make([]uint64, n*targets)
-	for t, c := range m.clones {
-		full := c.offsets
-		if !c.complete {
-			full = m.clones[c.fallback].offsets
-		}
-		for i := range n {
-			variants[i*targets+t] = m.function(at32(full, i))
-		}
-		if !c.complete {
-			for j := range len(c.indices) / 4 {
-				variants[int(at32(c.indices, j)&^indexFlag)*targets+t] = m.function(at32(c.offsets, j))
-			}
+	for t := range targets {
+		for i, offset := range chosen(m.clones, t) {
+			variants[i*targets+t] = m.function(offset)
 		}
 	}
 	m.base.Functions = make([]Function, n)
@@ -243,9 +144,6 @@ func (m *image15) readFunctions() {
 		m.base.Functions[i].Variants = variants[i*targets : (i+1)*targets : (i+1)*targets]
 	}
 }
-
-// at32 is element i of a table of 4 byte fields.
-func at32(table []byte, i int) uint32 { return le.Uint32(table[4*i:]) }
 
 // function is the virtual address that an offset of a function stands for.
 func (m *image15) function(offset uint32) uint64 {
@@ -305,11 +203,11 @@ func (m *image15) readGlobal(code uint32) (Global, error) {
 		if m.blob.word(n-8) == uint64(m.blob.ref(refBinding, 0)) {
 			return m.readBinding(n, code)
 		}
-		return Global{Kind: GlobalData, Offset: n, Code: code}, nil
+		return Global{Kind: GlobalData, Offset: n, Code: uint64(code)}, nil
 	case kind == refSymbol && int(n) < len(m.names):
-		return Global{Kind: GlobalSymbol, Name: string(m.names[n]), Code: code}, nil
+		return Global{Kind: GlobalSymbol, Name: string(m.names[n]), Code: uint64(code)}, nil
 	case kind == refTag && n <= maxTag:
-		return Global{Kind: GlobalTag, Code: code}, nil
+		return Global{Kind: GlobalTag, Code: uint64(code)}, nil
 	}
 	return Global{}, fmt.Errorf("%w: %#x is no reference", ErrDamaged, code)
 }
@@ -322,7 +220,7 @@ func (m *image15) readBinding(offset, code uint32) (Global, error) {
 		place := int64(offset) - int64(bindingAt(modules[i].Offset, 0))
 		if place >= 0 && place%bindingSize == 0 && place/bindingSize < int64(modules[i].Bindings) {
 			if name, ok := m.blob.symbolAt(offset, m.names); ok {
-				return Global{Kind: GlobalBinding, Offset: offset, Module: i, Name: name, Code: code}, nil
+				return Global{Kind: GlobalBinding, Offset: offset, Module: i, Name: name, Code: uint64(code)}, nil
 			}
 		}
 	}
@@ -373,23 +271,9 @@ func (m *image15) readCode() error {
 		}
 		code = append(code, c)
 	}
-	slices.SortStableFunc(code, func(a, b CodeInstance) int { return int(a.Offset) - int(b.Offset) })
-	// Wrapper and body of a code instance are two records: make them one.
-	merged := code[:0]
-	for _, c := range code {
-		if n := len(merged); n > 0 && merged[n-1].Offset == c.Offset {
-			last := &merged[n-1]
-			if c.Invoke >= 0 && last.Invoke >= 0 || c.Spec >= 0 && last.Spec >= 0 {
-				return fmt.Errorf("%w: functions %d and %d belong to the same part of a code instance", ErrDamaged,
-					max(last.Invoke, last.Spec), max(c.Invoke, c.Spec))
-			}
-			last.Invoke, last.Spec = max(last.Invoke, c.Invoke), max(last.Spec, c.Spec)
-			continue
-		}
-		merged = append(merged, c)
-	}
-	m.base.Code = merged
-	return nil
+	var err error
+	m.base.Code, err = mergeCode(code)
+	return err
 }
 
 // codeModules follows code instance, method instance and method to the module.

@@ -86,7 +86,7 @@ type backtraceTables struct {
 
 // backtraces makes the parts of a thin image that are for backtraces. It returns nothing for an image without
 // functions.
-func (c *merge15) backtraces() (thinParts, error) {
+func (c *merge15) backtraces() (layoutParts, error) {
 	bottom := c.base.Layers[len(c.base.Layers)-1]
 	tables := backtraceTables{count: len(c.base.Functions) + len(c.functions), records: c.recordsAt}
 	for tables.first < len(c.base.Functions) {
@@ -96,7 +96,7 @@ func (c *merge15) backtraces() (thinParts, error) {
 		tables.first++
 	}
 	if tables.first == tables.count {
-		return thinParts{}, nil
+		return layoutParts{}, nil
 	}
 	data := elfpatch.Section{Name: backtraceSection, Align: 8, Writable: true}
 	cell := func(to elfpatch.Address) {
@@ -110,7 +110,7 @@ func (c *merge15) backtraces() (thinParts, error) {
 	cell(elfpatch.Address{Symbol: elfpatch.CodeStart})
 	cell(elfpatch.Address{Symbol: elfpatch.CodeEnd})
 	tables.ranges = 1
-	parts := thinParts{redirects: []elfpatch.Redirect{{Symbol: lookupImport, To: lookupHook}}}
+	parts := layoutParts{redirects: []elfpatch.Redirect{{Symbol: lookupImport, To: lookupHook}}}
 	for _, im := range c.base.Layers {
 		parts.redirects = append(parts.redirects, elfpatch.Redirect{Base: im, Symbol: lookupImport, To: lookupHook})
 		if im == bottom {

@@ -88,13 +88,6 @@ const (
 	finishCCallable = 3
 )
 
-// An extent is a part of a blob.
-type extent struct{ start, size int }
-
-func (e extent) end() int { return e.start + e.size }
-
-func (e extent) of(data []byte) []byte { return data[e.start:e.end():e.end()] }
-
 // A blob15 is a heap as Julia 1.5 serialises it.
 type blob15 struct {
 	data []byte
@@ -247,18 +240,7 @@ func (p *blob15) is(offset uint32, tag, size int) bool {
 func (p *blob15) tls() uint32 { return le.Uint32(p.data[p.tail.start+4*tagCount:]) }
 
 // parseSymbols lists the names of all symbols.
-func (p *blob15) parseSymbols() ([][]byte, error) {
-	var names [][]byte
-	for rest := p.symbols.of(p.data); len(rest) > 0; {
-		if len(rest) < 5 || int64(le.Uint32(rest))+5 > int64(len(rest)) {
-			return nil, fmt.Errorf("%w: symbol %d of the heap reaches beyond its section", ErrDamaged, len(names))
-		}
-		length := le.Uint32(rest)
-		names = append(names, rest[4:4+length:4+length])
-		rest = rest[length+5:]
-	}
-	return names, nil
-}
+func (p *blob15) parseSymbols() ([][]byte, error) { return parseSymbols(p.symbols.of(p.data)) }
 
 // symbolAt returns the name of the symbol that the word at offset refers to.
 func (p *blob15) symbolAt(offset uint32, names [][]byte) (string, bool) {
@@ -314,25 +296,4 @@ func (p *blob15) sizes() BlobSizes {
 		Symbols: int64(p.symbols.size), Relocs: int64(p.relocs.size),
 		Globals: int64(p.globals.size), Functions: int64(p.functions.size),
 	}
-}
-
-// blobOf returns the blob of the image that b's layers make up.
-func blobOf(b *Base) ([]byte, error) {
-	sizeLayer, sizeSym, err := b.lookup("jl_system_image_size")
-	if err != nil {
-		return nil, err
-	}
-	layer, sym, err := b.lookup("jl_system_image_data")
-	if err != nil {
-		return nil, err
-	}
-	field, err := sizeLayer.Bytes(sizeSym.Value, 8)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the size of its heap is not in the file", ErrDamaged)
-	}
-	data, err := layer.Bytes(sym.Value, le.Uint64(field))
-	if err != nil {
-		return nil, fmt.Errorf("%w: its heap reaches beyond its segment", ErrDamaged)
-	}
-	return data, nil
 }

@@ -56,10 +56,13 @@ func (m *image15) chain(blob []byte, index *Index) (*Merged, error) {
 		return nil, fmt.Errorf("new heap: %w: it was made by another version of Julia; use the Julia that the base belongs to", ErrDamaged)
 	}
 	c := &merge15{image15: m, index: index, blob: parsed}
-	for _, step := range []func() error{c.findPlanted, c.restoreInvoke, c.mergeFunctions, c.collectUsed} {
+	for _, step := range []func() error{c.findPlanted, c.restoreInvoke, c.mergeFunctions} {
 		if err := step(); err != nil {
 			return nil, err
 		}
+	}
+	if c.used, err = c.base.used(index); err != nil {
+		return nil, err
 	}
 	globals, err := c.mergeGlobals()
 	if err != nil {
@@ -153,15 +156,6 @@ func (c *merge15) mergeFunctions() error {
 	return nil
 }
 
-// collectUsed lists the functions that need a slot.
-func (c *merge15) collectUsed() error {
-	c.used = slices.Compact(slices.Sorted(slices.Values(c.index.Used)))
-	if n := len(c.used); n > 0 && c.used[n-1] >= len(c.base.Functions) {
-		return fmt.Errorf("%w: %s names function %d of the base, which has %d", ErrDamaged, c.index.Name, c.used[n-1], len(c.base.Functions))
-	}
-	return nil
-}
-
 // mergeGlobals returns gvar_record: the base's cells, then the new ones.
 func (c *merge15) mergeGlobals() ([]byte, error) {
 	var err error
@@ -175,7 +169,7 @@ func (c *merge15) mergeGlobals() ([]byte, error) {
 	bindings := make([]map[string]uint32, len(c.modules))
 	out := make([]byte, 0, 4*(len(c.base.Globals)+len(c.index.Globals)))
 	for _, g := range c.base.Globals {
-		code := g.Code
+		code := uint32(g.Code)
 		switch g.Kind {
 		case GlobalData:
 			i, _ := slices.BinarySearch(c.base.data, g.Offset)
@@ -323,14 +317,6 @@ func (c *merge15) functionRecords() []byte {
 	return records
 }
 
-// Names of the sections that chaining adds.
-const (
-	heapSection     = ".data.heap"
-	tableSection    = ".data.tables"
-	constantSection = ".rodata.tables"
-	globalSection   = ".data.globals"
-)
-
 // merged puts together what goes to the link.
 func (c *merge15) merged(blob []byte) *Merged {
 	out := &Merged{
@@ -341,34 +327,16 @@ func (c *merge15) merged(blob []byte) *Merged {
 	}
 	for _, im := range c.base.Layers {
 		out.Note.Bases = append(out.Note.Bases, identify(im))
-		out.Check = append(out.Check, fingerprints(im)...)
+		out.Check = append(out.Check, fingerprints(im, tableRange(im))...)
 		out.Drop = append(out.Drop, heapRange(im)...)
 	}
 	// Julia fills these two when it loads an image; each module of new code refers to them.
 	for _, name := range []string{"jl_get_ptls_states_slot", "jl_tls_offset"} {
-		if at, err := c.symbol(name); err == nil {
+		if at, err := c.base.symbol(name); err == nil {
 			out.Aliases[name] = at
 		}
 	}
-	for _, i := range c.used {
-		variants := c.base.Functions[i].Variants
-		target, _ := c.base.Locate(variants[0])
-		out.Slots = append(out.Slots, elfpatch.Slot{
-			Name: BaseSymbol(i), Target: target, Fixed: c.base.Functions[i].single(),
-		})
-	}
-	out.Sections = append(c.tables(uint64(len(blob))), c.cells(), elfpatch.Section{
-		Name: heapSection, Align: 64, Writable: true, Data: blob,
-		Symbols: []elfpatch.Symbol{{Name: "jl_system_image_data", Size: uint64(len(blob)), Export: true}},
-	})
+	out.Slots = c.base.slots(c.used)
+	out.Sections = append(c.tables(uint64(len(blob))), cells(c.index.Globals), heap(blob))
 	return out
-}
-
-// cells are the cells of new code.
-func (c *merge15) cells() elfpatch.Section {
-	s := elfpatch.Section{Name: globalSection, Align: 8, Writable: true, Data: make([]byte, 8*len(c.index.Globals))}
-	for i, name := range c.index.Globals {
-		s.Symbols = append(s.Symbols, elfpatch.Symbol{Name: name, Offset: 8 * uint64(i), Size: 8})
-	}
-	return s
 }

@@ -6,14 +6,7 @@ package sysimage
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
-)
-
-// Calling conventions that a code instance without a wrapper may have (jl_callingconv_t).
-const (
-	conventionBoxed      = 1
-	conventionParameters = 3
 )
 
 func (m *image15) check() error {
@@ -202,21 +195,4 @@ func (m *image15) checkSlots() error {
 		}
 	}
 	return nil
-}
-
-// isCell says that 8 bytes at addr can be written to, and that their distance to origin counts in units of 8 bytes.
-func (b *Base) isCell(addr, origin uint64) bool {
-	return (addr-origin)%8 == 0 && b.inSegment(addr, 8, pfWrite)
-}
-
-// inSegment says that size bytes at addr lie in a segment with the given permission.
-func (b *Base) inSegment(addr, size uint64, permission uint32) bool {
-	for _, im := range slices.Backward(b.Layers) {
-		for _, s := range im.Segments {
-			if s.Type == ptLoad && s.Flags&permission != 0 && addr-s.Addr < s.MemSize && s.MemSize-(addr-s.Addr) >= size {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -187,33 +187,15 @@ func (c *merge15) nameCounter() uint64 {
 	return counter
 }
 
-// fingerprints are ranges of a layer that no other build of it has. Those that it has a build-id for need nothing but
-// that: its tables are written to when it is loaded if it is thin.
-func fingerprints(im *elfpatch.Image) []elfpatch.Fingerprint {
-	var list []elfpatch.Fingerprint
-	if sym, ok := im.Lookup("jl_system_image_size"); ok {
-		list = append(list, elfpatch.Fingerprint{Base: im, Addr: sym.Value, Size: 8})
+// tableRange is the table of functions of a layer, where the loader does not write to it: thin ones have distances in it.
+func tableRange(im *elfpatch.Image) []elfpatch.Fingerprint {
+	sym, ok := im.Lookup("jl_sysimg_fvars_offsets")
+	if !ok || basePath(im) != "" {
+		return nil
 	}
-	if im.BuildID() != nil {
-		for _, s := range im.Segments {
-			if s.Type == ptNote {
-				list = append(list, elfpatch.Fingerprint{Base: im, Addr: s.Addr, Size: s.FileSize})
-			}
-		}
+	n, err := im.Bytes(sym.Value, 4)
+	if err != nil {
+		return nil
 	}
-	if sym, ok := im.Lookup("jl_sysimg_fvars_offsets"); ok && basePath(im) == "" {
-		if n, err := im.Bytes(sym.Value, 4); err == nil {
-			list = append(list, elfpatch.Fingerprint{Base: im, Addr: sym.Value, Size: 4 + 4*uint64(le.Uint32(n))})
-		}
-	}
-	return list
-}
-
-// heapRange is where a layer has its blob.
-func heapRange(im *elfpatch.Image) []elfpatch.Fingerprint {
-	sym, ok := im.Lookup("jl_system_image_data")
-	if id := identify(im); ok && id.Heap > 0 {
-		return []elfpatch.Fingerprint{{Base: im, Addr: sym.Value, Size: id.Heap}}
-	}
-	return nil
+	return []elfpatch.Fingerprint{{Base: im, Addr: sym.Value, Size: 4 + 4*uint64(le.Uint32(n))}}
 }
