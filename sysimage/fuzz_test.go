@@ -39,15 +39,7 @@ func FuzzBlob(f *testing.F) {
 	f.Fuzz(func(t *testing.T, edits []byte, cut uint32) {
 		spoiled := newTestBase()
 		spoiled.blob = edit(blob[:len(blob)-int(cut)%len(blob)], edits)
-		if im, err := elfpatch.Parse("spoiled.so", spoiled.file()); err == nil {
-			if b, err := Open(im); err == nil {
-				b.Check()
-				b.Packages()
-				b.Index()
-			} else if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
-				t.Errorf("error %v is of no kind", err)
-			}
-		}
+		openSpoiled(t, spoiled.file())
 		if _, err := base.Chain(edit(fresh[:len(fresh)-int(cut)%len(fresh)], edits), index); err != nil &&
 			!errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
 			t.Errorf("error %v is of no kind", err)
@@ -62,21 +54,76 @@ func FuzzTables(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, edits []byte) {
 		m := newTestBase()
-		if im, err := elfpatch.Parse("spoiled.so", m.fileWith(testTable{edit(valid.data, edits), valid.symbols})); err == nil {
-			if b, err := Open(im); err == nil {
-				b.Check()
-				b.Packages()
-				h := newHeapOn(b)
-				b.Chain(h.blob(), h.index(""))
-			} else if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
-				t.Errorf("error %v is of no kind", err)
-			}
+		if b := openSpoiled(t, m.fileWith(testTable{edit(valid.data, edits), valid.symbols})); b != nil {
+			h := newHeapOn(b)
+			b.Chain(h.blob(), h.index(""))
 		}
 	})
 }
 
+// The same for images of Julia 1.10.
+func FuzzBlob110(f *testing.F) {
+	valid := newTestBase110()
+	im, err := elfpatch.Parse("base.so", valid.file())
+	if err != nil {
+		f.Fatal(err)
+	}
+	base, err := Open(im)
+	if err != nil {
+		f.Fatal(err)
+	}
+	h := newHeap110On(base)
+	index := h.index("")
+	blob, fresh := valid.heap.blob(), h.blob()
+	f.Add([]byte{}, uint32(0))
+	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255}, uint32(0))
+	f.Add([]byte{0, 16, 0, 0, 0, 0, 0, 32}, uint32(100))
+	f.Fuzz(func(t *testing.T, edits []byte, cut uint32) {
+		spoiled := newTestBase110()
+		spoiled.blob = edit(blob[:len(blob)-int(cut)%len(blob)], edits)
+		openSpoiled(t, spoiled.file())
+		if _, err := base.Chain(edit(fresh[:len(fresh)-int(cut)%len(fresh)], edits), index); err != nil &&
+			!errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
+			t.Errorf("error %v is of no kind", err)
+		}
+	})
+}
+
+func FuzzTables110(f *testing.F) {
+	valid := newTestBase110().tables()
+	f.Add([]byte{})
+	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, edits []byte) {
+		spoiled := valid
+		spoiled.data = edit(valid.data, edits)
+		if b := openSpoiled(t, newTestBase110().fileWith(spoiled)); b != nil {
+			h := newHeap110On(b)
+			b.Chain(h.blob(), h.index(""))
+		}
+	})
+}
+
+// openSpoiled opens and checks an image that may have errors, and returns nil if it cannot be opened.
+func openSpoiled(t *testing.T, file []byte) *Base {
+	im, err := elfpatch.Parse("spoiled.so", file)
+	if err != nil {
+		return nil
+	}
+	b, err := Open(im)
+	if err != nil {
+		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
+			t.Errorf("error %v is of no kind", err)
+		}
+		return nil
+	}
+	b.Check()
+	b.Packages()
+	b.Index()
+	return b
+}
+
 func FuzzParseIndex(f *testing.F) {
-	f.Add([]byte("fvar\tjulia_f_1\nfvar\t@3\ngvar\tx\nused\t2\n"))
+	f.Add([]byte("fvar\tjulia_f_1\nfvar\t@3\ngvar\tx\nused\t2\ncode\t-1\t0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if _, err := ParseIndex("index.txt", text); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Errorf("error %v is of no kind", err)

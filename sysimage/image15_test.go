@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ type testELF struct {
 	needed   string
 	note     []byte
 	buildID  []byte
+	relocs   map[uint64]uint64 // addresses of pointers, and of where they lead in the same file
 }
 
 // file lays the shared object out: headers at address 0, dynamic section and notes in a segment behind all others.
@@ -84,11 +86,18 @@ func (e *testELF) file() []byte {
 		last = append(last, b...)
 		return at
 	}
-	hashAt, symAt, noteAt, strAt := place(hash), place(symtab), place(notes), place(strtab)
+	var relas []byte
+	for _, at := range slices.Sorted(maps.Keys(e.relocs)) {
+		for _, field := range []uint64{at, uint64(elf.R_X86_64_RELATIVE), e.relocs[at]} {
+			relas = le.AppendUint64(relas, field)
+		}
+	}
+	hashAt, symAt, noteAt, strAt, relaAt := place(hash), place(symtab), place(notes), place(strtab), place(relas)
 	var dynamic []byte
 	for _, d := range [][2]uint64{
 		{uint64(elf.DT_HASH), hashAt}, {uint64(elf.DT_SYMTAB), symAt}, {uint64(elf.DT_SYMENT), elf.Sym64Size},
 		{uint64(elf.DT_STRTAB), strAt}, {uint64(elf.DT_STRSZ), uint64(len(strtab))},
+		{uint64(elf.DT_RELA), relaAt}, {uint64(elf.DT_RELASZ), uint64(len(relas))}, {uint64(elf.DT_RELAENT), 24},
 		{uint64(elf.DT_NEEDED), needed}, {uint64(elf.DT_NULL), 0},
 	} {
 		if d[0] == uint64(elf.DT_NEEDED) && e.needed == "" {

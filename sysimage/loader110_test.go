@@ -1,0 +1,230 @@
+package sysimage
+
+// This file is the loader of Julia 1.10 as far as it reads tables: parse_sysimg (src/processor.cpp), jl_update_all_fptrs,
+// jl_update_all_gvars and jl_read_reloclist (src/staticdata.c), written down line by line. It reads what it is pointed to by
+// the names of exported symbols and nothing else, as libjulia does, so it judges images without using what it is to test.
+
+import (
+	"slices"
+	"testing"
+
+	"chainbuild/elfpatch"
+)
+
+// A loaded110 is what the loader has written into memory.
+type loaded110 struct {
+	invoke, spec map[uint32]uint64 // by offset of the code instance: address of its wrapper, of its body
+	cells        map[uint64]uint64 // by address: the reference that it was filled with
+	slots        map[uint64]uint64 // by address: the code that it was filled with
+	relocs       [2][]uint64       // positions of type tags, and of other references
+	// typeof is where the loader copies jl_small_typeof to, thread where it writes the other variables of the runtime.
+	typeof uint64
+	thread [3]uint64
+}
+
+// load110 runs the loader for one target of the image whose layers are given.
+func load110(t *testing.T, layers []*elfpatch.Image, target int) loaded110 {
+	t.Helper()
+	m := newMemory110(t, layers)
+	u32, i32 := m.u32, m.i32
+	const tag = uint32(0x80000000)
+	out := loaded110{invoke: map[uint32]uint64{}, spec: map[uint32]uint64{}, cells: map[uint64]uint64{}, slots: map[uint64]uint64{}}
+
+	// parse_sysimg
+	pointers := m.symbol("jl_image_pointers")
+	header, shards := m.pointer(pointers), m.pointer(pointers+8)
+	if u32(header) != 1 {
+		t.Fatalf("version %d", u32(header))
+	}
+	fvars, gvars := make([]uint64, u32(header+8)), make([]uint64, u32(header+12))
+	type clone struct {
+		first  uint32
+		second uint64
+	}
+	var clones []clone
+	for i := range uint64(u32(header + 4)) {
+		shard := func(field uint64) uint64 { return m.pointer(shards + 72*i + 8*field) }
+		dataBase, textBase, offsets := shard(3), shard(0), shard(1)
+		nfunc := u32(offsets)
+		offsets += 4
+		relocSlots := shard(6)
+		nreloc := u32(relocSlots)
+		relocSlots += 4
+		cloneIdxs, cloneOffsets := shard(8), shard(7)
+		tagLen := u32(cloneIdxs)
+		cloneIdxs += 4
+		if tagLen&tag == 0 {
+			t.Fatal("target 0 is not complete")
+		}
+		baseOffsets := []uint64{offsets}
+		for i := range target {
+			n := tagLen &^ tag
+			if tagLen&tag != 0 {
+				if i != 0 {
+					cloneOffsets += 4 * uint64(nfunc)
+				}
+				cloneIdxs += 4 * uint64(n+1)
+			} else {
+				cloneOffsets += 4 * uint64(n)
+				cloneIdxs += 4 * uint64(n+2)
+			}
+			tagLen = u32(cloneIdxs - 4)
+			if tagLen&tag != 0 {
+				baseOffsets = append(baseOffsets, cloneOffsets)
+			} else {
+				baseOffsets = append(baseOffsets, 0)
+			}
+		}
+		cloneAll := tagLen&tag != 0
+		idxs := shard(2)
+		if cloneAll {
+			if target != 0 {
+				offsets = cloneOffsets
+			}
+		} else {
+			baseIdx := u32(cloneIdxs)
+			if int(baseIdx) >= target || baseOffsets[baseIdx] == 0 {
+				t.Fatalf("target %d has base %d", target, baseIdx)
+			}
+			offsets = baseOffsets[baseIdx]
+			cloneIdxs += 4
+			for i := range uint64(tagLen) {
+				idx := u32(cloneIdxs + 4*i)
+				clones = append(clones, clone{idx&tag | u32(idxs+4*uint64(idx&^tag)), i32(cloneOffsets+4*i) + textBase})
+			}
+		}
+		relocI := uint32(0)
+		for i := range uint64(tagLen &^ tag) {
+			idx := u32(cloneIdxs + 4*i)
+			var offset uint64
+			if cloneAll {
+				offset = i32(offsets + 4*uint64(idx))
+			} else if idx&tag != 0 {
+				idx &^= tag
+				offset = i32(cloneOffsets + 4*i)
+			} else {
+				continue
+			}
+			found := false
+			for ; relocI < nreloc; relocI++ {
+				relocIdx := u32(relocSlots + 8*uint64(relocI))
+				if relocIdx == idx {
+					found = true
+					out.slots[dataBase+i32(relocSlots+8*uint64(relocI)+4)] = offset + textBase
+				} else if relocIdx > idx {
+					break
+				}
+			}
+			if !found {
+				t.Errorf("target %d, shard %d: cannot find GOT entry for cloned function %d", target, i, idx)
+			}
+		}
+		for i := range uint64(nfunc) {
+			fvars[u32(idxs+4*i)] = textBase + i32(offsets+4*i)
+		}
+		gidxs, goffsets := shard(5), shard(4)
+		for i := range uint64(u32(goffsets)) {
+			gvars[u32(gidxs+4*i)] = dataBase + i32(goffsets+4*(i+1))
+		}
+	}
+	if slices.Contains(fvars, 0) || slices.Contains(gvars, 0) {
+		t.Fatal("missing function pointer, or missing global variable pointer")
+	}
+	slices.SortFunc(clones, func(a, b clone) int { return int(a.first&^tag) - int(b.first&^tag) })
+	for i := range out.thread {
+		out.thread[i] = m.pointer(m.pointer(pointers+16) + 8*uint64(i))
+	}
+	out.typeof = m.pointer(pointers + 24)
+
+	// jl_restore_system_image_from_stream_: where the sections are
+	blob := m.bytes(m.symbol("jl_system_image_data"), m.u64(m.symbol("jl_system_image_size")))
+	pos := 0
+	next := func(align int) []byte {
+		n := int(le.Uint64(blob[pos:]))
+		pos = (pos + 8 + align - 1) &^ (align - 1)
+		pos += n
+		return blob[pos-n : pos]
+	}
+	objects := len(next(1)) + 8
+	next(64)
+	next(8)
+	relocs, globals, functions := next(8), next(8), next(8)
+	pos = (pos + 7) &^ 7
+	if begin := le.Uint32(blob[pos+8*160+20+16:]); int(begin) != len(gvars) {
+		t.Errorf("the first cell of a function of others is %d of %d", begin, len(gvars))
+	}
+
+	// jl_read_reloclist
+	current := 0
+	for list := range out.relocs {
+		lastPos := uint64(0)
+		for {
+			posDiff, cnt := uint64(0), uint(0)
+			for {
+				c := int8(relocs[current])
+				current++
+				posDiff |= (uint64(int64(c)) & 0x7F) << (7 * cnt)
+				cnt++
+				if c>>7 == 0 {
+					break
+				}
+			}
+			if posDiff == 0 {
+				break
+			}
+			lastPos += posDiff
+			if lastPos >= uint64(objects) {
+				t.Fatalf("relocation at %d of %d", lastPos, objects)
+			}
+			out.relocs[list] = append(out.relocs[list], lastPos)
+		}
+	}
+	if n := le.Uint64(relocs[current:]); int(n)*8+8 != len(relocs)-current {
+		t.Errorf("%d objects to finish in %d bytes", n, len(relocs)-current)
+	}
+
+	// jl_update_all_gvars
+	if len(globals)/8 != len(gvars) {
+		t.Fatalf("%d cells, %d records", len(gvars), len(globals)/8)
+	}
+	for i, addr := range gvars {
+		out.cells[addr] = le.Uint64(globals[8*i:])
+	}
+
+	// jl_update_all_fptrs
+	cloneIdx := 0
+	for i := range len(functions) / 8 {
+		offset := le.Uint64(functions[8*i:])
+		if offset == 0 {
+			continue
+		}
+		specfunc := true
+		if offset&(1<<63) != 0 {
+			specfunc = false
+			offset = ^offset
+		}
+		code := fvars[i]
+		for ; cloneIdx < len(clones); cloneIdx++ {
+			idx := clones[cloneIdx].first &^ tag
+			if int(idx) < i {
+				continue
+			}
+			if int(idx) == i {
+				code = clones[cloneIdx].second
+			}
+			break
+		}
+		if specfunc {
+			if le.Uint64(blob[offset+80:]) == 0 && out.invoke[uint32(offset)] == 0 {
+				t.Errorf("code instance %d has no invoke", offset)
+			}
+			out.spec[uint32(offset)] = code
+		} else {
+			if le.Uint64(blob[offset+80:]) != 0 {
+				t.Errorf("code instance %d has two kinds of invoke", offset)
+			}
+			out.invoke[uint32(offset)] = code
+		}
+	}
+	return out
+}
