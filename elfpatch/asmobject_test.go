@@ -3,6 +3,7 @@ package elfpatch
 import (
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,4 +140,50 @@ func containsRow(text string, fields []string) bool {
 		}
 	}
 	return false
+}
+
+// constructorHost says whether the library that its argument names has found where it is loaded, and calls its function
+// "end", if it has one.
+const constructorHost = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv) {
+	void *image = dlopen(argv[1], RTLD_NOW);
+	if (!image) { printf("%s\n", dlerror()); return 2; }
+	void **cell = dlsym(image, "cell");
+	Dl_info info;
+	dladdr(cell, &info);
+	printf("%d\n", *cell == info.dli_fbase);
+	fflush(stdout);
+	((void (*)(void))dlsym(image, "end"))();
+	return 0;
+}
+`
+
+// TestConstructor has assembled code run when its image is loaded, and end the process.
+func TestConstructor(t *testing.T) {
+	folder := t.TempDir()
+	var a Asm
+	a.Begin("end")
+	a.Die("this is the end\n")
+	a.End()
+	a.Begin("construct")
+	a.Constructor()
+	a.Address(RAX, AtSymbol(ImageStart, 0))
+	a.Store(AtSymbol("cell", 0), RAX)
+	a.Return()
+	a.End()
+	o, err := a.Object("constructor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &loadBench{folder: folder}
+	image := b.link(t, "image.so", &Job{Objects: []*Object{o}, Exports: map[string]string{"end": "end"}, Sections: []Section{{
+		Name: ".data.cell", Align: 8, Writable: true, Data: make([]byte, 8), Symbols: []Symbol{{Name: "cell", Size: 8, Export: true}}}}})
+	checkReadelf(t, image)
+	out, err := exec.Command(compile(t, folder, "host", constructorHost, "-ldl"), image).CombinedOutput()
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || string(out) != "1\nthis is the end\n" {
+		t.Errorf("%v, %q", err, out)
+	}
 }
