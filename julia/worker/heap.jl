@@ -19,7 +19,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
     try
-        stream = create_image(native)
+        stream = create_image(native, value_of(request, "image"))
     catch e
         fail(string("a loaded package keeps what no image can hold, and should make it in its __init__: ", error_text(e)))
     end

@@ -146,7 +146,7 @@ end
 # ---- The heap
 
 "Serialise the heap, with the records of what the handle holds. Returns a stream (ios_t) that holds the blob."
-create_image(native::Ptr{Cvoid}) = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
+create_image(native::Ptr{Cvoid}, image::String) = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
 
 "What a session leaves in Base: paths, arguments, the program's name."
 function reset_state()
