@@ -6,29 +6,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"chainbuild/internal/juliatest"
 )
 
-// probe writes what the process has in memory, as 8 byte numbers: per code instance of base.index the places of its
-// wrapper and of its body, counted from jl_sysimg_fvars_base; per cell what it points to, counted from
-// jl_system_image_data; then the full names of the modules as text, one per line.
+// probe writes what the process has in memory, as 8 byte numbers that count from jl_system_image_data: per code instance of
+// base.index the places of its wrapper and of its body, which are words of it; per cell, of which it is given places, what
+// it points to; then the full names of the modules as text, one per line.
 const probe = `
-index, cells, out = ARGS
+index, cells, out, word = ARGS
+word = parse(Int, word)
 handle = ccall(:dlopen, Ptr{Cvoid}, (Cstring, Cint), unsafe_string(Base.JLOptions().image_file), 6)
-symbol(name) = ccall(:dlsym, Ptr{UInt8}, (Ptr{Cvoid}, Cstring), handle, name)
-data, functions, origin = symbol("jl_system_image_data"), symbol("jl_sysimg_fvars_base"), symbol("jl_sysimg_gvars_base")
+data = ccall(:dlsym, Ptr{UInt8}, (Ptr{Cvoid}, Cstring), handle, "jl_system_image_data")
 words = reinterpret(UInt32, read(index))
 ncode, ndata, nmodules = Int.(words[3:5])
 open(out, "w") do io
     for i in 1:ncode
         code = Ptr{UInt64}(data + words[3 + 3i])
-        write(io, unsafe_load(code, 9) - UInt64(functions), unsafe_load(code, 10) - UInt64(functions))
+        write(io, unsafe_load(code, word) - UInt64(data), unsafe_load(code, word + 1) - UInt64(data))
     end
-    for offset in reinterpret(Int32, read(cells))
-        write(io, unsafe_load(Ptr{UInt64}(origin + offset)) - UInt64(data))
+    for offset in reinterpret(Int64, read(cells))
+        write(io, unsafe_load(Ptr{UInt64}(data + offset)) - UInt64(data))
     end
     for i in 1:nmodules
         object = unsafe_pointer_to_objref(Ptr{Cvoid}(data + words[5 + 3ncode + ndata + i]))
@@ -37,22 +38,55 @@ open(out, "w") do io
 end
 `
 
+// imageOf asks a Julia for its image.
+func imageOf(t testing.TB, julia string) string {
+	t.Helper()
+	image, err := exec.Command(julia, "--startup-file=no", "-e", "print(unsafe_string(Base.JLOptions().image_file))").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(image)
+}
+
+// cellAddrs returns the virtual addresses of the cells of an image, and the place of invoke in a code instance.
+func cellAddrs(b *Base) (addrs []uint64, invoke int) {
+	switch m := b.format.(type) {
+	case *image15:
+		for i := range b.Globals {
+			addrs = append(addrs, m.global(at32(m.globals, i)))
+		}
+		return addrs, codeInvoke
+	case *image110:
+		addrs = make([]uint64, len(b.Globals))
+		for _, s := range m.shards {
+			for i := range len(s.globals) / 4 {
+				addrs[at32(s.globalIndices, i)] = s.global(at32(s.globals, i))
+			}
+		}
+	}
+	return addrs, codeInvoke110
+}
+
 func TestAgainstJulia(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, julia string) {
-		image, err := exec.Command(julia, "--startup-file=no", "-e", "print(unsafe_string(Base.JLOptions().image_file))").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := openTest(t, string(image))
+		b := openTest(t, imageOf(t, julia))
 		if err := b.Check("Unwanted"); err != nil {
 			t.Error(err)
 		}
 		dir := t.TempDir()
 		index, cells, out := filepath.Join(dir, "index"), filepath.Join(dir, "cells"), filepath.Join(dir, "out")
 		writeTestFile(t, index, b.Index())
-		m := b.format.(*image15)
-		writeTestFile(t, cells, m.globals)
-		command := exec.Command(julia, "--startup-file=no", "-e", probe, index, cells, out)
+		_, data, err := b.lookup("jl_system_image_data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addrs, invoke := cellAddrs(b)
+		var places []byte
+		for _, addr := range addrs {
+			places = le.AppendUint64(places, addr-data.Value)
+		}
+		writeTestFile(t, cells, places)
+		command := exec.Command(julia, "--startup-file=no", "-e", probe, index, cells, out, strconv.Itoa(invoke/8+1))
 		if text, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, text)
 		}
@@ -78,7 +112,7 @@ func TestAgainstJulia(t *testing.T) {
 				}
 				explained := false
 				for target, addr := range b.Functions[f].Variants {
-					same := addr-m.functionsBase.Offset == place
+					same := addr-data.Value == place
 					possible[target] = possible[target] && same
 					explained = explained || same
 				}
@@ -100,12 +134,12 @@ func TestAgainstJulia(t *testing.T) {
 		for i, g := range b.Globals {
 			at := number()
 			kinds[g.Kind]++
-			inHeap := at < uint64(b.Blob.Heap)
-			if isObject := g.Kind == GlobalData || g.Kind == GlobalBinding; isObject != inHeap || isObject && at != uint64(g.Offset) {
+			inBlob := at < uint64(b.Blob.Total)
+			if isObject := g.Kind == GlobalData || g.Kind == GlobalBinding; isObject != inBlob || isObject && at != uint64(g.Offset) {
 				t.Errorf("cell %d, kind %d, leads to %#x of the heap in memory, %#x in the file", i, g.Kind, at, g.Offset)
 			}
 		}
-		if kinds[GlobalData] == 0 || kinds[GlobalBinding] == 0 || kinds[GlobalSymbol] == 0 || kinds[GlobalTag] == 0 {
+		if kinds[GlobalData] == 0 || kinds[GlobalSymbol] == 0 || kinds[GlobalTag] == 0 || b.Format == "1.5" && kinds[GlobalBinding] == 0 {
 			t.Errorf("cells by kind: %v", kinds)
 		}
 		var names []string
@@ -126,13 +160,9 @@ func TestAgainstJulia(t *testing.T) {
 }
 
 func BenchmarkOpenCheck(b *testing.B) {
-	julia := juliatest.Julia(b)
-	image, err := exec.Command(julia, "--startup-file=no", "-e", "print(unsafe_string(Base.JLOptions().image_file))").Output()
-	if err != nil {
-		b.Fatal(err)
-	}
+	image := imageOf(b, juliatest.Julia(b))
 	for b.Loop() {
-		base, err := OpenFile(string(image))
+		base, err := OpenFile(image)
 		if err != nil {
 			b.Fatal(err)
 		}
