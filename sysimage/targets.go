@@ -1,7 +1,7 @@
 package sysimage
 
-// This file reads what an image was compiled for, and which code serves on each target. The list of targets is written by serialize_target_data in
-// src/processor.cpp, read by deserialize_target_data there. Not aligned, little endian.
+// This file reads what an image was compiled for, and which code serves on each target. serialize_target_data in
+// src/processor.cpp writes the list of targets, deserialize_target_data there reads it. Not aligned, little endian.
 //
 //	u32 number of targets, then per target
 //	u32 flags (JL_TARGET_…, src/processor.h)
@@ -58,7 +58,7 @@ type feature struct {
 	name string
 }
 
-// A clones is what the dispatch tables say of a target.
+// A clones is what tables say of a target: those of an image, or of a shard of it.
 type clones struct {
 	// complete: there is code for all functions in offsets.
 	complete bool
@@ -214,10 +214,10 @@ func featureNames(set []byte, names []feature) []string {
 	return list
 }
 
-// x86Features5 are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
+// x86Features15 are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
 // returns: 0 leaf 1 ECX, 2 to 4 leaf 7 EBX, ECX, EDX, 5 leaf 0x80000001 ECX, 7 leaf 0xd.1 EAX, 8 leaf 0x80000008 EBX,
 // 9 leaf 7.1 EAX, 10 leaf 0x14 EBX.
-var x86Features5 = []feature{
+var x86Features15 = []feature{
 	{0, "sse3"},
 	{1, "pclmul"},
 	{9, "ssse3"},
@@ -287,8 +287,8 @@ var x86Features5 = []feature{
 	{32*10 + 4, "ptwrite"},
 }
 
-// x86Features10 are the features that Julia 1.10 knows and LLVM 15 too.
-var x86Features10 = append(slices.DeleteFunc(slices.Clone(x86Features5), func(f feature) bool { return f.name == "lwp" }),
+// x86Features110 are the features that Julia 1.10 knows and LLVM 15 too.
+var x86Features110 = append(slices.DeleteFunc(slices.Clone(x86Features15), func(f feature) bool { return f.name == "lwp" }),
 	feature{32*4 + 5, "uintr"},
 	feature{32*4 + 14, "serialize"},
 	feature{32*4 + 16, "tsxldtrk"},

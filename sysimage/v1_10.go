@@ -149,7 +149,7 @@ func (m *image110) readPointers() error {
 	if m.threadCells, err = m.base.pointers(m.ptls, 3); err != nil {
 		return err
 	}
-	targets, err := parseTargets(m.targetData, x86Features10)
+	targets, err := parseTargets(m.targetData, x86Features110)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (m *image15) readTargets() error {
 	if err != nil {
 		return err
 	}
-	targets, err := parseTargets(at, x86Features5)
+	targets, err := parseTargets(at, x86Features15)
 	if err != nil {
 		return err
 	}
