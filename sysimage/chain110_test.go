@@ -372,3 +372,15 @@ func TestChain110Refuses(t *testing.T) {
 		})
 	}
 }
+
+func TestWithin(t *testing.T) {
+	for _, list := range [][]extent{nil, {{8, 8}}, {{40, 16}, {8, 0}, {16, 8}, {24, 8}, {80, 8}}} {
+		inside := within(list)
+		for _, word := range []uint64{0, 7, 8, 15, 16, 24, 31, 32, 39, 40, 55, 56, 79, 80, 87, 88, 1 << 40, 16, 0, 80} {
+			want := slices.ContainsFunc(list, func(e extent) bool { return word >= uint64(e.start) && word < uint64(e.end()) })
+			if got := inside(word); got != want {
+				t.Errorf("%d in %v: %v", word, list, got)
+			}
+		}
+	}
+}

@@ -14,8 +14,10 @@ package sysimage
 // All entries of the base keep their index; new ones come after them.
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"chainbuild/elfpatch"
@@ -279,12 +281,11 @@ func (c *merge110) relocations() []byte {
 	out = append(out, p.types.of(p.data)...)
 	out = append(out, 0)
 
-	var isPlanted func(word uint64) bool
-	if c.index.KeepRoots {
-		isPlanted = func(uint64) bool { return false }
-	} else {
-		isPlanted = within(c.planted)
+	var forgotten []extent
+	if !c.index.KeepRoots {
+		forgotten = c.planted
 	}
+	isForgotten := within(forgotten)
 	// from is where in list those bytes start that are still to be copied, last the position of the relocation that was
 	// kept last. What follows one that was left out is written anew.
 	at, from := 0, 0
@@ -295,7 +296,7 @@ func (c *merge110) relocations() []byte {
 		at += n
 		word += delta
 		switch {
-		case isPlanted(word):
+		case isForgotten(word):
 			out = append(out, list[from:start]...)
 			from, gap = at, true
 			continue
@@ -314,18 +315,26 @@ func (c *merge110) relocations() []byte {
 	return append(out, p.data[p.finish.start-8:p.finish.end()]...)
 }
 
-// within returns a function that says whether a position lies in one of the extents.
+// within returns a function that says whether a position lies in one of the extents, which do not overlap.
 func within(list []extent) func(uint64) bool {
-	first, last := list[0].start, list[0].end()
-	for _, e := range list {
-		first, last = min(first, e.start), max(last, e.end())
+	var bounds []uint64 // where an extent starts, where it ends, and so on
+	for _, e := range slices.SortedFunc(slices.Values(list), func(a, b extent) int { return cmp.Compare(a.start, b.start) }) {
+		bounds = append(bounds, uint64(e.start), uint64(e.end()))
 	}
+	// The answer is the same between two bounds, and positions mostly ascend.
+	from, to, inside := uint64(0), uint64(0), false
 	return func(word uint64) bool {
-		// Nearly all positions are outside of the range that the extents span.
-		if word < uint64(first) || word >= uint64(last) {
-			return false
+		if word < from || word >= to {
+			i, _ := slices.BinarySearch(bounds, word+1)
+			from, to, inside = 0, math.MaxUint64, i%2 == 1
+			if i > 0 {
+				from = bounds[i-1]
+			}
+			if i < len(bounds) {
+				to = bounds[i]
+			}
 		}
-		return slices.ContainsFunc(list, func(e extent) bool { return int(word) >= e.start && int(word) < e.end() })
+		return inside
 	}
 }
 
