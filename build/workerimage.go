@@ -17,12 +17,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
+	"chainbuild/sysimage"
 
 	"golang.org/x/sys/unix"
 )
@@ -135,9 +137,23 @@ func removeOld(folder string) {
 	}
 }
 
+// frontOnWorkers says whether the front worker starts from the worker image. From Julia 1.9 on, packages' caches refer to places in the image
+// that they were made with: only a process on the base itself can load them, and there packages are what takes long.
+func (b *builder) frontOnWorkers() bool {
+	if b.workers == "" || b.julia.Before(1, 9) {
+		return b.workers != ""
+	}
+	for _, name := range slices.Concat(b.o.Packages, b.inputs.modules) {
+		if !slices.ContainsFunc(b.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
+			return false
+		}
+	}
+	return true
+}
+
 // liveImage is the image that the front worker is on.
 func (b *builder) liveImage() string {
-	if b.workers != "" {
+	if b.frontOnWorkers() {
 		return b.workers
 	}
 	return b.base.Layers[0].Path
@@ -145,7 +161,7 @@ func (b *builder) liveImage() string {
 
 // frontArgs make a Julia on the shim the front worker.
 func (b *builder) frontArgs() []string {
-	if b.workers != "" {
+	if b.frontOnWorkers() {
 		return []string{"-e", startCode("start_front.jl"), b.file("request.txt")}
 	}
 	return []string{filepath.Join(b.worker, "front.jl"), b.file("request.txt")}

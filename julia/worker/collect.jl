@@ -1,7 +1,11 @@
 # What is to be emitted: the method instances whose code the base does not have.
 
+# The world that the base was in when it was made, or a later one without anything of the request.
+const BASE_WORLD = UInt[0]
+
 "Load the packages of the request: those it names, then the modules that its statements name."
 function load_packages(request::Dict{String,Any})
+    BASE_WORLD[1] = ccall(:jl_get_world_counter, UInt, ())
     for name in values_of(request, "package")
         load_package(name::String, true)
     end
@@ -158,7 +162,7 @@ function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{An
             if has_base_code(index, code)
                 # Code for the last world is the base's own: nothing to do.
                 code.max_world == typemax(UInt) && return
-                had_code = true
+                had_code |= code.max_world >= BASE_WORLD[1]
             elseif code.min_world <= world <= code.max_world
                 kept |= is_kept(code) && !is_workers_own(index, code)
                 is_constant(code) && return
