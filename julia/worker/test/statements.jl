@@ -30,7 +30,7 @@ julia(source) = Core.eval(Evaluated, Meta.parse(source))
     "Tuple{Core.Typeof(Sample.∂), Core.Typeof(Int), Core.Typeof(Vector)}",
     "Tuple{getfield(Sample, Symbol(\"with blank\")), getfield(Sample.Inner, :Type)}",
     "Tuple{Array{Int64, 1}, Matrix{Float64}, Base.Dict{String, Any}}",
-    "Tuple{Union{}, Union{Int}, Union{Int, Nothing, String}}",
+    "Tuple{Type{Union{}}, Union{Int}, Union{Int, Nothing, String}}",
     "Tuple{Ref{Int}, Ptr{Cvoid}, NTuple{3, Int}}",
     "Tuple{NamedTuple{(:a, Symbol(\"b c\")), Tuple{Int, Int}}, NamedTuple{(), Tuple{}}}",
     "Tuple{Type{NamedTuple{(:a,), T} where T<:Tuple}, Tuple{Int64}}",
@@ -155,7 +155,10 @@ end
     type, reason = resolve(source)
     @test reason == ""
     @test type.parameters[1] === Core.kwftype(typeof(Sample.keywords))
-    if !isdefined(Core, :kwcall)
+    if isdefined(Core, :kwcall)
+        source = "Tuple{typeof(Core.kwcall), NamedTuple{(:first,), Tuple{Int}}, typeof(Sample.keywords), Int}"
+        @test resolve(source) == (julia(source), "")
+    else
         @test resolve("Tuple{Core.kwftype(typeof(Sample.∂))}") == (nothing, "no method matches")
         @test resolve("Tuple{Core.kwcall}") == (nothing, "kwcall is not defined in Core")
     end
