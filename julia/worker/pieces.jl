@@ -6,6 +6,7 @@
 #   dN  what the partition defines             xN  what another partition defines
 #   gN  a slot, which the loader fills          bN  a function of the base
 #   pN  a constant, private to the partition
+# What is inside of a function has no name: Julia names results of instructions after cells, counter included.
 # Names that the loader resolves (jl_apply_generic, memcpy, …) stay. What the others mean is in the partition's map, so it is no part
 # of the code: an object fits wherever its names can be given a meaning of the same type.
 #
@@ -86,26 +87,29 @@ function move_body(piece::Vector{Any}, old::Value, new::Value)
     for i in 0:Int(ccall(:LLVMCountParams, Cuint, (Value,), old)) - 1
         to = ccall(:LLVMGetParam, Value, (Value, Cuint), new, i)
         from = ccall(:LLVMGetParam, Value, (Value, Cuint), old, i)
-        name = value_name(from)
         ccall(:LLVMReplaceAllUsesWith, Cvoid, (Value, Value), from, to)
-        ccall(:LLVMSetValueName2, Cvoid, (Value, Cstring, Csize_t), to, name, sizeof(name))
     end
     # A block can only be moved to where another one is.
     place = ccall(:LLVMAppendBasicBlockInContext, Value, (Value, Value, Cstring), piece[2]::Value, new, "")
     block = ccall(:LLVMGetFirstBasicBlock, Value, (Value,), old)
     while block != C_NULL
         next = ccall(:LLVMGetNextBasicBlock, Value, (Value,), block)
-        ccall(:LLVMMoveBasicBlockBefore, Cvoid, (Value, Value), block, place)
+        remove_name(block)
         adopt_operands(piece, block)
+        ccall(:LLVMMoveBasicBlockBefore, Cvoid, (Value, Value), block, place)
         block = next
     end
     ccall(:LLVMDeleteBasicBlock, Cvoid, (Value,), place)
     return nothing
 end
 
+remove_name(v::Value) = ccall(:LLVMSetValueName2, Cvoid, (Value, Ptr{UInt8}, Csize_t), v, C_NULL, 0)
+
+"Make the instructions of a block refer to the new module's values."
 function adopt_operands(piece::Vector{Any}, block::Value)
     instruction = ccall(:LLVMGetFirstInstruction, Value, (Value,), block)
     while instruction != C_NULL
+        remove_name(instruction)
         for i in 0:Int(ccall(:LLVMGetNumOperands, Cint, (Value,), instruction)) - 1
             operand = ccall(:LLVMGetOperand, Value, (Value, Cuint), instruction, i)
             new = adopt(piece, operand)

@@ -252,8 +252,9 @@ function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, me
             end
         end
     end
+    # A Ptr in a Vector is serialised as null (get_replaceable_field in src/staticdata.c); in a SimpleVector it stays what it is.
     objects = index[2]::Core.SimpleVector
-    index[2] = Core.svec(objects[1], objects[2], objects[3], new, contents)
+    index[2] = Core.svec(objects[1], Core.svec(objects[2]...), objects[3], new, Core.svec(contents...))
     return used
 end
 
