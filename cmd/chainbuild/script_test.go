@@ -4,7 +4,7 @@ package main
 // the language). They run this test binary under the name chainbuild.
 //
 // Scripts in script/julia need a real Julia: it is $JULIA in them and what chainbuild finds by itself; $IMAGE is the image
-// that it starts from, $LIBJULIA and $LIBLLVM its libraries.
+// that it starts from, $LIBJULIA and $LIBLLVM its libraries. $JULIA2 is another Julia, where the condition [second] holds.
 
 import (
 	"errors"
@@ -54,11 +54,28 @@ func TestScriptJulia(t *testing.T) {
 				env.Setenv("IMAGE", in.Image)
 				env.Setenv("LIBJULIA", in.LibJulia)
 				env.Setenv("LIBLLVM", in.LibLLVM)
+				env.Setenv("JULIA2", another(executable))
 				return isolate(env)
 			},
 			Cmds: commands,
+			Condition: func(name string) (bool, error) {
+				if name != "second" {
+					return false, fmt.Errorf("unknown condition %q", name)
+				}
+				return another(executable) != "", nil
+			},
 		})
 	})
+}
+
+// another is a Julia of CHAINBUILD_JULIA that is not the given one, "" if there is none.
+func another(executable string) string {
+	for _, name := range filepath.SplitList(os.Getenv(julia.Environment)) {
+		if path, err := exec.LookPath(name); err == nil && path != executable {
+			return path
+		}
+	}
+	return ""
 }
 
 // isolate keeps a script from the depot and the julia of whoever runs the tests, and has its intermediate files in a
