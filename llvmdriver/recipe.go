@@ -37,7 +37,7 @@ func NewRecipe(in *julia.Installation, target Target) (*Recipe, error) {
 		add(library[0], id)
 	}
 	add("Julia", in.Version)
-	pipeline, err := julia.WorkerSources(in.Pipeline())
+	pipeline, err := julia.WorkerSources(in.Pipeline(), "roots.jl")
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ function emit_object(bitcode::String, object::String, level::Int, cpu::String, f
     failed = ccall(:LLVMParseBitcodeInContext2, Cint, (Ref_, Ref_, Ptr{Ref_}), context, buffer[], parsed) != 0
     ccall(:LLVMDisposeMemoryBuffer, Cvoid, (Ref_,), buffer[])
     failed && error("cannot parse ", bitcode)
+    place_roots(parsed[])
     safe = ccall(:LLVMOrcCreateNewThreadSafeModule, Ref_, (Ref_, Ref_), parsed[], shared)
     # Policy Extern leaves the linkage of what the module defines as it is.
     native = ccall(:jl_create_native, Ref_, (Any, Ref_, Ref_, Cint, Cint, Cint, UInt),
