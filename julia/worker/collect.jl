@@ -6,6 +6,7 @@ const BASE_WORLD = UInt[0]
 "Load the packages of the request: those it names, then the modules that its statements name."
 function load_packages(request::Dict{String,Any})
     BASE_WORLD[1] = ccall(:jl_get_world_counter, UInt, ())
+    make_caches(request)
     for name in values_of(request, "package")
         load_package(name::String, true)
     end

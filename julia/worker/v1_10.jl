@@ -17,6 +17,34 @@ function begin_session()
     return nothing
 end
 
+"""
+    make_caches(request)
+
+Make the caches that this process can load, of those packages of the request that have none. Other sessions make package images, which it
+cannot load, and from source a package is not the one that was traced: names that lowering makes up count on.
+A process that generates an image makes no caches, and one started by this process's own means would leave traces in the heap.
+"""
+function make_caches(request::Dict{String,Any})
+    names = ""
+    for kind in ("package", "module")
+        for name in values_of(request, kind)
+            id = Base.identify_package(name::String)
+            (id === nothing || haskey(Base.loaded_modules, id) || Base.locate_package(id) === nothing || Base.isprecompiled(id)) && continue
+            names = string(names, " ", quoted(name::String))
+        end
+    end
+    isempty(names) && return nothing
+    project = Base.active_project()
+    program = "foreach(name -> Base.require(Base.identify_package(name)), ARGS)"
+    command = string(quoted(joinpath(Sys.BINDIR, Base.julia_exename())), " --startup-file=no --pkgimages=no -J ", quoted(value_of(request, "image")),
+                     project === nothing ? "" : string(" --project=", quoted(project)), " -e ", quoted(program), names)
+    ccall(:system, Cint, (Cstring,), command) # what fails there, fails here again and is told then
+    return nothing
+end
+
+"`text` as one word of the shell."
+quoted(text::String) = string("'", replace(text, "'" => "'\\''"), "'")
+
 # The world that the base's own inference runs in.
 const INFERENCE_WORLD = UInt[0]
 

@@ -4,6 +4,9 @@
 "Make the process one in which packages can be loaded."
 begin_session() = Base.__init__()
 
+"Make the caches of packages that this process can load: it loads those that other sessions make."
+make_caches(request::Dict{String,Any}) = nothing
+
 """
 Let inference run in the current world from now on. Julia infers and emits for two worlds, the one in which inference was
 compiled and the current one; with the two as one, nothing is done twice for methods of the base that are used with new types.
