@@ -72,6 +72,9 @@ func (m *Model) table() Table {
 // predictedSizes are numbers of new functions.
 var predictedSizes = []float64{100, 1000, 3000, 10000, 20000, 50000}
 
+// paysLimit is the largest number of new functions that is asked whether a second machine would pay.
+const paysLimit = 1e6
+
 // predictedCores are numbers of cores of one machine.
 var predictedCores = []int{1, 2, 4, 8, 16}
 
@@ -95,6 +98,11 @@ func (m *Model) predictions(cores int) Table {
 		cells = append(cells, formatSeconds(m.SecondsWith(n, cores, cores, cores, gigabit, remoteSetup)), formatSeconds(m.Floor(n)))
 		t.Rows = append(t.Rows, Row{Cells: cells})
 	}
+	pays := "never saves a tenth of a cold build, up to " + build.Thousands(int(paysLimit)) + " new functions"
+	if from := m.PaysFrom(cores, gigabit, remoteSetup, paysLimit); from > 0 {
+		pays = "saves a tenth of a cold build from " + build.Thousands(int(from)) + " new functions on"
+	}
+	t.Rows = append(t.Rows, Row{Cells: []string{"a second machine"}, Note: pays})
 	return t
 }
 
