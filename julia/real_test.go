@@ -28,8 +28,8 @@ func TestRealDescription(t *testing.T) {
 		if in.WordSize != 64 || in.IncrementalOffset <= 0 || in.IncrementalSize != 1 || in.CPUName == "" {
 			t.Errorf("the installation is %+v", in)
 		}
-		if in.DepotPaths[0] != firstDepot() {
-			t.Errorf("its first depot is %s, where %s was expected", in.DepotPaths[0], firstDepot())
+		if in.DepotPaths[0] != FirstDepot() {
+			t.Errorf("its first depot is %s, where %s was expected", in.DepotPaths[0], FirstDepot())
 		}
 		again, err := Find(path)
 		if err != nil {

@@ -85,7 +85,7 @@ func processor() []byte {
 // memoryDirs are the folders to look in, best first.
 func memoryDirs() []string {
 	var dirs []string
-	if depot := firstDepot(); depot != "" {
+	if depot := FirstDepot(); depot != "" {
 		dirs = append(dirs, filepath.Join(depot, "chainbuild"))
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
@@ -94,8 +94,8 @@ func memoryDirs() []string {
 	return dirs
 }
 
-// firstDepot is DEPOT_PATH[1] as Base.init_depot_path (base/initdefs.jl) finds it, "" if that is unknown.
-func firstDepot() string {
+// FirstDepot is DEPOT_PATH[1] as Base.init_depot_path (base/initdefs.jl) finds it, without asking a julia; "" if that is unknown.
+func FirstDepot() string {
 	first, _, _ := strings.Cut(os.Getenv("JULIA_DEPOT_PATH"), ":")
 	home, err := os.UserHomeDir()
 	switch {
@@ -103,8 +103,8 @@ func firstDepot() string {
 		return first
 	case err != nil:
 		return ""
-	case strings.HasPrefix(first, "~/"):
-		return filepath.Join(home, first[2:])
+	case first == "~" || strings.HasPrefix(first, "~/"):
+		return filepath.Join(home, first[1:])
 	case first == "":
 		return filepath.Join(home, ".julia")
 	default:

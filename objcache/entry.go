@@ -33,7 +33,7 @@ const (
 	checkedHeader = 56 // bytes in front of the check
 
 	// windowSize is how far back, in bytes, a frame refers at most: what a decoder has to keep. On system images 4 MiB, the
-	// fast level's own choice, saves another 0.04 % but takes a third longer to decompress.
+	// fast level's own choice, saves another 0.04 % and takes longer to decompress.
 	windowSize = 1 << 20
 	// maxRatio bounds what a foreign header can make readEntry allocate: zstd's densest block, 3 bytes of header and one
 	// of content, stands for at most 128 KiB.

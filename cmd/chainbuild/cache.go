@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"chainbuild/build"
+	"chainbuild/julia"
 	"chainbuild/objcache"
 
 	"github.com/spf13/cobra"
@@ -94,7 +94,7 @@ free. Builds do the same now and then.`,
 // openCache opens the cache in the folder, or the one that builds use. A nil limit means the default.
 func openCache(dir string, limit *sizeFlag) (*objcache.Cache, error) {
 	if dir == "" {
-		dir = objcache.DefaultDir(depots())
+		dir = objcache.DefaultDir([]string{julia.FirstDepot()})
 	}
 	if dir == "" || dir == cacheOff {
 		return nil, fmt.Errorf("there is no object cache: give its folder with --cache-dir or %s", objcache.Environment)
@@ -104,24 +104,6 @@ func openCache(dir string, limit *sizeFlag) (*objcache.Cache, error) {
 		o.Limit = int64(*limit)
 	}
 	return objcache.Open(dir, o)
-}
-
-// depots returns the first depot as a julia would find it, without asking one: see Base.init_depot_path (base/initdefs.jl).
-func depots() []string {
-	first, _, _ := strings.Cut(os.Getenv("JULIA_DEPOT_PATH"), ":")
-	home, err := os.UserHomeDir()
-	switch {
-	case filepath.IsAbs(first):
-		return []string{first}
-	case err != nil:
-		return nil
-	case first == "":
-		return []string{filepath.Join(home, ".julia")}
-	case first == "~" || strings.HasPrefix(first, "~/"):
-		return []string{filepath.Join(home, first[1:])}
-	default:
-		return nil
-	}
 }
 
 func printStats(ctx context.Context, cache *objcache.Cache, w io.Writer, asJSON bool) error {
