@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"chainbuild/build"
+	"chainbuild/objcache"
 	"chainbuild/elfpatch"
 
 	"github.com/spf13/cobra"
@@ -88,6 +89,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
 	flags.StringVar(&o.Timings, "timings", "", "write what ran when to `FILE`, for Chrome's trace viewer")
 	flags.StringVar(&o.CacheDir, "cache-dir", "", "`FOLDER` of the object cache, or off (default: chainbuild/cache in the first depot)")
+	flags.Var((*sizeFlag)(&o.CacheSize), "cache-limit", "`SIZE` that the cache is kept within, such as 2GB (default: "+build.FormatBytes(objcache.DefaultLimit)+")")
 	flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
 	flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
