@@ -7,8 +7,8 @@ import (
 	"os"
 
 	"chainbuild/build"
-	"chainbuild/objcache"
 	"chainbuild/elfpatch"
+	"chainbuild/objcache"
 
 	"github.com/spf13/cobra"
 )

@@ -172,7 +172,13 @@ func verifyCache(ctx context.Context, cache *objcache.Cache, w io.Writer) error 
 // A sizeFlag is a number of bytes as a flag's value.
 type sizeFlag int64
 
-func (f *sizeFlag) String() string { return build.FormatBytes(int64(*f)) }
+func (f *sizeFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return build.FormatBytes(int64(*f))
+}
+
 func (f *sizeFlag) Type() string   { return "SIZE" }
 
 func (f *sizeFlag) Set(text string) error {
