@@ -179,7 +179,7 @@ func (f *sizeFlag) String() string {
 	return build.FormatBytes(int64(*f))
 }
 
-func (f *sizeFlag) Type() string   { return "SIZE" }
+func (f *sizeFlag) Type() string { return "SIZE" }
 
 func (f *sizeFlag) Set(text string) error {
 	size, err := objcache.ParseSize(text)
