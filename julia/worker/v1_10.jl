@@ -410,11 +410,13 @@ function create_image(native::Ptr{Cvoid}, image::String)
     return stream[]
 end
 
-"What a session leaves in Base and in the runtime: paths, arguments, the program's name, the world of inference."
+"What a session leaves in Base and in the runtime: paths, projects that it read, arguments, the program's name, the world of inference."
 function reset_state()
     empty!(ARGS)
     empty!(Base.LOAD_PATH)
     empty!(Base.DEPOT_PATH)
+    empty!(Base.TOML_CACHE.d)
+    Base.TOML.reinit!(Base.TOML_CACHE.p, "")
     Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Base, :PROGRAM_FILE, "")
     unsafe_store!(cglobal(:jl_typeinf_world, UInt), INFERENCE_WORLD[1])
