@@ -66,6 +66,10 @@ func TestCheck110Refuses(t *testing.T) {
 			m.heap.set(m.heap.modules["Points"]+24, ref110(kind110Const, 1<<20))
 			m.heap.refs = append(m.heap.refs, m.heap.modules["Points"]+24)
 		}},
+		{"task", "a loaded package keeps what no image can hold", func(m *testImage110) {
+			m.heap.set(m.heap.modules["Points"]+24, unwritten110)
+			m.heap.refs = append(m.heap.refs, m.heap.modules["Points"]+24)
+		}},
 		{"type that is none", "is no reference", func(m *testImage110) { m.heap.set(uint32(m.heap.globals[6])-8, m.heap.globals[1]) }},
 		{"builtin function that is not", "is no reference", func(m *testImage110) { m.heap.set(body(m)+codeInvoke110, ref110(kind110Function, builtin110+100)) }},
 		{"root that is none", "root 100 of the heap", func(m *testImage110) { m.heap.roots[100] = 1 << 50 }},

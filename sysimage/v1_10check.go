@@ -55,13 +55,18 @@ func (m *image110) checkRelocs() error {
 			if word%8 != 0 || word < 8 || word > uint64(m.blob.heap.size-8) {
 				return fmt.Errorf("%w: a relocation of the heap is for %d, which is no word of it", ErrDamaged, word)
 			}
-			if ref := m.blob.word(uint32(word)); !valid(ref) {
+			if ref := m.blob.word(uint32(word)); ref == unwritten110 {
+				return fmt.Errorf("%w: the word at offset %d of the heap refers to a task: a loaded package keeps what no image can hold, and should make it in its __init__", ErrDamaged, word)
+			} else if !valid(ref) {
 				return fmt.Errorf("%w: the word at offset %d of the heap is no reference: %#x", ErrDamaged, word, ref)
 			}
 		}
 	}
 	return nil
 }
+
+// unwritten110 is written for a task other than the first: jl_needs_serialization (src/staticdata.c) leaves it out, and _backref_id takes HT_NOTFOUND for its place.
+const unwritten110 = ^uint64(0)
 
 // validType says that ref may be the type of an object.
 func (m *image110) validType(ref uint64) bool {
