@@ -84,7 +84,11 @@ func pkgAdd(ts *testscript.TestScript, neg bool, args []string) {
 				needs = append(needs, fmt.Sprintf("%q", other))
 			}
 		}
-		fmt.Fprintf(&manifest, "\n[[%s]]\ndeps = [%s]\nuuid = %q\n", name, strings.Join(needs, ", "), uuid)
+		fmt.Fprintf(&manifest, "\n[[%s]]\n", name)
+		if len(needs) > 0 {
+			fmt.Fprintf(&manifest, "deps = [%s]\n", strings.Join(needs, ", "))
+		}
+		fmt.Fprintf(&manifest, "uuid = %q\n", uuid)
 		if version == "" {
 			relative, err := filepath.Rel(dir, ts.MkAbs(sources))
 			ts.Check(err)

@@ -54,6 +54,7 @@ func TestScriptJulia(t *testing.T) {
 				env.Setenv("IMAGE", in.Image)
 				env.Setenv("LIBJULIA", in.LibJulia)
 				env.Setenv("LIBLLVM", in.LibLLVM)
+				env.Setenv("SERIES", in.Version[:strings.LastIndexByte(in.Version, '.')])
 				env.Setenv("JULIA2", another(executable))
 				return isolate(env)
 			},
