@@ -19,7 +19,6 @@ import (
 
 	"chainbuild/build"
 	"chainbuild/elfpatch"
-	"chainbuild/internal/juliatest"
 )
 
 // folder holds all that the tests write. The variables of the environment lead Julia there, see TestMain.
@@ -30,7 +29,6 @@ var (
 	scripts        = absolute("testdata/scripts")
 	packages       = absolute("testdata/packages")
 	orbits         = absolute("../examples/Orbits")
-	orbitsTrace    = filepath.Join(orbits, "trace.jl")
 	orbitsWorkload = filepath.Join(orbits, "workload.jl")
 	kindsWorkload  = filepath.Join(scripts, "kinds.jl")
 )
@@ -74,10 +72,29 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// home is the folder for what belongs to one Julia.
+func home(executable string) string {
+	homes.Lock()
+	defer homes.Unlock()
+	if homes.of[executable] == "" {
+		path := filepath.Join(folder, fmt.Sprint("julia-", len(homes.of)))
+		if err := os.Mkdir(path, 0o755); err != nil {
+			panic(err)
+		}
+		homes.of[executable] = path
+	}
+	return homes.of[executable]
+}
+
+var homes = struct {
+	sync.Mutex
+	of map[string]string
+}{of: map[string]string{}}
+
 // temporary is the folder where builds keep intermediate files.
 func temporary() string { return filepath.Join(folder, "tmp") }
 
-// An image is built when a test needs it. The zero value is Julia's own image.
+// An image is built when a test needs it, for each Julia that needs it. The zero value is Julia's own image.
 type image struct {
 	name string
 	path func(executable string) (string, error)
@@ -113,23 +130,18 @@ func (i image) String() string {
 
 // built is an image made from what options says, which may have other images built first.
 func built(name string, options func(executable string) (build.Options, error)) image {
-	var once sync.Once
-	var path string
-	var err error
-	return image{name, func(executable string) (string, error) {
-		once.Do(func() {
-			var o build.Options
-			if o, err = options(executable); err != nil {
-				return
-			}
-			o.Julia, o.Output = executable, filepath.Join(folder, name)
-			var result *build.Result
-			if result, err = build.Run(context.Background(), o); err == nil {
-				path = result.Image
-			}
-		})
-		return path, err
-	}}
+	return image{name, remembered(func(executable string) (string, error) {
+		o, err := options(executable)
+		if err != nil {
+			return "", err
+		}
+		o.Julia, o.Output = executable, filepath.Join(home(executable), name)
+		result, err := build.Run(context.Background(), o)
+		if err != nil {
+			return "", err
+		}
+		return result.Image, nil
+	})}
 }
 
 // one writes a file of one statement, about a function that nothing else of these tests calls.
@@ -157,8 +169,11 @@ func trivial(name, function string, base image, layout elfpatch.Layout) image {
 func ofOrbits(name string, o build.Options) image {
 	return built(name, func(executable string) (build.Options, error) {
 		// The packages get precompiled, as they are where traces are made: some names that lowering makes up depend on it.
-		_, err := orbitsOutput(executable)
-		o.Statements = []string{orbitsTrace}
+		if _, err := orbitsOutput(executable); err != nil {
+			return o, err
+		}
+		trace, err := orbitsTrace(executable)
+		o.Statements = []string{trace}
 		return o, err
 	})
 }
@@ -175,7 +190,7 @@ var (
 			return o, err
 		}
 		_, err = kindsOutput(executable)
-		o.Statements = []string{kindsTrace()}
+		o.Statements = []string{kindsTrace(executable)}
 		return o, err
 	})
 
@@ -196,7 +211,7 @@ var (
 			return "", err
 		}
 		// The second run's trace has nothing of the loading of packages from source.
-		second, err := output(exec.Command(executable, "--startup-file=no", "--trace-compile="+kindsTrace(), kindsWorkload, "a", "b"))
+		second, err := output(exec.Command(executable, "--startup-file=no", "--trace-compile="+kindsTrace(executable), kindsWorkload, "a", "b"))
 		if err == nil && first != second {
 			err = fmt.Errorf("two runs of %s differ: %s", kindsWorkload, difference(first, second))
 		}
@@ -204,16 +219,39 @@ var (
 	})
 )
 
-func kindsTrace() string { return filepath.Join(folder, "kinds.trace") }
+func kindsTrace(executable string) string { return filepath.Join(home(executable), "kinds.trace") }
 
-// remembered calls f once.
+// orbitsTrace is the example's trace where it fits: it was recorded by Julia 1.5. For others it is made in the same way, with standard
+// output in a file.
+var orbitsTrace = remembered(func(executable string) (string, error) {
+	version, err := output(exec.Command(executable, "--version"))
+	if err != nil || strings.HasPrefix(version, "julia version 1.5.") {
+		return filepath.Join(orbits, "trace.jl"), err
+	}
+	path := filepath.Join(home(executable), "orbits.trace")
+	cmd := exec.Command(executable, "--startup-file=no", "--trace-compile="+path, orbitsWorkload)
+	printed, err := os.Create(path + ".printed")
+	if err != nil {
+		return "", err
+	}
+	defer printed.Close()
+	cmd.Stdout, cmd.Stderr = printed, printed
+	return path, cmd.Run()
+})
+
+// remembered calls f once for each Julia.
 func remembered(f func(executable string) (string, error)) func(string) (string, error) {
-	var once sync.Once
-	var text string
-	var err error
+	var lock sync.Mutex
+	calls := map[string]func() (string, error){}
 	return func(executable string) (string, error) {
-		once.Do(func() { text, err = f(executable) })
-		return text, err
+		lock.Lock()
+		call := calls[executable]
+		if call == nil {
+			call = sync.OnceValues(func() (string, error) { return f(executable) })
+			calls[executable] = call
+		}
+		lock.Unlock()
+		return call()
 	}
 }
 
@@ -236,9 +274,9 @@ type session struct {
 }
 
 // on starts sessions on an image.
-func on(t *testing.T, i image) session {
+func on(t *testing.T, executable string, i image) session {
 	t.Helper()
-	return session{t, juliatest.Julia(t), i}
+	return session{t, executable, i}
 }
 
 // command is a Julia on the image; arguments of the form NAME=value set variables of its environment.

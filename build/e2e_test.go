@@ -6,11 +6,14 @@ import (
 	"bufio"
 	"context"
 	"debug/elf"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,277 +24,364 @@ import (
 
 // The workloads print the same whatever image runs them and whatever Julia is told about compiling.
 func TestWorkloadsPrintTheSame(t *testing.T) {
-	executable := juliatest.Julia(t)
-	wantOrbits, err := orbitsOutput(executable)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantKinds, err := kindsOutput(executable)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ways := [][]string{nil, {"JULIA_NUM_THREADS=2"}, {"-O3"}, {"--check-bounds=yes"}, {"-g2"}, {"--inline=no"}}
-	for _, i := range []image{thin, standalone, kinds} {
-		for _, way := range ways {
-			t.Run(fmt.Sprint(i, " ", strings.Join(way, " ")), func(t *testing.T) {
-				t.Parallel()
-				s := on(t, i)
-				same(t, orbitsWorkload, wantOrbits, s.julia(slices.Concat(way, []string{orbitsWorkload})...))
-				if i.name == kinds.name {
-					same(t, kindsWorkload, wantKinds, s.julia(slices.Concat(way, []string{kindsWorkload, "a", "b"})...))
-				}
-			})
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		wantOrbits, err := orbitsOutput(executable)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		wantKinds, err := kindsOutput(executable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ways := [][]string{nil, {"JULIA_NUM_THREADS=2"}, {"-O3"}, {"--check-bounds=yes"}, {"-g2"}, {"--inline=no"}}
+		for _, i := range []image{thin, standalone, kinds} {
+			for _, way := range ways {
+				t.Run(fmt.Sprint(i, " ", strings.Join(way, " ")), func(t *testing.T) {
+					t.Parallel()
+					s := on(t, executable, i)
+					same(t, orbitsWorkload, wantOrbits, s.julia(slices.Concat(way, []string{orbitsWorkload})...))
+					if i.name == kinds.name {
+						same(t, kindsWorkload, wantKinds, s.julia(slices.Concat(way, []string{kindsWorkload, "a", "b"})...))
+					}
+				})
+			}
+		}
+	})
 }
 
 // What was traced is in the image: a traced session on it compiles none of it again. The trace of Orbits was recorded with
 // standard output in a file, that of kinds with a pipe.
 func TestNothingTracedIsCompiledAgain(t *testing.T) {
-	for _, i := range []image{thin, standalone, kinds, third, fourth, fifth} {
-		t.Run(i.String(), func(t *testing.T) {
-			t.Parallel()
-			s := on(t, i)
-			left := filepath.Join(t.TempDir(), "left")
-			cmd := s.command("--trace-compile="+left, orbitsWorkload)
-			printed, err := os.Create(filepath.Join(t.TempDir(), "printed"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer printed.Close()
-			cmd.Stdout, cmd.Stderr = printed, printed
-			if err := cmd.Run(); err != nil {
-				t.Fatal(err)
-			}
-			for _, statement := range lines(t, left) {
-				t.Errorf("compiled again for %s: %s", orbitsWorkload, statement)
-			}
-			if i.name == thin.name || i.name == standalone.name {
-				return
-			}
-			left = filepath.Join(t.TempDir(), "left")
-			s.julia("--trace-compile="+left, kindsWorkload, "a", "b")
-			for _, statement := range lines(t, left) {
-				t.Errorf("compiled again for %s: %s", kindsWorkload, statement)
-			}
-		})
-	}
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		for _, i := range []image{thin, standalone, kinds, third, fourth, fifth} {
+			t.Run(i.String(), func(t *testing.T) {
+				t.Parallel()
+				s := on(t, executable, i)
+				left := filepath.Join(t.TempDir(), "left")
+				cmd := s.command("--trace-compile="+left, orbitsWorkload)
+				printed, err := os.Create(filepath.Join(t.TempDir(), "printed"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer printed.Close()
+				cmd.Stdout, cmd.Stderr = printed, printed
+				if err := cmd.Run(); err != nil {
+					t.Fatal(err)
+				}
+				for _, statement := range lines(t, left) {
+					t.Errorf("compiled again for %s: %s", orbitsWorkload, statement)
+				}
+				if i.name == thin.name || i.name == standalone.name {
+					return
+				}
+				left = filepath.Join(t.TempDir(), "left")
+				s.julia("--trace-compile="+left, kindsWorkload, "a", "b")
+				for _, statement := range lines(t, left) {
+					t.Errorf("compiled again for %s: %s", kindsWorkload, statement)
+				}
+			})
+		}
+	})
 }
 
 // Starting compiles no more than under Julia's own image, even where packages have invalidated what starting runs.
 func TestStartCompilesNothing(t *testing.T) {
-	compiled := func(i image) []string {
-		left := filepath.Join(t.TempDir(), "left")
-		on(t, i).julia("--trace-compile="+left, "-e", "")
-		return lines(t, left)
-	}
-	usual := compiled(stock)
-	for _, i := range []image{thin, standalone, kinds, fifth} {
-		for _, statement := range compiled(i) {
-			if !slices.Contains(usual, statement) {
-				t.Errorf("%s: start compiles %s", i, statement)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		compiled := func(i image) []string {
+			left := filepath.Join(t.TempDir(), "left")
+			on(t, executable, i).julia("--trace-compile="+left, "-e", "")
+			return lines(t, left)
+		}
+		usual := compiled(stock)
+		for _, i := range []image{thin, standalone, kinds, fifth} {
+			for _, statement := range compiled(i) {
+				if !slices.Contains(usual, statement) {
+					t.Errorf("%s: start compiles %s", i, statement)
+				}
 			}
 		}
-	}
+	})
 }
 
 // Functions of the base are the base's own, at the address where the base has them, and not copies; new ones are in the image.
 func TestBaseFunctionsAreTheBases(t *testing.T) {
-	addresses := filepath.Join(scripts, "addresses.jl")
-	split := func(text string) (places map[string][]string) {
-		places = map[string][]string{}
-		for line := range strings.Lines(text) {
-			file, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-			places[file] = append(places[file], rest)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		addresses := filepath.Join(scripts, "addresses.jl")
+		split := func(text string) (places map[string][]string) {
+			places = map[string][]string{}
+			for line := range strings.Lines(text) {
+				file, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+				places[file] = append(places[file], rest)
+			}
+			return places
 		}
-		return places
-	}
-	own := split(on(t, stock).julia(addresses))
-	if len(own) != 1 {
-		t.Fatalf("Julia's own functions are in %d files", len(own))
-	}
-	for file, want := range own {
-		if len(want) < 10000 {
-			t.Fatalf("there are only %d functions in %s", len(want), file)
+		own := split(on(t, executable, stock).julia(addresses))
+		if len(own) != 1 {
+			t.Fatalf("Julia's own functions are in %d files", len(own))
 		}
-		s := on(t, thin)
-		got := split(s.julia(addresses))
-		same(t, "functions in "+file, strings.Join(want, "\n"), strings.Join(got[file], "\n"))
-		if n := len(got[thin.file(t, s.executable)]); n < 200 || len(got) != 2 {
-			t.Errorf("%d functions are in the thin image, and functions in %d files", n, len(got))
-		}
+		for file, want := range own {
+			if len(want) < 10000 {
+				t.Fatalf("there are only %d functions in %s", len(want), file)
+			}
+			s := on(t, executable, thin)
+			got := split(s.julia(addresses))
+			same(t, "functions in "+file, strings.Join(want, "\n"), strings.Join(got[file], "\n"))
+			if n := len(got[thin.file(t, s.executable)]); n < 200 || len(got) != 2 {
+				t.Errorf("%d functions are in the thin image, and functions in %d files", n, len(got))
+			}
 
-		got = split(on(t, standalone).julia(addresses))
-		if len(got) != 1 || len(got[standalone.file(t, s.executable)]) < len(want) {
-			t.Errorf("functions are in %d files, %d in the standalone image", len(got), len(got[standalone.file(t, s.executable)]))
-		}
+			got = split(on(t, executable, standalone).julia(addresses))
+			if len(got) != 1 || len(got[standalone.file(t, s.executable)]) < len(want) {
+				t.Errorf("functions are in %d files, %d in the standalone image", len(got), len(got[standalone.file(t, s.executable)]))
+			}
 
-		// Of a chain each layer has its own, but for what a package has invalidated.
-		s = on(t, kinds)
-		got = split(s.julia(addresses))
-		if n := len(got[file]); n > len(want) || n < len(want)*9/10 {
-			t.Errorf("%d functions of %d are in %s", n, len(want), file)
-		}
-		for _, i := range []image{thin, kinds} {
-			if n := len(got[i.file(t, s.executable)]); n < 200 {
-				t.Errorf("only %d functions are in %s", n, i)
+			// Of a chain each layer has its own, but for what a package has invalidated.
+			s = on(t, executable, kinds)
+			got = split(s.julia(addresses))
+			if n := len(got[file]); n > len(want) || n < len(want)*9/10 {
+				t.Errorf("%d functions of %d are in %s", n, len(want), file)
+			}
+			for _, i := range []image{thin, kinds} {
+				if n := len(got[i.file(t, s.executable)]); n < 200 {
+					t.Errorf("only %d functions are in %s", n, i)
+				}
 			}
 		}
-	}
+	})
 }
 
 // A process starts on an image in the state in which it starts on Julia's own: in all that bindings of modules hold, the packages aside.
 func TestStateIsThatOfAStockImage(t *testing.T) {
-	state := filepath.Join(scripts, "state.jl")
-	arguments := []string{"--project=" + orbits, state, "Orbits", "Kinds", "Invalidates", "First", "Second", "Prints"}
-	known := func(text string) string {
-		var kept strings.Builder
-		for line := range strings.Lines(text) {
-			// How much was inferred, which is more, and names for the places that log: Prints has some.
-			if !strings.HasPrefix(line, "Core.Compiler.assertion_counter ") && !strings.HasPrefix(line, "Base.CoreLogging._log_record_ids ") {
-				kept.WriteString(line)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		state := filepath.Join(scripts, "state.jl")
+		arguments := []string{"--project=" + orbits, state, "Orbits", "Kinds", "Invalidates", "First", "Second", "Prints"}
+		// How much was inferred, which is more; names for the places that log, of which Prints has some; lists of packages.
+		differs := []string{"Core.Compiler.assertion_counter", "Base.CoreLogging._log_record_ids", "Base._sysimage_modules", "Base.pkgorigins"}
+		known := func(text string) string {
+			var kept strings.Builder
+			for line := range strings.Lines(text) {
+				if !slices.ContainsFunc(differs, func(name string) bool { return strings.HasPrefix(line, name+" ") }) {
+					kept.WriteString(line)
+				}
+			}
+			return kept.String()
+		}
+		want := known(on(t, executable, stock).julia(arguments...))
+		for _, expected := range []string{"\nBase.ARGS const Array of ", "\nBase.LOAD_PATH const ", "\nMain.", "\ntask ", "\nused (", "\ndocumented ("} {
+			if !strings.Contains(want, expected) {
+				t.Errorf("the state does not tell of %q", expected)
 			}
 		}
-		return kept.String()
-	}
-	want := known(on(t, stock).julia(arguments...))
-	for _, expected := range []string{"\nBase.ARGS const Array of ", "\nBase.LOAD_PATH const ", "\nMain.", "\ntask ", "\nused (", "\ndocumented ("} {
-		if !strings.Contains(want, expected) {
-			t.Errorf("the state does not tell of %q", expected)
+		for _, i := range []image{thin, standalone, kinds, fifth} {
+			t.Run(i.String(), func(t *testing.T) {
+				t.Parallel()
+				same(t, "state on "+i.String(), want, known(on(t, executable, i).julia(arguments...)))
+			})
 		}
-	}
-	for _, i := range []image{thin, standalone, kinds, fifth} {
-		t.Run(i.String(), func(t *testing.T) {
-			t.Parallel()
-			same(t, "state on "+i.String(), want, known(on(t, i).julia(arguments...)))
-		})
-	}
+	})
 }
 
-// Packages of the image are there: to use them reads no source and no cache.
+// Packages of the image are there: to use them reads no source and no cache, and takes no time.
 func TestPackagesAreLoaded(t *testing.T) {
-	script := `before = length(Base.loaded_modules)
-		using Orbits, Kinds, Invalidates, First, Second, Prints
-		print(length(Base.loaded_modules) - before, ' ', Prints.shout("loud"))`
-	for _, i := range []image{kinds, fourth} {
-		depot := t.TempDir()
-		same(t, i.String(), "0 LOUD", on(t, i).julia("JULIA_DEPOT_PATH="+depot, "-e", script))
-		if entries, err := os.ReadDir(depot); err != nil || len(entries) != 0 {
-			t.Errorf("%s: the depot has %v (%v)", i, entries, err)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		script := `before = length(Base.loaded_modules)
+			start = time_ns()
+			using Orbits, Kinds, Invalidates, First, Second, Prints
+			elapsed = time_ns() - start
+			print(length(Base.loaded_modules) - before, ' ', Prints.shout("loud"), ' ', elapsed / 1e6)`
+		for _, i := range []image{kinds, fourth} {
+			depot := t.TempDir()
+			quickest := math.Inf(1)
+			for range 3 {
+				milliseconds, found := strings.CutPrefix(on(t, executable, i).julia("JULIA_DEPOT_PATH="+depot, "-e", script), "0 LOUD ")
+				took, err := strconv.ParseFloat(milliseconds, 64)
+				if !found || err != nil {
+					t.Fatalf("%s: it prints %q", i, milliseconds)
+				}
+				quickest = min(quickest, took)
+			}
+			if quickest > 10 {
+				t.Errorf("%s: using the packages takes %.1f ms", i, quickest)
+			}
+			if entries, err := os.ReadDir(depot); err != nil || len(entries) != 0 {
+				t.Errorf("%s: the depot has %v (%v)", i, entries, err)
+			}
 		}
-	}
+	})
+}
+
+// Backtraces tell of code in each layer what they tell without an image: functions, lines, method instances.
+func TestBacktraces(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		script := filepath.Join(scripts, "backtraces.jl")
+		want := on(t, executable, stock).julia(script)
+		for _, expected := range []string{"  thrower Kinds.jl:44 Tuple{typeof(Kinds.thrower),", "  getindex dict.jl:", "  body bodies.jl:"} {
+			if !strings.Contains(want, expected) {
+				t.Fatalf("there is no %q in\n%s", expected, want)
+			}
+		}
+		for _, i := range []image{kinds, fourth, fifth} {
+			same(t, i.String(), want, on(t, executable, i).julia(script))
+		}
+	})
 }
 
 // A package that builds on those of the image is precompiled there, and its cache is used by the next process.
 func TestPackagesArePrecompiledOnTop(t *testing.T) {
-	script := `using OnTop, Kinds
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		script := `using OnTop, Kinds
 		print(OnTop.MORE - Kinds.BIG, ' ', OnTop.wrapped().node === Kinds.RING, ' ', Kinds.optional(OnTop.wrapped()), ' ', Kinds.optional(1))`
-	for _, i := range []image{kinds, fourth} {
-		depot := t.TempDir()
-		var written []os.FileInfo
-		for range 2 {
-			same(t, i.String(), "1 true extended (1, 1, 2)", on(t, i).julia("JULIA_DEPOT_PATH="+depot, "-e", script))
-			caches, err := filepath.Glob(filepath.Join(depot, "compiled", "v1.*", "*"))
-			if err != nil || len(caches) != 1 || filepath.Base(caches[0]) != "OnTop.ji" {
-				t.Fatalf("%s: the caches of the depot are %v (%v)", i, caches, err)
-			}
-			info, err := os.Stat(caches[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			written = append(written, info)
+		want := []string{"OnTop.ji"}
+		if on(t, executable, stock).julia("-e", "print(VERSION >= v\"1.9\")") == "true" {
+			want = append(want, "OnTop.so") // its native code
 		}
-		// A cache that is written takes the old one's place; one that is used gets a new time.
-		if !os.SameFile(written[0], written[1]) {
-			t.Errorf("%s: the second process has written the cache again", i)
+		names := func(paths []string) (names []string) {
+			for _, path := range paths {
+				names = append(names, filepath.Base(path))
+			}
+			return names
 		}
-	}
+		for _, i := range []image{kinds, fourth} {
+			depot := t.TempDir()
+			var written []os.FileInfo
+			for range 2 {
+				same(t, i.String(), "1 true extended (1, 1, 2)", on(t, executable, i).julia("JULIA_DEPOT_PATH="+depot, "-e", script))
+				caches, err := filepath.Glob(filepath.Join(depot, "compiled", "v1.*", "*"))
+				if err != nil || !slices.Equal(names(caches), want) {
+					t.Fatalf("%s: the caches of the depot are %v, and not %v (%v)", i, caches, want, err)
+				}
+				for _, cache := range caches {
+					info, err := os.Stat(cache)
+					if err != nil {
+						t.Fatal(err)
+					}
+					written = append(written, info)
+				}
+			}
+			// A cache that is written takes the old one's place; one that is used gets a new time.
+			for k := range want {
+				if !os.SameFile(written[k], written[len(want)+k]) {
+					t.Errorf("%s: the second process has written %s again", i, want[k])
+				}
+			}
+		}
+	})
 }
 
 // Methods whose code is in the image are replaced as any others are, and what has called them, or has inlined them, is compiled again.
 func TestMethodsAreReplaced(t *testing.T) {
-	script := filepath.Join(scripts, "redefine.jl")
-	want := on(t, stock).julia(script)
-	for _, i := range []image{kinds, fourth} {
-		same(t, i.String(), want, on(t, i).julia(script))
-	}
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		script := filepath.Join(scripts, "redefine.jl")
+		want := on(t, executable, stock).julia(script)
+		for _, i := range []image{kinds, fourth} {
+			for _, threads := range []string{"1", "2"} {
+				same(t, i.String(), want, on(t, executable, i).julia("JULIA_NUM_THREADS="+threads, script))
+			}
+		}
+	})
 }
 
 // What a package declares callable from C is found in the image by its name, and in those that build on it.
 func TestCallableFromC(t *testing.T) {
-	for _, i := range []image{kinds, third, fourth, fifth} {
-		got := on(t, i).julia("-e", `using Libdl
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		for _, i := range []image{kinds, third, fourth, fifth} {
+			got := on(t, executable, i).julia("-e", `using Libdl
 			image = dlopen(unsafe_string(Base.JLOptions().image_file))
 			print(ccall(dlsym(image, :kinds_sum), Cint, (Cint, Cint), 2, 3), ' ', dlsym_e(image, Symbol("kinds_sum.1")))`)
-		same(t, i.String(), "5 Ptr{Nothing} @0x0000000000000000", got)
-	}
+			same(t, i.String(), "5 Ptr{Nothing} @0x0000000000000000", got)
+		}
+	})
 }
 
 // Workers of Distributed start on the image of their master, and code that is sent to them runs there.
 func TestDistributed(t *testing.T) {
-	s := on(t, kinds)
-	got := s.julia("-p", "2", "-e", `using Distributed, Kinds
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		s := on(t, executable, kinds)
+		got := s.julia("-p", "2", "-e", `using Distributed, Kinds
 		@everywhere using Kinds
 		image() = unsafe_string(Base.JLOptions().image_file)
 		print(pmap(Kinds.adder(1), 1:5), ' ', [remotecall_fetch(() -> unsafe_string(Base.JLOptions().image_file), w) == image() for w in workers()],
 		      ' ', remotecall_fetch(() -> Kinds.STARTED["times"], 2))`)
-	same(t, "workers", "[2, 3, 4, 5, 6] Bool[1, 1] 1", got)
+		same(t, "workers", "[2, 3, 4, 5, 6] Bool[1, 1] 1", got)
+	})
 }
 
 // What a REPL is told on standard input it does, Pkg included.
 func TestInteractive(t *testing.T) {
-	project := t.TempDir()
-	input := fmt.Sprintf("x = 1 + 2\nusing Pkg\nPkg.activate(%q)\nPkg.status()\nerror(\"on purpose\")\nmethods(sin, (Float64,))\nx * 5\n", project)
-	run := func(i image) string {
-		cmd := on(t, i).command("-i", "-q")
-		cmd.Stdin = strings.NewReader(input)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		project, depot := t.TempDir(), t.TempDir()
+		// Without a registry Pkg wants to fetch one.
+		registry := filepath.Join(depot, "registries", "Empty", "Registry.toml")
+		if err := os.MkdirAll(filepath.Dir(registry), 0o755); err != nil {
+			t.Fatal(err)
 		}
-		return string(out)
-	}
-	want := run(stock)
-	for _, expected := range []string{"ERROR: on purpose", "Status `" + project, "sin(x::T)", "15\n"} {
-		if !strings.Contains(want, expected) {
-			t.Fatalf("there is no %q in\n%s", expected, want)
+		if err := os.WriteFile(registry, []byte(emptyRegistry), 0o644); err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, i := range []image{thin, kinds, fifth} {
-		same(t, i.String(), want, run(i))
-	}
+		input := fmt.Sprintf("x = 1 + 2\nusing Pkg\nPkg.activate(%q)\nPkg.status()\nerror(\"on purpose\")\nmethods(sin, (Float64,))\nx * 5\n", project)
+		run := func(i image) string {
+			cmd := on(t, executable, i).command("JULIA_DEPOT_PATH="+depot, "-i", "-q")
+			cmd.Stdin = strings.NewReader(input)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			return string(out)
+		}
+		want := run(stock)
+		for _, expected := range []string{"ERROR: on purpose", "Status `" + project, "sin(x::T)", "15\n"} {
+			if !strings.Contains(want, expected) {
+				t.Fatalf("there is no %q in\n%s", expected, want)
+			}
+		}
+		for _, i := range []image{thin, kinds, fifth} {
+			same(t, i.String(), want, run(i))
+		}
+	})
 }
+
+const emptyRegistry = `name = "Empty"
+uuid = "5c1b6a9e-37a5-4b5b-8f3c-6d4f0f6f9f10"
+repo = "nowhere"
+[packages]
+`
 
 // Options of a build change the code, and not what it does.
 func TestBuildsWithOptions(t *testing.T) {
-	want, err := orbitsOutput(juliatest.Julia(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range []build.Options{
-		{Emit: build.EmitTraced, CPUTarget: "generic", OptLevel: 0, CacheDir: "off"},
-		{Emit: build.EmitTraced, CPUTarget: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, CacheDir: "off"},
-		{Emit: build.EmitAll, CPUTarget: "native", OptLevel: 3, Jobs: 1, CacheDir: "off"},
-	} {
-		t.Run(fmt.Sprint(o.Emit, " ", o.CPUTarget, " -O", o.OptLevel), func(t *testing.T) {
-			if o.CPUTarget == "haswell" && !cpuHas(t, "avx2", "bmi2", "fma") {
-				t.Skip("SKIPPED, NOT TESTED: this machine is no Haswell")
-			}
-			i := ofOrbits(fmt.Sprint("options-", o.CPUTarget, ".so"), o)
-			s := on(t, i)
-			left := filepath.Join(t.TempDir(), "left")
-			same(t, orbitsWorkload, want, s.julia("--trace-compile="+left, orbitsWorkload))
-			trace := lines(t, orbitsTrace)
-			for _, statement := range lines(t, left) {
-				if slices.Contains(trace, statement) {
-					t.Errorf("compiled again: %s", statement)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		want, err := orbitsOutput(executable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range []build.Options{
+			{Emit: build.EmitTraced, CPUTarget: "generic", OptLevel: 0, CacheDir: "off"},
+			{Emit: build.EmitTraced, CPUTarget: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, CacheDir: "off"},
+			{Emit: build.EmitAll, CPUTarget: "native", OptLevel: 3, Jobs: 1, CacheDir: "off"},
+		} {
+			t.Run(fmt.Sprint(o.Emit, " ", o.CPUTarget, " -O", o.OptLevel), func(t *testing.T) {
+				if o.CPUTarget == "haswell" && !cpuHas(t, "avx2", "bmi2", "fma") {
+					t.Skip("SKIPPED, NOT TESTED: this machine is no Haswell")
 				}
-			}
-			if err := os.Remove(i.file(t, s.executable)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+				i := ofOrbits(fmt.Sprint("options-", o.CPUTarget, ".so"), o)
+				s := on(t, executable, i)
+				left := filepath.Join(t.TempDir(), "left")
+				same(t, orbitsWorkload, want, s.julia("--trace-compile="+left, orbitsWorkload))
+				path, err := orbitsTrace(executable)
+				if err != nil {
+					t.Fatal(err)
+				}
+				trace := lines(t, path)
+				for _, statement := range lines(t, left) {
+					if slices.Contains(trace, statement) {
+						t.Errorf("compiled again: %s", statement)
+					}
+				}
+				if err := os.Remove(i.file(t, s.executable)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
 }
 
 // cpuHas says whether the machine's processor has these features, by the kernel's names.
@@ -312,41 +402,43 @@ func cpuHas(t *testing.T, features ...string) bool {
 
 // An image whose base was replaced by another build, or is gone, says so and ends, with status 1.
 func TestBaseReplaced(t *testing.T) {
-	s := on(t, stock)
-	dir := t.TempDir()
-	own := strings.TrimSpace(s.julia("-e", "print(unsafe_string(Base.JLOptions().image_file))"))
-	base, above := filepath.Join(dir, "base.so"), filepath.Join(dir, "above.so")
-	otherOwn := filepath.Join(dir, "own.so")
-	replace(t, otherOwn, own)
-	setBuildID(t, otherOwn)
-	for _, c := range []struct{ name, base, other, says string }{
-		{"of Julia", own, otherOwn, "chainbuild: this image was built on another build of " + base + ": build it again"},
-		{"chained", thin.file(t, s.executable), own, "base_was_replaced_build_this_image_again"},
-		{"chained by another chained one", thin.file(t, s.executable), trivial("other.so", "any", stock, elfpatch.Thin).file(t, s.executable), "base_was_replaced_build_this_image_again"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			replace(t, base, c.base)
-			statements, err := one("all")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, OptLevel: 2, CacheDir: "off"}); err != nil {
-				t.Fatal(err)
-			}
-			s := on(t, image{"above.so", func(string) (string, error) { return above, nil }})
-			same(t, "with its base", "boots", s.julia("-e", `print("boots")`))
-			replace(t, base, c.other)
-			if said := s.fails("-e", `print("boots")`); !strings.Contains(said, c.says) || strings.Count(said, "\n") > 2 {
-				t.Errorf("on another base it says\n%s", said)
-			}
-			if err := os.Remove(base); err != nil {
-				t.Fatal(err)
-			}
-			if said := s.fails("-e", `print("boots")`); !strings.Contains(said, base+": cannot open shared object file") || strings.Count(said, "\n") > 2 {
-				t.Errorf("without its base it says\n%s", said)
-			}
-		})
-	}
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		s := on(t, executable, stock)
+		dir := t.TempDir()
+		own := strings.TrimSpace(s.julia("-e", "print(unsafe_string(Base.JLOptions().image_file))"))
+		base, above := filepath.Join(dir, "base.so"), filepath.Join(dir, "above.so")
+		otherOwn := filepath.Join(dir, "own.so")
+		replace(t, otherOwn, own)
+		setBuildID(t, otherOwn)
+		for _, c := range []struct{ name, base, other, says string }{
+			{"of Julia", own, otherOwn, "chainbuild: this image was built on another build of " + base + ": build it again"},
+			{"chained", thin.file(t, s.executable), own, "base_was_replaced_build_this_image_again"},
+			{"chained by another chained one", thin.file(t, s.executable), trivial("other.so", "any", stock, elfpatch.Thin).file(t, s.executable), "base_was_replaced_build_this_image_again"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				replace(t, base, c.base)
+				statements, err := one("all")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, OptLevel: 2, CacheDir: "off"}); err != nil {
+					t.Fatal(err)
+				}
+				s := on(t, executable, image{"above.so", func(string) (string, error) { return above, nil }})
+				same(t, "with its base", "boots", s.julia("-e", `print("boots")`))
+				replace(t, base, c.other)
+				if said := s.fails("-e", `print("boots")`); !strings.Contains(said, c.says) || strings.Count(said, "\n") > 2 {
+					t.Errorf("on another base it says\n%s", said)
+				}
+				if err := os.Remove(base); err != nil {
+					t.Fatal(err)
+				}
+				if said := s.fails("-e", `print("boots")`); !strings.Contains(said, base+": cannot open shared object file") || strings.Count(said, "\n") > 2 {
+					t.Errorf("without its base it says\n%s", said)
+				}
+			})
+		}
+	})
 }
 
 // setBuildID gives a library another build-id.
@@ -387,74 +479,83 @@ func replace(t *testing.T, path, by string) {
 
 // A process keeps the image that it has started on when a build replaces the file: what it first touches afterwards is still the old one's.
 func TestRunningProcessKeepsItsImage(t *testing.T) {
-	s := on(t, stock)
-	want, err := orbitsOutput(s.executable)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(folder, "replaced.so")
-	replace(t, path, standalone.file(t, s.executable))
-	running := exec.Command(s.executable, "--startup-file=no", "-J", path, "-e", `println("ready"); readline(); include(ARGS[1])`, orbitsWorkload)
-	stdin, err := running.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := running.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	running.Stderr = os.Stderr
-	if err := running.Start(); err != nil {
-		t.Fatal(err)
-	}
-	reader := bufio.NewReader(stdout)
-	if line, err := reader.ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("it prints %q (%v)", line, err)
-	}
-	statements, err := one("extrema")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Output: path, OptLevel: 2}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stdin.Write([]byte("\n")); err != nil {
-		t.Fatal(err)
-	}
-	var printed strings.Builder
-	if _, err := reader.WriteTo(&printed); err != nil {
-		t.Fatal(err)
-	}
-	if err := running.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	same(t, orbitsWorkload, want, printed.String())
-	loaded := on(t, image{"replaced.so", func(string) (string, error) { return path, nil }}).julia("-e", `print(any(k -> k.name == "Orbits", keys(Base.loaded_modules)))`)
-	same(t, "whether the new file has Orbits", "false", loaded)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		s := on(t, executable, stock)
+		want, err := orbitsOutput(s.executable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(home(executable), "replaced.so")
+		replace(t, path, standalone.file(t, s.executable))
+		running := exec.Command(s.executable, "--startup-file=no", "-J", path, "-e", `println("ready"); readline(); include(ARGS[1])`, orbitsWorkload)
+		stdin, err := running.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, err := running.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Stderr = os.Stderr
+		if err := running.Start(); err != nil {
+			t.Fatal(err)
+		}
+		reader := bufio.NewReader(stdout)
+		if line, err := reader.ReadString('\n'); err != nil || line != "ready\n" {
+			t.Fatalf("it prints %q (%v)", line, err)
+		}
+		statements, err := one("extrema")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Output: path, OptLevel: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stdin.Write([]byte("\n")); err != nil {
+			t.Fatal(err)
+		}
+		var printed strings.Builder
+		if _, err := reader.WriteTo(&printed); err != nil {
+			t.Fatal(err)
+		}
+		if err := running.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		same(t, orbitsWorkload, want, printed.String())
+		loaded := on(t, executable, image{"replaced.so", func(string) (string, error) { return path, nil }}).julia("-e", `print(any(k -> k.name == "Orbits", keys(Base.loaded_modules)))`)
+		same(t, "whether the new file has Orbits", "false", loaded)
+	})
 }
 
 // A package that cannot be in an image is named, or at least what is wrong with it. Nothing is left of such a build, nor of one that succeeds.
 func TestPackagesThatFail(t *testing.T) {
-	s := on(t, stock)
-	path := filepath.Join(folder, "fails.so")
-	statements, err := one("any")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, says := range map[string]string{
-		"Fails": "package Fails cannot be loaded: LoadError: this package",
-		"Exits": "package Exits ends the process that loads it: the front worker exited with status 3",
-		"Tasks": "a loaded package keeps what no image can hold, and should make it in its __init__: Task cannot be serialized",
-	} {
-		_, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Packages: []string{name}, Output: path})
-		if err == nil || !strings.HasPrefix(err.Error(), says) {
-			t.Errorf("with %s: %v", name, err)
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		s := on(t, executable, stock)
+		path := filepath.Join(home(executable), "fails.so")
+		statements, err := one("any")
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	thin.file(t, s.executable)
-	for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(folder, ".*.so-*"), path} {
-		if left, err := filepath.Glob(pattern); err != nil || len(left) != 0 {
-			t.Errorf("left are %v (%v)", left, err)
+		tasks := "a loaded package keeps what no image can hold, and should make it in its __init__"
+		var exit *exec.ExitError
+		if err := s.command("-e", "using Tasks").Run(); errors.As(err, &exit) && !exit.Exited() {
+			tasks = "package Tasks ends the process that loads it" // Julia 1.10 writes a cache, and crashes when it loads it
 		}
-	}
+		for name, says := range map[string]string{
+			"Fails": "package Fails cannot be loaded: LoadError: this package",
+			"Exits": "package Exits ends the process that loads it: the front worker exited with status 3",
+			"Tasks": tasks,
+		} {
+			_, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Packages: []string{name}, Output: path})
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("with %s: %v", name, err)
+			}
+		}
+		thin.file(t, s.executable)
+		for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(home(executable), ".*.so-*"), path} {
+			if left, err := filepath.Glob(pattern); err != nil || len(left) != 0 {
+				t.Errorf("left are %v (%v)", left, err)
+			}
+		}
+	})
 }

@@ -71,11 +71,11 @@ func (o *outcome) Report(e Event) {
 	}
 }
 
-func newRebuilder(t *testing.T) *rebuilder {
+func newRebuilder(t *testing.T, julia string) *rebuilder {
 	dir := t.TempDir()
 	r := &rebuilder{t: t, dir: dir, started: filepath.Join(dir, "started")}
 	executable := filepath.Join(dir, "julia")
-	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %q\nexec %q \"$@\"\n", r.started, juliatest.Julia(t))
+	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %q\nexec %q \"$@\"\n", r.started, julia)
 	if err := os.WriteFile(executable, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -159,156 +159,166 @@ func (r *rebuilder) entries(t *testing.T) []string {
 }
 
 func TestRebuild(t *testing.T) {
-	r := newRebuilder(t)
-	book := `Shelf.describe(Shelf.Book("Ulysses", 730))`
+	juliatest.Each(t, func(t *testing.T, julia string) {
+		r := newRebuilder(t, julia)
+		book := `Shelf.describe(Shelf.Book("Ulysses", 730))`
 
-	cold := r.build(t, nil)
-	if p := cold.Partitions; p.Hits != 0 || p.Total < 5 {
-		t.Fatalf("the first build's partitions are %+v", p)
-	}
-	r.prints(t, cold.Image, book, "Ulysses, 730 pages")
-	total := cold.Partitions.Total
-
-	t.Run("again", func(t *testing.T) {
-		os.Remove(r.started)
-		warm := r.build(t, nil)
-		warm.allHits(t)
-		if warm.Partitions.Total != total {
-			t.Errorf("%d partitions have become %d", total, warm.Partitions.Total)
+		cold := r.build(t, nil)
+		if p := cold.Partitions; p.Hits != 0 || p.Total < 5 {
+			t.Fatalf("the first build's partitions are %+v", p)
 		}
-		if text, err := os.ReadFile(r.started); err != nil || !bytes.Contains(text, []byte("request.txt")) || bytes.Contains(text, []byte("emit")) {
-			t.Errorf("these were started, and a front worker but no compile worker should have been (%v):\n%s", err, text)
-		}
-		want := fmt.Sprintf("from the cache: %d of %d partitions, 100.0 %% of %s", total, total, FormatBytes(warm.Partitions.HitBytes))
-		if got := warm.notes[len(warm.notes)-1]; got != want {
-			t.Errorf("the last note is %q, and should be %q", got, want)
-		}
-		r.prints(t, warm.Image, book, "Ulysses, 730 pages")
-	})
+		r.prints(t, cold.Image, book, "Ulysses, 730 pages")
+		total := cold.Partitions.Total
 
-	// What must not matter: the order of statements, folders, the number of workers, the umask.
-	t.Run("elsewhere", func(t *testing.T) {
-		reversed := slices.Clone(shelfStatements)
-		slices.Reverse(reversed)
-		write(t, r.path("other/reversed.jl"), strings.Join(reversed, "\n"))
-		t.Setenv("TMPDIR", r.path("other"))
-		defer syscall.Umask(syscall.Umask(0o077))
-		r.build(t, func(o *Options) {
-			o.Statements = []string{r.path("other/reversed.jl")}
-			o.Output = r.path("other/image.so")
-			o.Jobs = 1
-		}).allHits(t)
-	})
+		t.Run("again", func(t *testing.T) {
+			os.Remove(r.started)
+			warm := r.build(t, nil)
+			warm.allHits(t)
+			if warm.Partitions.Total != total {
+				t.Errorf("%d partitions have become %d", total, warm.Partitions.Total)
+			}
+			if text, err := os.ReadFile(r.started); err != nil || !bytes.Contains(text, []byte("request.txt")) || bytes.Contains(text, []byte("emit")) {
+				t.Errorf("these were started, and a front worker but no compile worker should have been (%v):\n%s", err, text)
+			}
+			want := fmt.Sprintf("from the cache: %d of %d partitions, 100.0 %% of %s", total, total, FormatBytes(warm.Partitions.HitBytes))
+			if got := warm.notes[len(warm.notes)-1]; got != want {
+				t.Errorf("the last note is %q, and should be %q", got, want)
+			}
+			r.prints(t, warm.Image, book, "Ulysses, 730 pages")
+		})
 
-	t.Run("statement added", func(t *testing.T) {
-		more := append(slices.Clone(shelfStatements), "precompile(Tuple{typeof(Base.reverse), Array{Shelf.Book, 1}})")
-		r.writeStatements(more)
-		r.build(t, nil).missed(t, 3, "+ reverse")
-		r.writeStatements(shelfStatements)
-	})
+		// What must not matter: the order of statements, folders, the number of workers, the umask.
+		t.Run("elsewhere", func(t *testing.T) {
+			reversed := slices.Clone(shelfStatements)
+			slices.Reverse(reversed)
+			write(t, r.path("other/reversed.jl"), strings.Join(reversed, "\n"))
+			t.Setenv("TMPDIR", r.path("other"))
+			defer syscall.Umask(syscall.Umask(0o077))
+			r.build(t, func(o *Options) {
+				o.Statements = []string{r.path("other/reversed.jl")}
+				o.Output = r.path("other/image.so")
+				o.Jobs = 1
+			}).allHits(t)
+		})
 
-	t.Run("function edited", func(t *testing.T) {
-		write(t, r.path("Shelf/src/Shelf.jl"), strings.Replace(shelfSource, `b.pages, " pages"`, `b.pages + 1, " leaves"`, 1))
-		edited := r.build(t, nil)
-		edited.missed(t, 1, "code changed in one of ")
-		r.prints(t, edited.Image, book, "Ulysses, 731 leaves")
-	})
+		t.Run("statement added", func(t *testing.T) {
+			more := append(slices.Clone(shelfStatements), "precompile(Tuple{typeof(Base.reverse), Array{Shelf.Book, 1}})")
+			r.writeStatements(more)
+			added := r.build(t, nil)
+			added.missed(t, 3, "+ reverse")
+			total = added.Partitions.Total
+		})
 
-	t.Run("package bumped", func(t *testing.T) {
-		write(t, r.path("Shelf/Project.toml"), fmt.Sprintf(shelfProject, "0.2.0"))
-		write(t, r.path("Shelf/src/Shelf.jl"), shelfSource+"# Version 0.2 has an end.\n")
-		bumped := r.build(t, nil)
-		bumped.allHits(t)
-		r.prints(t, bumped.Image, book, "Ulysses, 730 pages")
-	})
+		t.Run("function edited", func(t *testing.T) {
+			write(t, r.path("Shelf/src/Shelf.jl"), strings.Replace(shelfSource, `b.pages, " pages"`, `b.pages + 1, " leaves"`, 1))
+			edited := r.build(t, nil)
+			edited.missed(t, 1, "code changed in one of ")
+			r.prints(t, edited.Image, book, "Ulysses, 731 leaves")
+		})
 
-	t.Run("optimisation level", func(t *testing.T) {
-		r.build(t, func(o *Options) { o.OptLevel = 1 }).missed(t, total, `optimisation level was "2" and is "1"`)
-	})
+		t.Run("package bumped", func(t *testing.T) {
+			write(t, r.path("Shelf/Project.toml"), fmt.Sprintf(shelfProject, "0.2.0"))
+			write(t, r.path("Shelf/src/Shelf.jl"), shelfSource+"# Version 0.2 has an end.\n")
+			bumped := r.build(t, nil)
+			bumped.allHits(t)
+			r.prints(t, bumped.Image, book, "Ulysses, 730 pages")
+		})
 
-	t.Run("processor", func(t *testing.T) {
-		r.build(t, func(o *Options) { o.CPUTarget = "generic" }).missed(t, total, `processor was "native" and is "x86-64"`)
-	})
+		t.Run("optimisation level", func(t *testing.T) {
+			r.build(t, func(o *Options) { o.OptLevel = 1 }).missed(t, total, `optimisation level was "2" and is "1"`)
+		})
 
-	t.Run("two at once", func(t *testing.T) {
-		var both sync.WaitGroup
-		for _, name := range []string{"one.so", "two.so"} {
-			both.Go(func() {
-				out, err := r.try(t, func(o *Options) { o.OptLevel, o.Output = 0, r.path(name) })
-				if err != nil || len(out.warnings) != 0 || out.Partitions.Total != total {
-					t.Errorf("%s: %v, warnings %q", name, err, out.warnings)
+		t.Run("processor", func(t *testing.T) {
+			r.build(t, func(o *Options) { o.CPUTarget = "generic" }).missed(t, total, `processor was "native" and is "x86-64"`)
+		})
+
+		t.Run("two at once", func(t *testing.T) {
+			var both sync.WaitGroup
+			for _, name := range []string{"one.so", "two.so"} {
+				both.Go(func() {
+					out, err := r.try(t, func(o *Options) { o.OptLevel, o.Output = 0, r.path(name) })
+					if err != nil || len(out.warnings) != 0 || out.Partitions.Total != total {
+						t.Errorf("%s: %v, warnings %q", name, err, out.warnings)
+					}
+				})
+			}
+			both.Wait()
+			r.build(t, func(o *Options) { o.OptLevel, o.Output = 0, r.path("two.so") }).allHits(t)
+			r.prints(t, r.path("one.so"), book, "Ulysses, 730 pages")
+		})
+
+		t.Run("damaged", func(t *testing.T) {
+			for _, path := range r.entries(t) {
+				file, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
 				}
-			})
-		}
-		both.Wait()
-		r.build(t, func(o *Options) { o.OptLevel, o.Output = 0, r.path("two.so") }).allHits(t)
-		r.prints(t, r.path("one.so"), book, "Ulysses, 730 pages")
-	})
+				file[len(file)/2] ^= 1
+				if err := os.WriteFile(path, file, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			healed := r.build(t, nil)
+			// Partitions with the same code share an entry: the second one finds it removed, or made again.
+			removed := 0
+			for _, warning := range healed.warnings {
+				if strings.Contains(warning, "was removed") {
+					removed++
+				}
+			}
+			if p := healed.Partitions; p.Hits+removed > p.Total || removed < p.Total*3/4 || removed < len(healed.warnings) {
+				t.Errorf("of damaged entries %d of %d were hits, with the warnings %q", p.Hits, p.Total, healed.warnings)
+			}
+			r.prints(t, healed.Image, book, "Ulysses, 730 pages")
+		})
 
-	t.Run("damaged", func(t *testing.T) {
-		for _, path := range r.entries(t) {
-			file, err := os.ReadFile(path)
+		t.Run("verify", func(t *testing.T) {
+			verified := r.build(t, func(o *Options) { o.VerifyCache = true })
+			if p := verified.Partitions; p.Hits != p.Total || verified.compiled != p.Total {
+				t.Errorf("%d were hits and %d compiled of %d partitions", p.Hits, verified.compiled, p.Total)
+			}
+		})
+
+		t.Run("planted", func(t *testing.T) {
+			cache, err := objcache.Open(r.path("cache"), objcache.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			file[len(file)/2] ^= 1
-			if err := os.WriteFile(path, file, 0o600); err != nil {
+			// Whole entries with a right key, whose object is another one's.
+			var wrong []byte
+			for _, path := range r.entries(t) {
+				var key objcache.Key
+				if err := key.UnmarshalText([]byte(strings.TrimSuffix(filepath.Base(path), ".entry"))); err != nil {
+					t.Fatal(err)
+				}
+				data, err := cache.Get(key)
+				if errors.Is(err, objcache.ErrMiss) {
+					continue // one that was damaged, of another level
+				}
+				if wrong != nil {
+					cache.Put(key, wrong)
+				}
+				wrong = data
+			}
+			image, err := os.ReadFile(r.options.Output)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		healed := r.build(t, nil)
-		if p := healed.Partitions; p.Hits != 0 || len(healed.warnings) != p.Total || !strings.Contains(healed.warnings[0], "was removed") {
-			t.Errorf("of damaged entries %d of %d were hits, with the warnings %q", p.Hits, p.Total, healed.warnings)
-		}
-		r.prints(t, healed.Image, book, "Ulysses, 730 pages")
-	})
-
-	t.Run("verify", func(t *testing.T) {
-		verified := r.build(t, func(o *Options) { o.VerifyCache = true })
-		if p := verified.Partitions; p.Hits != p.Total || verified.compiled != p.Total {
-			t.Errorf("%d were hits and %d compiled of %d partitions", p.Hits, verified.compiled, p.Total)
-		}
-	})
-
-	t.Run("planted", func(t *testing.T) {
-		cache, err := objcache.Open(r.path("cache"), objcache.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Whole entries with a right key, whose object is another one's.
-		var wrong []byte
-		for _, path := range r.entries(t) {
-			var key objcache.Key
-			if err := key.UnmarshalText([]byte(strings.TrimSuffix(filepath.Base(path), ".entry"))); err != nil {
-				t.Fatal(err)
+			if _, err := r.try(t, func(o *Options) { o.VerifyCache = true }); err == nil || !strings.Contains(err.Error(), "is not what its bitcode compiles to now") {
+				t.Errorf("wrong objects in the cache give %v", err)
 			}
-			data, err := cache.Get(key)
-			if errors.Is(err, objcache.ErrMiss) {
-				continue // one that was damaged, of another level
+			if now, err := os.ReadFile(r.options.Output); err != nil || !bytes.Equal(now, image) {
+				t.Errorf("the image has changed (%v)", err)
 			}
-			if wrong != nil {
-				cache.Put(key, wrong)
-			}
-			wrong = data
-		}
-		image, err := os.ReadFile(r.options.Output)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.try(t, func(o *Options) { o.VerifyCache = true }); err == nil || !strings.Contains(err.Error(), "is not what its bitcode compiles to now") {
-			t.Errorf("wrong objects in the cache give %v", err)
-		}
-		if now, err := os.ReadFile(r.options.Output); err != nil || !bytes.Equal(now, image) {
-			t.Errorf("the image has changed (%v)", err)
-		}
-	})
+		})
 
-	// Root can write to any folder but one of the kernel's.
-	t.Run("read-only", func(t *testing.T) {
-		out := r.build(t, func(o *Options) { o.CacheDir = "/proc" })
-		if p := out.Partitions; p.Hits != 0 || len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "stores nothing more") {
-			t.Errorf("%d were hits, with the warnings %q", p.Hits, out.warnings)
-		}
-		r.prints(t, out.Image, book, "Ulysses, 730 pages")
+		// Root can write to any folder but one of the kernel's.
+		t.Run("read-only", func(t *testing.T) {
+			out := r.build(t, func(o *Options) { o.CacheDir = "/proc" })
+			if p := out.Partitions; p.Hits != 0 || len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "stores nothing more") {
+				t.Errorf("%d were hits, with the warnings %q", p.Hits, out.warnings)
+			}
+			r.prints(t, out.Image, book, "Ulysses, 730 pages")
+		})
 	})
 }

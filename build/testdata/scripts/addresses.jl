@@ -29,9 +29,12 @@ foreach(m -> tables(m, found, seen), Base.loaded_modules_array())
 lines = String[]
 for table in found
     Base.visit(table) do method
-        for i in 1:length(method.specializations)
-            isassigned(method.specializations, i) || continue
-            instance = method.specializations[i]
+        specializations = method.specializations
+        # Since Julia 1.10 a method with one has just that.
+        specializations isa Core.SimpleVector || (specializations = Any[specializations])
+        for i in 1:length(specializations)
+            isassigned(specializations, i) || continue
+            instance = specializations[i]
             code = instance isa Core.MethodInstance && isdefined(instance, :cache) ? instance.cache : nothing
             while code !== nothing
                 for name in (:invoke, :specptr)
