@@ -9,6 +9,7 @@ if VERSION < v"1.9"
     Base.__init__()
 else
     # There, __init__ starts tasks, which an image cannot hold.
+    Sys.__init_build()
     Base.init_depot_path()
     Base.init_load_path()
     Base.init_active_project()
