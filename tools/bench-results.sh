@@ -1,8 +1,9 @@
 #!/bin/sh
-# bench-results.sh PACKAGES measures again what bench/results holds, with the
-# packages in the folder PACKAGES (a subfolder of sources for each), and makes the
-# tables and charts there. It takes about an hour of a machine that should do
-# nothing else meanwhile: the files say how busy it was. `make build` comes first.
+# bench-results.sh PACKAGES measures again what bench/results holds of a version
+# of Julia (CHAINBUILD_JULIA), with the packages in the folder PACKAGES (a subfolder
+# of sources for each), and makes the tables and charts there. It takes about an
+# hour of a machine that should do nothing else meanwhile: the files say how busy
+# it was. `make build` comes first.
 set -eu
 
 packages=$(CDPATH='' cd -- "$1" && pwd -P)
@@ -17,7 +18,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 # The commands are part of the results, and should say the same on each machine.
 ln -s "$packages" "$scratch/packages"
-results=$PWD/bench/results
+version=$("${CHAINBUILD_JULIA%%:*}" --startup-file=no -e 'print(VERSION.major, ".", VERSION.minor)')
+results=$PWD/bench/results/julia-$version
 cd "$scratch"
 
 # A workload that fails is said in the tables, which are made all the same.
