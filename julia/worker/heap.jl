@@ -15,6 +15,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
         purge()
     end
     reset_state()
+    reset_runtime()
     current_task().storage = objects
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
@@ -25,6 +26,16 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     end
     stage("write")
     write_bytes(path, unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
+    return nothing
+end
+
+"What a session leaves in Base: paths, arguments, the program's name."
+function reset_state()
+    empty!(ARGS)
+    empty!(Base.LOAD_PATH)
+    empty!(Base.DEPOT_PATH)
+    Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
+    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Base, :PROGRAM_FILE, "")
     return nothing
 end
 

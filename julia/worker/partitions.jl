@@ -206,26 +206,18 @@ end
 
 "Append the functions of the table that are new, with the hashes of their identities, in the order of the method tables."
 function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, native::Ptr{Cvoid}, fvars::Vector{Value}, methods::Vector{Any})
-    for method in methods
-        specializations = specializations_of(method::Method)
-        for i in 1:length(specializations)
-            isassigned(specializations, i) || continue
-            instance = specializations[i]
-            instance isa Core.MethodInstance && isdefined(instance, :cache) || continue
-            code = instance.cache
-            variant = 0
-            while true
-                ids = function_ids(native, code)
-                for k in 1:2
-                    id = ids[k]
-                    if id > 0 && fvars[id] != C_NULL && insert_address!(shared, fvars[id], KIND_IMPORT)
-                        push!(items, fvars[id])
-                        push!(hashes, identity_hash(method, instance, 4 * variant + k))
-                    end
-                end
-                isdefined(code, :next) || break
-                code = code.next
-                variant = min(variant + 1, 15)
+    last = nothing
+    variant = 0
+    for code in code_of(methods)
+        instance = code.def
+        variant = instance === last ? min(variant + 1, 15) : 0
+        last = instance
+        ids = function_ids(native, code)
+        for k in 1:2
+            id = ids[k]
+            if id > 0 && fvars[id] != C_NULL && insert_address!(shared, fvars[id], KIND_IMPORT)
+                push!(items, fvars[id])
+                push!(hashes, identity_hash(instance.def, instance, 4 * variant + k))
             end
         end
     end

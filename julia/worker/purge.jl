@@ -44,13 +44,8 @@ function purge()
         isdefined(table, :backedges) && purge_table_backedges(table.backedges)
         typemap_entries!(methods, table.defs)
     end
-    for method in methods
-        specializations = specializations_of(method::Method)
-        for i in 1:length(specializations)
-            isassigned(specializations, i) || continue
-            instance = specializations[i]
-            instance isa Core.MethodInstance && isdefined(instance, :backedges) && purge_backedges(instance.backedges)
-        end
+    for instance in instances_of(methods)
+        isdefined(instance, :backedges) && purge_backedges(instance.backedges)
     end
     purge_type_cache(Tuple.name)
     purge_type_cache(Type.body.name)

@@ -49,7 +49,7 @@ quoted(text::String) = string("'", replace(text, "'" => "'\\''"), "'")
 const INFERENCE_WORLD = UInt[0]
 
 """
-Let inference run in the current world until `reset_state`. Julia infers and emits for two worlds, the one in which inference was
+Let inference run in the current world until `reset_runtime`. Julia infers and emits for two worlds, the one in which inference was
 compiled and the current one; with the two as one, nothing is done twice for methods of the base that are used with new types.
 """
 function infer_in_current_world()
@@ -129,22 +129,10 @@ of specsigflags): new code would call it there (emit_invoke in src/codegen.cpp),
 function disown_workers_code(index::Vector{Any}, methods::Vector{Any})
     own = index[4]::Vector{Any}
     own[1] === own[2] && return nothing
-    for method in methods
-        specializations = specializations_of(method::Method)
-        for i in 1:length(specializations)
-            isassigned(specializations, i) || continue
-            instance = specializations[i]
-            instance isa Core.MethodInstance && isdefined(instance, :cache) || continue
-            code = instance.cache
-            while true
-                if is_workers_own(index, code)
-                    flags = Ptr{UInt8}(pointer_from_objref(code) + SPECSIG_OFFSET)
-                    unsafe_store!(flags, unsafe_load(flags) & ~0x04)
-                end
-                isdefined(code, :next) || break
-                code = code.next
-            end
-        end
+    for code in code_of(methods)
+        is_workers_own(index, code) || continue
+        flags = Ptr{UInt8}(pointer_from_objref(code) + SPECSIG_OFFSET)
+        unsafe_store!(flags, unsafe_load(flags) & ~0x04)
     end
     return nothing
 end
@@ -262,22 +250,11 @@ function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, me
     end
     resize!(gvars, length(contents))
     new = Any[]
-    for method in methods
-        specializations = specializations_of(method::Method)
-        for i in 1:length(specializations)
-            isassigned(specializations, i) || continue
-            instance = specializations[i]
-            instance isa Core.MethodInstance && isdefined(instance, :cache) || continue
-            code = instance.cache
-            while true
-                invoke, body = function_ids(native, code)
-                if (invoke != 0 || body != 0) && !has_base_code(index, code)
-                    push!(new, code)
-                    write(out, "code\t", string(invoke > 0 ? invoke - 1 : invoke), "\t", string(body - 1), "\n")
-                end
-                isdefined(code, :next) || break
-                code = code.next
-            end
+    for code in code_of(methods)
+        invoke, body = function_ids(native, code)
+        if (invoke != 0 || body != 0) && !has_base_code(index, code)
+            push!(new, code)
+            write(out, "code\t", string(invoke > 0 ? invoke - 1 : invoke), "\t", string(body - 1), "\n")
         end
     end
     # A Ptr in a Vector is serialised as null (get_replaceable_field in src/staticdata.c); in a SimpleVector it stays what it is.
@@ -364,8 +341,8 @@ function table_with(@nospecialize(element))
             data = unsafe_load(Ptr{UInt}(value)) # jl_array_t: data, length
             n = unsafe_load(Ptr{UInt}(value + 8))
             (n < 1 << 32 && is_within(ranges, data, 8 * n)) || continue
-            for k in UInt(0):UInt(16):8 * n
-                k < 8 * n && unsafe_load(Ptr{UInt}(data + k)) == wanted && return ccall(:jl_value_ptr, Any, (UInt,), value)
+            for k in 1:2:Int(n)
+                unsafe_load(Ptr{UInt}(data), k) == wanted && return ccall(:jl_value_ptr, Any, (UInt,), value)
             end
         end
     end
@@ -410,15 +387,10 @@ function create_image(native::Ptr{Cvoid}, image::String)
     return stream[]
 end
 
-"What a session leaves in Base and in the runtime: paths, projects that it read, arguments, the program's name, the world of inference."
-function reset_state()
-    empty!(ARGS)
-    empty!(Base.LOAD_PATH)
-    empty!(Base.DEPOT_PATH)
+"Take back what else a session changes than heap.jl knows of: the projects that it has read, the world of inference."
+function reset_runtime()
     empty!(Base.TOML_CACHE.d)
     Base.TOML.reinit!(Base.TOML_CACHE.p, "")
-    Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
-    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Base, :PROGRAM_FILE, "")
     unsafe_store!(cglobal(:jl_typeinf_world, UInt), INFERENCE_WORLD[1])
     return nothing
 end

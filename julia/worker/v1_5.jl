@@ -151,12 +151,5 @@ end
 "Serialise the heap, with the records of what the handle holds. Returns a stream (ios_t) that holds the blob."
 create_image(native::Ptr{Cvoid}, image::String) = ccall(:jl_create_system_image, Ptr{Cvoid}, (Ptr{Cvoid},), native)
 
-"What a session leaves in Base: paths, arguments, the program's name."
-function reset_state()
-    empty!(ARGS)
-    empty!(Base.LOAD_PATH)
-    empty!(Base.DEPOT_PATH)
-    Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
-    ccall(:jl_set_global, Cvoid, (Any, Any, Any), Base, :PROGRAM_FILE, "")
-    return nothing
-end
+"What else than heap.jl knows of is as a stock image build leaves it."
+reset_runtime() = nothing
