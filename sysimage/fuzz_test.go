@@ -22,28 +22,12 @@ func edit(data, edits []byte) []byte {
 // Heaps with errors are opened, checked, and chained: with errors, without panics.
 func FuzzBlob(f *testing.F) {
 	valid := newTestBase()
-	im, err := elfpatch.Parse("base.so", valid.file())
-	if err != nil {
-		f.Fatal(err)
-	}
-	base, err := Open(im)
-	if err != nil {
-		f.Fatal(err)
-	}
+	base := openValid(f, valid.file())
 	h := newHeapOn(base)
-	index := h.index("")
-	blob, fresh := valid.heap.blob(), h.blob()
-	f.Add([]byte{}, uint32(0))
-	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255}, uint32(0))
-	f.Add([]byte{0, 16, 0, 0, 0, 0, 0, 32}, uint32(100))
-	f.Fuzz(func(t *testing.T, edits []byte, cut uint32) {
+	fuzzBlob(f, base, h.index(""), valid.heap.blob(), h.blob(), func(blob []byte) []byte {
 		spoiled := newTestBase()
-		spoiled.blob = edit(blob[:len(blob)-int(cut)%len(blob)], edits)
-		openSpoiled(t, spoiled.file())
-		if _, err := base.Chain(edit(fresh[:len(fresh)-int(cut)%len(fresh)], edits), index); err != nil &&
-			!errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
-			t.Errorf("error %v is of no kind", err)
-		}
+		spoiled.blob = blob
+		return spoiled.file()
 	})
 }
 
@@ -64,28 +48,12 @@ func FuzzTables(f *testing.F) {
 // The same for images of Julia 1.10.
 func FuzzBlob110(f *testing.F) {
 	valid := newTestBase110()
-	im, err := elfpatch.Parse("base.so", valid.file())
-	if err != nil {
-		f.Fatal(err)
-	}
-	base, err := Open(im)
-	if err != nil {
-		f.Fatal(err)
-	}
+	base := openValid(f, valid.file())
 	h := newHeap110On(base)
-	index := h.index("")
-	blob, fresh := valid.heap.blob(), h.blob()
-	f.Add([]byte{}, uint32(0))
-	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255}, uint32(0))
-	f.Add([]byte{0, 16, 0, 0, 0, 0, 0, 32}, uint32(100))
-	f.Fuzz(func(t *testing.T, edits []byte, cut uint32) {
+	fuzzBlob(f, base, h.index(""), valid.heap.blob(), h.blob(), func(blob []byte) []byte {
 		spoiled := newTestBase110()
-		spoiled.blob = edit(blob[:len(blob)-int(cut)%len(blob)], edits)
-		openSpoiled(t, spoiled.file())
-		if _, err := base.Chain(edit(fresh[:len(fresh)-int(cut)%len(fresh)], edits), index); err != nil &&
-			!errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
-			t.Errorf("error %v is of no kind", err)
-		}
+		spoiled.blob = blob
+		return spoiled.file()
 	})
 }
 
@@ -99,6 +67,33 @@ func FuzzTables110(f *testing.F) {
 		if b := openSpoiled(t, newTestBase110().fileWith(spoiled)); b != nil {
 			h := newHeap110On(b)
 			b.Chain(h.blob(), h.index(""))
+		}
+	})
+}
+
+// openValid opens an image without errors.
+func openValid(f *testing.F, file []byte) *Base {
+	im, err := elfpatch.Parse("base.so", file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	base, err := Open(im)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return base
+}
+
+// fuzzBlob spoils blob, of which file makes an image, and fresh, a heap that is chained to base.
+func fuzzBlob(f *testing.F, base *Base, index *Index, blob, fresh []byte, file func(blob []byte) []byte) {
+	f.Add([]byte{}, uint32(0))
+	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255}, uint32(0))
+	f.Add([]byte{0, 16, 0, 0, 0, 0, 0, 32}, uint32(100))
+	f.Fuzz(func(t *testing.T, edits []byte, cut uint32) {
+		openSpoiled(t, file(edit(blob[:len(blob)-int(cut)%len(blob)], edits)))
+		if _, err := base.Chain(edit(fresh[:len(fresh)-int(cut)%len(fresh)], edits), index); err != nil &&
+			!errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
+			t.Errorf("error %v is of no kind", err)
 		}
 	})
 }
