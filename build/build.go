@@ -131,14 +131,28 @@ func (b *builder) run(ctx context.Context) error {
 	defer compiler.close()
 
 	// The objects are compiled from the moment that the front worker has written the first partition's bitcode; the heap is chained when it has ended.
+	heap, err := newHeapFile()
+	if err != nil {
+		return err
+	}
+	defer heap.close()
 	var merged *sysimage.Merged
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		index, blob, err := b.runFront(groupCtx, compiler)
+		index, err := b.runFront(groupCtx, compiler, heap)
 		if err != nil {
 			return err
 		}
 		return b.stage("chain", func() error {
+			if b.o.KeepScratch {
+				if err := heap.copyTo(b.file("heap.blob")); err != nil {
+					return err
+				}
+			}
+			blob, err := heap.blob()
+			if err != nil {
+				return err
+			}
 			merged, err = b.base.Chain(blob, index)
 			return err
 		})

@@ -74,8 +74,8 @@ type frontEvent struct {
 	Label  string `json:"label"`
 }
 
-// runFront runs the front worker. Partitions go to the compiler as they come. It returns what the heap is chained with.
-func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.Index, []byte, error) {
+// runFront runs the front worker. Partitions go to the compiler as they come, the heap to heap. It returns what the heap is chained with.
+func (b *builder) runFront(ctx context.Context, compiler *compiler, heap *heapFile) (*sysimage.Index, error) {
 	args := []string{"--output-o", b.file("unused.o"), "--output-incremental=yes", "-J", b.file("shim.so")}
 	if !b.julia.Before(1, 9) {
 		// The new image cannot refer to code of package images; packages' caches without code serve.
@@ -128,12 +128,12 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	}
 	log, err := os.Create(b.file("front.log"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer log.Close()
-	process, err := b.julia.Start(ctx, "the front worker", args, log, handle)
+	process, err := b.julia.Start(ctx, "the front worker", args, log, handle, heap.file)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	err = process.Wait()
 	b.sawPeak(process.PeakRSS())
@@ -148,17 +148,16 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler) (*sysimage.I
 	}
 	next("", err)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	compiler.noMore()
 	index, err := sysimage.ReadIndex(b.file("index.txt"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	index.KeepRoots = b.self
 	b.result.Functions.Base = len(b.base.Functions)
-	blob, err := sysimage.ReadBlob(b.file("heap.blob"))
-	return index, blob, err
+	return index, nil
 }
 
 // countStatements sums up what became of the statements when all were inferred. A strict build ends here if one was not used.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"chainbuild/parallel"
 )
@@ -29,10 +30,11 @@ func (e Event) Decode(into any) error {
 // Start starts this Julia with the given arguments; name is what errors call it. Output gets a copy of all that it
 // prints, unless nil. Handle is called with each event, from one goroutine, but for the event {"event":"error",
 // "message":"…"}, by which a worker gives up: Wait then returns an error with that text. An error of handle stops the
-// process too. See parallel.StartProcess for the rest.
-func (in *Installation) Start(ctx context.Context, name string, args []string, output io.Writer, handle func(Event) error) (*parallel.Process, error) {
+// process too. Files are open in it from descriptor 4 on. See parallel.StartProcess for the rest.
+func (in *Installation) Start(ctx context.Context, name string, args []string, output io.Writer, handle func(Event) error, files ...*os.File) (*parallel.Process, error) {
 	return parallel.StartProcess(ctx, name, in.Command(ctx, args...), parallel.ProcessOptions{
 		Output: output,
+		Files:  files,
 		Event: func(line []byte) error {
 			var said struct{ Event, Message string }
 			if err := json.Unmarshal(line, &said); err != nil || said.Event == "" {

@@ -48,6 +48,8 @@ type ProcessOptions struct {
 	// Event is called with each line of file descriptor 3, without its end of line, from one goroutine. The line is valid
 	// until the call returns. An error stops the process, and Wait returns it. Nil: the descriptor is not open.
 	Event func(line []byte) error
+	// Files are open in the process too, as descriptors 4 and so on.
+	Files []*os.File
 }
 
 const (
@@ -81,13 +83,14 @@ func StartProcess(ctx context.Context, name string, cmd *exec.Cmd, options Proce
 	}
 
 	var events *os.File
+	cmd.ExtraFiles = append([]*os.File{nil}, options.Files...)
 	if options.Event != nil {
 		read, write, err := os.Pipe()
 		if err != nil {
 			return nil, fmt.Errorf("%s cannot be started: %w", name, err)
 		}
 		defer write.Close()
-		events, cmd.ExtraFiles = read, []*os.File{write}
+		events, cmd.ExtraFiles[0] = read, write
 	}
 	if err := cmd.Start(); err != nil {
 		if events != nil {

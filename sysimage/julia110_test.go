@@ -158,7 +158,7 @@ func chainReal(t *testing.T, julia string, b *Base, dir, name string, layout elf
 	if err != nil {
 		t.Fatal(err)
 	}
-	blob, err := ReadBlob(file(".blob"))
+	blob, err := os.ReadFile(file(".blob"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ package sysimage
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 
 	"chainbuild/elfpatch"
@@ -59,26 +57,8 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 	return job, nil
 }
 
-// blobRoom is how many bytes chaining may add to a blob: mostly records of the base, 8 bytes per function and 4 per cell.
-const blobRoom = 4 << 20
-
-// ReadBlob reads a file that holds a blob, with room behind it for what Chain adds.
-func ReadBlob(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	blob := make([]byte, info.Size(), info.Size()+blobRoom)
-	if _, err := io.ReadFull(f, blob); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return blob, nil
-}
+// BlobRoom is how many bytes chaining may add to a blob: mostly records of the base, 8 bytes per function and 4 per cell.
+const BlobRoom = 4 << 20
 
 // A table is a Section in the making: named tables one behind the other, whose fields may be differences of addresses.
 type table struct {

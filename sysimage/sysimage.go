@@ -188,8 +188,8 @@ func (b *Base) Check(unwanted ...string) error {
 }
 
 // Chain completes blob, the heap of a process that was started from b, for an image that holds the functions and cells
-// in index besides those of b. The blob is changed in place and belongs to the result from then on; ReadBlob leaves room
-// behind it, without which it has to be copied.
+// in index besides those of b. The blob is changed in place and belongs to the result from then on. If its capacity leaves
+// less than BlobRoom behind it, it may have to be copied.
 //
 // The result has symbols of index undefined, as objects define them: see Index.
 func (b *Base) Chain(blob []byte, index *Index) (*Merged, error) {

@@ -125,6 +125,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     for table in reachable_tables()
         typemap_entries!(methods, table.defs)
     end
+    value_of(request, "self") == "yes" && append!(methods, own_methods())
     disown_workers_code(index, methods)
     for instance in wanted
         add_instance!(out, seen, index, instance, world, true)

@@ -1,13 +1,14 @@
 # Serialising the heap, in the state in which a stock image build leaves it.
 
+const HEAP_FD = Cint(4)
+
 """
     serialize_heap(request, index, native)
 
-Write `heap.blob`. The root task's storage, which a stock image has as `nothing`, carries the objects that the base's
+Serialise the heap and write it to descriptor HEAP_FD. The root task's storage, which a stock image has as `nothing`, carries the objects that the base's
 tables refer to, so that the builder finds them in the new heap. In a worker image they stay there, and with them the workers' modules.
 """
 function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid})
-    path = joinpath(value_of(request, "scratch"), "heap.blob")
     objects = index[2]::Core.SimpleVector
     if value_of(request, "self") == "yes"
         objects = Core.svec(objects..., OURS[1], OURS[2])
@@ -25,7 +26,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
         fail(string("a loaded package keeps what no image can hold, and should make it in its __init__: ", error_text(e)))
     end
     stage("write")
-    write_bytes(path, unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
+    write_bytes(HEAP_FD, "the heap", unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
     return nothing
 end
 
@@ -39,18 +40,22 @@ function reset_state()
     return nothing
 end
 
-write_file(path::String, bytes::Vector{UInt8}) = GC.@preserve bytes write_bytes(path, pointer(bytes), length(bytes))
-
-"Write `n` bytes at `p` to a new file, without streams."
-function write_bytes(path::String, p::Ptr{UInt8}, n::Int)
+"Write `bytes` to a new file, without streams."
+function write_file(path::String, bytes::Vector{UInt8})
     fd = ccall(:open, Cint, (Cstring, Cint, Cint), path, 0o1101, 0o600) # O_WRONLY | O_CREAT | O_TRUNC
     fd < 0 && fail(string("cannot write ", path, ": ", Libc.strerror()))
+    GC.@preserve bytes write_bytes(fd, path, pointer(bytes), length(bytes))
+    ccall(:close, Cint, (Cint,), fd)
+    return nothing
+end
+
+"Write the `n` bytes at `p` to descriptor `fd`, of what errors call `name`."
+function write_bytes(fd::Cint, name::String, p::Ptr{UInt8}, n::Int)
     while n > 0
         w = ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), fd, p, n)
-        w <= 0 && fail(string("cannot write ", path, ": ", Libc.strerror()))
+        w <= 0 && fail(string("cannot write ", name, ": ", Libc.strerror()))
         p += w
         n -= w
     end
-    ccall(:close, Cint, (Cint,), fd)
     return nothing
 end

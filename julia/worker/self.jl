@@ -15,17 +15,23 @@ function infer_workers()
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, atdoc)
     push!(OURS, emit)
     wanted = Any[]
+    for method in own_methods()
+        infer_signature!(wanted, (method::Method).sig)
+    end
+    return wanted
+end
+
+"The methods of our modules, which no loaded module leads to."
+function own_methods()
     methods = Any[]
     for m in OURS
         names = ccall(:jl_module_names, Array{Symbol,1}, (Any, Cint, Cint), m, 1, 0)
         for name in names
             isdefined(m, name) || continue
             f = getfield(m::Module, name)
-            f isa Function && is_ours(typeof(f).name.module) && typemap_entries!(methods, typeof(f).name.mt.defs)
+            # Some functions have two names.
+            f isa Function && nameof(f) === name && is_ours(typeof(f).name.module) && typemap_entries!(methods, typeof(f).name.mt.defs)
         end
     end
-    for method in methods
-        infer_signature!(wanted, (method::Method).sig)
-    end
-    return wanted
+    return methods
 end
