@@ -1,0 +1,71 @@
+package build
+
+// This file is how the heap gets from the front worker to the link: in a file that has no name and lies in memory. The worker
+// writes it through a descriptor that it is started with, and what chains it has its pages mapped, so that no byte is read
+// again or comes to a disk.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"chainbuild/sysimage"
+
+	"golang.org/x/sys/unix"
+)
+
+// A heapFile holds the heap that the front worker serialised.
+type heapFile struct {
+	file   *os.File
+	mapped []byte
+}
+
+func newHeapFile() (*heapFile, error) {
+	fd, err := unix.MemfdCreate("heap.blob", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("no memory for the heap: %w", err)
+	}
+	return &heapFile{file: os.NewFile(uintptr(fd), "heap.blob")}, nil
+}
+
+// copyTo writes what was written to a file that is new.
+func (h *heapFile) copyTo(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = h.file.Seek(0, io.SeekStart)
+	if err == nil {
+		_, err = io.Copy(f, h.file)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// blob maps what was written, with room behind it for what sysimage.Base.Chain adds. It is valid until close.
+func (h *heapFile) blob() ([]byte, error) {
+	info, err := h.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	size := info.Size()
+	if size == 0 {
+		return nil, errors.New("the front worker wrote no heap")
+	}
+	if err := h.file.Truncate(size + sysimage.BlobRoom); err != nil {
+		return nil, err
+	}
+	h.mapped, err = unix.Mmap(int(h.file.Fd()), 0, int(size+sysimage.BlobRoom), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, fmt.Errorf("the heap cannot be mapped: %w", err)
+	}
+	return h.mapped[:size], nil
+}
+
+// close gives the memory back.
+func (h *heapFile) close() {
+	if h.mapped != nil {
+		unix.Munmap(h.mapped)
+	}
+	h.file.Close()
+}
