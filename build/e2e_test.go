@@ -103,6 +103,35 @@ func TestStartCompilesNothing(t *testing.T) {
 	})
 }
 
+// The worker image holds the code of all that the workers run.
+func TestWorkersAreCompiled(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		statements, err := one("sum")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache := t.TempDir()
+		if _, err := build.Run(t.Context(), build.Options{
+			Julia: executable, Statements: []string{statements}, Output: filepath.Join(t.TempDir(), "one.so"), CacheDir: cache, OptLevel: 2,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		workers, err := filepath.Glob(filepath.Join(cache, "workers", "*.so"))
+		if err != nil || len(workers) != 1 {
+			t.Fatalf("worker images: %q (%v)", workers, err)
+		}
+		script, err := os.ReadFile(filepath.Join(scripts, "workers.jl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := output(exec.Command(executable, "--startup-file=no", "-J", workers[0], "-e", string(script)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "methods without code", "true\n", got)
+	})
+}
+
 // Functions of the base are the base's own, at the address where the base has them, and not copies; new ones are in the image.
 func TestBaseFunctionsAreTheBases(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {
