@@ -70,10 +70,9 @@ function specializations_of(method::Method)
     return specializations isa Core.SimpleVector ? specializations : Core.svec(specializations)
 end
 
-"Infer `instance` for `world`."
+"Infer `instance` for `world`. Returns the source, or `nothing`."
 function infer(@nospecialize(instance), world::UInt)
-    ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
-    return nothing
+    return ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
 end
 
 "The method instance that is compiled for calls with signature `type`, or `nothing` (jl_get_specialization1 in src/gf.c)."
@@ -163,7 +162,7 @@ function add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vecto
                 seen[instance] = true
                 push!(instances, instance)
             end
-            source = ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
+            source = infer(instance, world)
         elseif source isa String
             source = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance.def, code, source)
         end
@@ -201,7 +200,7 @@ const FUNCTIONS_OFFSET = 24
 const CELLS_OFFSET = 48
 
 "Emit `instances`; returns the handle."
-function emit_native(instances::Vector{Any})
+function emit_native(instances::Vector{Any}, index::Vector{Any})
     world = ccall(:jl_get_world_counter, UInt, ())
     # policy Default, imaging mode, external linkage
     return ccall(:jl_create_native, Ptr{Cvoid}, (Any, Ptr{Cvoid}, Ptr{Cvoid}, Cint, Cint, Cint, UInt), instances, C_NULL, C_NULL, 0, 1, 1, world)

@@ -21,11 +21,10 @@ shared_tables() = Any[getfield(typeof(Type), :name).mt]
 
 specializations_of(method::Method) = method.specializations
 
-"Infer `instance` for `world`, in the world that inference runs in (jl_type_infer in src/gf.c)."
+"Infer `instance` for `world`, in the world that inference runs in (jl_type_infer in src/gf.c). Returns the source, or `nothing`."
 function infer(@nospecialize(instance), world::UInt)
     call = Any[Core.Compiler.typeinf_ext, instance, world]
-    ccall(:jl_call_in_typeinf_world, Any, (Ptr{Any}, Cint), call, 3)
-    return nothing
+    return ccall(:jl_call_in_typeinf_world, Any, (Ptr{Any}, Cint), call, 3)
 end
 
 "The method instance that is compiled for calls with signature `type`, or `nothing`."
@@ -81,11 +80,93 @@ add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, w
 const FUNCTIONS_OFFSET = 8
 const CELLS_OFFSET = 32
 
-"Emit `instances`; returns the handle."
-function emit_native(instances::Vector{Any})
+"""
+Emit `instances`; returns the handle. With them Julia emits all that they call, and what that calls, the base's functions too. Their sources are
+out of the way meanwhile: nothing is to be made of them but functions of the right name and type, which declarations replace.
+"""
+function emit_native(instances::Vector{Any}, index::Vector{Any})
+    lent = Any[]
+    lend_sources!(lent, instances)
+    hide_base_sources!(lent, index)
     native = ccall(:jl_create_native, Ptr{Cvoid}, (Any, Base.CodegenParams, Cint), instances, Base.CodegenParams(), 0)
+    for i in 1:3:length(lent)
+        unsafe_store!(source_field(lent[i]), address_of(lent[i + 1]))
+    end
     define_cells(emitted_module(native))
     return native
+end
+
+const INFERRED_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:inferred), fieldnames(Core.CodeInstance)))
+
+source_field(@nospecialize(code)) = Ptr{Ptr{Cvoid}}(address_of(code) + INFERRED_OFFSET)
+
+"Give `code` the source `source`. Both it and the one that `code` had are alive as long as `lent`, so the collector need not know."
+function lend_source!(lent::Vector{Any}, code::Core.CodeInstance, @nospecialize(source))
+    push!(lent, code, code.inferred, source)
+    unsafe_store!(source_field(code), address_of(source))
+    return nothing
+end
+
+"Infer those of `instances` whose sources packages' caches have dropped, which could not be done well without the base's."
+function lend_sources!(lent::Vector{Any}, instances::Vector{Any})
+    world = ccall(:jl_get_world_counter, UInt, ())
+    for instance in instances
+        instance isa Core.MethodInstance || continue
+        code = current_code(instance, world)
+        (code isa Core.CodeInstance && isdefined(code, :inferred) && code.inferred === nothing) || continue
+        source = infer(instance, world)
+        source isa Core.CodeInfo && lend_source!(lent, code, source)
+    end
+    return nothing
+end
+
+"Hide the sources of the base's code instances whose bodies the base has."
+function hide_base_sources!(lent::Vector{Any}, index::Vector{Any})
+    raw = index[1]::Vector{UInt32}
+    codes = (index[2]::Core.SimpleVector)[1]::Vector{Any}
+    stubs = Any[]
+    for row in 1:length(codes)
+        reinterpret(Int32, raw[5 + 3 * (row - 1) + 2]) >= 0 || continue
+        code = codes[row]::Core.CodeInstance
+        method = code.def.def
+        (method isa Method && isdefined(code, :inferred)) || continue
+        arguments = Int(method.nargs)
+        while length(stubs) <= arguments
+            push!(stubs, unreachable_source(length(stubs)))
+        end
+        lend_source!(lent, code, stubs[arguments + 1])
+    end
+    return nothing
+end
+
+"The inferred source of a function with `n` arguments, the function itself being the first, that uses none and never returns."
+function unreachable_source(n::Int)
+    source = ccall(:jl_new_code_info_uninit, Ref{Core.CodeInfo}, ())
+    source.code = Any[Expr(:unreachable)]
+    source.codelocs = Int32[0]
+    source.ssavaluetypes = Any[Union{}]
+    source.ssaflags = UInt8[0]
+    source.linetable = Any[]
+    source.slotnames = fill(Symbol("#unused#"), n)
+    source.slotflags = zeros(UInt8, n)
+    source.inferred = true
+    return source
+end
+
+address_of(@nospecialize(x)) = ccall(:jl_value_ptr, Ptr{Cvoid}, (Any,), x)
+
+"The inferred source of a function with `n` arguments, itself the first of them, that uses none and never returns."
+function unreachable_source(n::Int)
+    source = ccall(:jl_new_code_info_uninit, Ref{Core.CodeInfo}, ())
+    source.code = Any[Expr(:unreachable)]
+    source.codelocs = Int32[0]
+    source.ssavaluetypes = Any[Union{}]
+    source.ssaflags = UInt8[0]
+    source.linetable = Any[]
+    source.slotnames = fill(Symbol("#unused#"), n)
+    source.slotflags = zeros(UInt8, n)
+    source.inferred = true
+    return source
 end
 
 emitted_module(native::Ptr{Cvoid}) = ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native)
