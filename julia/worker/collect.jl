@@ -121,6 +121,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     all_new = value_of(request, "emit", "all") == "all"
     world = ccall(:jl_get_world_counter, UInt, ())
     out = Any[]
+    invalidated = Any[]
     seen = IdDict{Any,Any}()
     for table in reachable_tables()
         typemap_entries!(methods, table.defs)
@@ -128,19 +129,19 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     value_of(request, "self") == "yes" && append!(methods, own_methods())
     disown_workers_code(index, methods)
     for instance in wanted
-        add_instance!(out, seen, index, instance, world, true)
+        add_instance!(out, invalidated, seen, index, instance, world, true)
     end
     for method in methods
         method = method::Method
         if all_new && method.name === :__init__ && isdispatchtuple(method.sig)
             instance = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, method.sig, Core.svec())
-            add_instance!(out, seen, index, instance, world, true)
+            add_instance!(out, invalidated, seen, index, instance, world, true)
         end
         specializations = specializations_of(method)
         for i in 1:length(specializations)
             isassigned(specializations, i) || continue
             instance = specializations[i]
-            instance isa Core.MethodInstance && add_instance!(out, seen, index, instance, world, false, all_new)
+            instance isa Core.MethodInstance && add_instance!(out, invalidated, seen, index, instance, world, false, all_new)
         end
         if all_new && isdefined(method, :ccallable)
             # What C calls has the name of the function. Where the base has it, it is there already.
@@ -148,12 +149,15 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
             heap_symbol(value_of(request, "image"), name) == C_NULL && push!(out, method.ccallable)
         end
     end
+    revive!(invalidated, request, index, world)
+    append!(out, invalidated)
     add_called!(out, seen, index, world)
     return out
 end
 
-"Add `instance` to `out` if it needs code that the base does not have."
-function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, @nospecialize(instance), world::UInt, named::Bool, all_new::Bool=true)
+"Add `instance` to `out` if it needs code that the base does not have, or to `invalidated` if the base has code for it that is not valid any more."
+function add_instance!(out::Vector{Any}, invalidated::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, @nospecialize(instance), world::UInt,
+                       named::Bool, all_new::Bool=true)
     haskey(seen, instance) && return
     instance = instance::Core.MethodInstance
     had_code = false
@@ -178,12 +182,12 @@ function add_instance!(out::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{An
         # Compiled is the wider signature that calls are dispatched to.
         wider = specialization(instance.specTypes, world)
         (wider === nothing || wider === instance) && return
-        return add_instance!(out, seen, index, wider, world, true)
+        return add_instance!(out, invalidated, seen, index, wider, world, true)
     end
     if had_code && current_code(instance, world) === nothing
         infer(instance, world)
     end
     seen[instance] = true
-    push!(out, instance)
+    push!(had_code ? invalidated : out, instance)
     return
 end

@@ -11,6 +11,7 @@ Base.include(@__MODULE__, joinpath(@__DIR__, VERSION < v"1.6" ? "v1_5.jl" : "v1_
 Base.include(@__MODULE__, joinpath(@__DIR__, "base.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "mtables.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "collect.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "revive.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "partitions.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "pieces.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "purge.jl"))

@@ -98,6 +98,12 @@ called_method(@nospecialize(type), world::UInt) = ccall(:jl_gf_invoke_lookup, An
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any, Any), type, parameters, method) != 0
 
+"Whether `source` is a source as a code instance has it."
+is_compressed(@nospecialize(source)) = source isa String
+
+set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code, :release)
+set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code, :release)
+
 "Whether a call of `code` returns a constant and runs nothing."
 is_constant(@nospecialize(code)) = invoke_pointer(code) == unsafe_load(cglobal(:jl_fptr_const_return_addr, Ptr{Cvoid}))
 
@@ -168,22 +174,8 @@ function add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vecto
         end
         source isa Core.CodeInfo || continue
         for statement in source.code
-            push_called!(work, visited, statement)
+            push_invoked!(work, visited, statement)
         end
-    end
-    return nothing
-end
-
-function push_called!(work::Vector{Any}, visited::IdDict{Any,Any}, @nospecialize(statement))
-    statement isa Expr || return nothing
-    if statement.head === :invoke
-        called = statement.args[1]
-        if called isa Core.MethodInstance && called.def isa Method && !haskey(visited, called)
-            visited[called] = true
-            push!(work, called)
-        end
-    elseif statement.head === :(=)
-        push_called!(work, visited, statement.args[2])
     end
     return nothing
 end

@@ -44,6 +44,12 @@ end
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any), type, method) != 0
 
+"Whether `source` is a source as a code instance has it."
+is_compressed(@nospecialize(source)) = source isa Vector{UInt8}
+
+set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code)
+set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code)
+
 "Whether a call of `code` returns a constant and runs nothing."
 is_constant(@nospecialize(code)) = invoke_pointer(code) == cglobal(:jl_fptr_const_return)
 

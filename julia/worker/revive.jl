@@ -1,0 +1,124 @@
+# Code of the base that was invalidated for nothing.
+#
+# A method that a package brings along ends the validity of all that was compiled on the assumption that there is no such method (invalidate_backedges in
+# src/gf.c). That is decided by types alone, and most of what it hits comes out of inference as before. Where the source is the same to the byte,
+# what the base has for it is what would be compiled, but for one thing: a call of another method instance is a jump to the code that this had when
+# the base was made. So the base's code is valid again where the source is the same and all such calls still lead to valid code.
+# Inference has noted down by then what may invalidate it next.
+
+"""
+    revive!(invalidated, request, index, world)
+
+Make the base's code instances of `invalidated` valid again where that is right; the other instances remain in `invalidated`.
+"""
+function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vector{Any}, world::UInt)
+    heap = UInt(heap_symbol(value_of(request, "image"), "jl_system_image_data"))
+    range = Any[heap, heap + unsafe_load(Ptr{UInt}(heap_symbol(value_of(request, "image"), "jl_system_image_size")))]
+    codes = IdDict{Any,Any}()
+    called = IdDict{Any,Any}()
+    for instance in invalidated
+        instance = instance::Core.MethodInstance
+        old = code_of_image(instance, range)
+        new = current_code(instance, world)
+        if old isa Core.CodeInstance && has_base_code(index, old) && new isa Core.CodeInstance && is_same_result(old, new)
+            codes[instance] = old
+            called[instance] = invoked_by(instance, old)
+        end
+    end
+    again = true
+    while again
+        again = false
+        for instance in invalidated
+            haskey(codes, instance) || continue
+            for other in called[instance]::Vector{Any}
+                leads_to_valid_code(other, codes, range, index, world) && continue
+                delete!(codes, instance)
+                again = true
+                break
+            end
+        end
+    end
+    kept = 0
+    for instance in invalidated
+        if haskey(codes, instance)
+            revive_code(instance::Core.MethodInstance, codes[instance]::Core.CodeInstance, world)
+        else
+            kept += 1
+            invalidated[kept] = instance
+        end
+    end
+    resize!(invalidated, kept)
+    return nothing
+end
+
+"The code instance of `instance` that was valid in the image whose heap lies in `range`, or `nothing`."
+function code_of_image(instance::Core.MethodInstance, range::Vector{Any})
+    isdefined(instance, :cache) || return nothing
+    code = instance.cache
+    while true
+        range[1]::UInt <= UInt(pointer_from_objref(code)) < range[2]::UInt && code.min_world <= BASE_WORLD[1] <= code.max_world && return code
+        isdefined(code, :next) || return nothing
+        code = code.next
+    end
+end
+
+function is_same_result(old::Core.CodeInstance, new::Core.CodeInstance)
+    old !== new && old.rettype === new.rettype && isdefined(old, :rettype_const) == isdefined(new, :rettype_const) || return false
+    isdefined(old, :rettype_const) && old.rettype_const !== new.rettype_const && return false
+    isdefined(old, :inferred) && isdefined(new, :inferred) || return false
+    return is_compressed(old.inferred) && is_compressed(new.inferred) && old.inferred == new.inferred
+end
+
+"The method instances that the source of `code` calls by name."
+function invoked_by(instance::Core.MethodInstance, code::Core.CodeInstance)
+    out = Any[]
+    source = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance.def, code, code.inferred)::Core.CodeInfo
+    visited = IdDict{Any,Any}()
+    for statement in source.code
+        push_invoked!(out, visited, statement)
+    end
+    return out
+end
+
+function push_invoked!(out::Vector{Any}, visited::IdDict{Any,Any}, @nospecialize(statement))
+    statement isa Expr || return nothing
+    if statement.head === :invoke
+        called = statement.args[1]
+        if called isa Core.MethodInstance && called.def isa Method && !haskey(visited, called)
+            visited[called] = true
+            push!(out, called)
+        end
+    elseif statement.head === :(=)
+        push_invoked!(out, visited, statement.args[2])
+    end
+    return nothing
+end
+
+"Whether code of the image that calls `instance` gets to code, or to a constant, that is valid, given those of `codes`."
+function leads_to_valid_code(@nospecialize(instance), codes::IdDict{Any,Any}, range::Vector{Any}, index::Vector{Any}, world::UInt)
+    code = code_of_image(instance::Core.MethodInstance, range)
+    (code === nothing || code.max_world == typemax(UInt)) && return true
+    has_base_code(index, code) && return get(codes, instance, nothing) === code
+    # Without code and not constant, it is called through the runtime, which finds what is valid then.
+    is_constant(code) || return true
+    new = current_code(instance, world)
+    return new isa Core.CodeInstance && is_constant(new) && isdefined(new, :rettype_const) && new.rettype_const === code.rettype_const
+end
+
+"Make `old` valid for good, and take out of the list of `instance` what comes before it and is valid in `world`."
+function revive_code(instance::Core.MethodInstance, old::Core.CodeInstance, world::UInt)
+    unsafe_store!(Ptr{UInt}(pointer_from_objref(old) + MAX_WORLD_OFFSET), typemax(UInt))
+    before = nothing
+    code = instance.cache
+    while code !== old
+        if code.min_world <= world <= code.max_world
+            before === nothing ? set_first_code(instance, code.next) : set_next_code(before, code.next)
+        else
+            before = code
+        end
+        code = code.next
+    end
+    return nothing
+end
+
+const MAX_WORLD_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:max_world), fieldnames(Core.CodeInstance)))
