@@ -194,6 +194,21 @@ var (
 		return o, err
 	})
 
+	// circles invalidates code of shapes: a part of it is right all the same.
+	shapes = built("shapes.so", func(executable string) (build.Options, error) {
+		path := filepath.Join(home(executable), "shapes.jl")
+		statements := "Tuple{typeof(Shapes.twice), Vector{Any}}\nTuple{typeof(Shapes.both), Vector{Any}}\n"
+		return build.Options{OptLevel: 2, Strict: true, Statements: []string{path}}, os.WriteFile(path, []byte(statements), 0o644)
+	})
+	circles = built("circles.so", func(executable string) (o build.Options, err error) {
+		path := filepath.Join(home(executable), "circles.jl")
+		o = build.Options{OptLevel: 2, Strict: true, Statements: []string{path}}
+		if o.Base, err = shapes.path(executable); err != nil {
+			return o, err
+		}
+		return o, os.WriteFile(path, []byte("Tuple{typeof(Circles.corners), Circles.Circle}\n"), 0o644)
+	})
+
 	// Three deep and deeper: thin on thin on thin, standalone on that, thin on standalone.
 	third  = trivial("third.so", "prod", kinds, elfpatch.Thin)
 	fourth = trivial("fourth.so", "maximum", third, elfpatch.Standalone)

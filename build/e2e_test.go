@@ -310,6 +310,16 @@ func TestMethodsAreReplaced(t *testing.T) {
 	})
 }
 
+// Code that a package has invalidated is the base's again where it comes out of inference as before and calls nothing that does not.
+func TestBaseCodeIsRevived(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		got := on(t, executable, circles).julia(filepath.Join(scripts, "revived.jl"))
+		same(t, "code", strings.Join([]string{
+			"total: shapes.so", "twice: shapes.so", "outline: circles.so", "both: circles.so", "4 8 3 7", "2.5 5.0 6 8.5", "",
+		}, "\n"), got)
+	})
+}
+
 // What a package declares callable from C is found in the image by its name, and in those that build on it.
 func TestCallableFromC(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {

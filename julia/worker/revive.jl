@@ -66,7 +66,7 @@ function is_same_result(old::Core.CodeInstance, new::Core.CodeInstance)
     old !== new && old.rettype === new.rettype && isdefined(old, :rettype_const) == isdefined(new, :rettype_const) || return false
     isdefined(old, :rettype_const) && old.rettype_const !== new.rettype_const && return false
     isdefined(old, :inferred) && isdefined(new, :inferred) || return false
-    return is_compressed(old.inferred) && is_compressed(new.inferred) && old.inferred == new.inferred
+    return are_same_sources(old.inferred, new.inferred)
 end
 
 "The method instances that the source of `code` calls by name."

@@ -98,8 +98,12 @@ called_method(@nospecialize(type), world::UInt) = ccall(:jl_gf_invoke_lookup, An
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any, Any), type, parameters, method) != 0
 
-"Whether `source` is a source as a code instance has it."
-is_compressed(@nospecialize(source)) = source isa String
+"""
+Whether `a` and `b` are compressed sources (jl_compress_ir in src/ircode.c) and the same. The last byte is not of the source: it says whether all that
+the source refers to had been compiled by the same process.
+"""
+are_same_sources(@nospecialize(a), @nospecialize(b)) =
+    a isa String && b isa String && sizeof(a) == sizeof(b) && ccall(:memcmp, Cint, (Ptr{UInt8}, Ptr{UInt8}, Csize_t), a, b, sizeof(a) - 1) == 0
 
 set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code, :release)
 set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code, :release)

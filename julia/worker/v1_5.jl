@@ -44,8 +44,8 @@ end
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any), type, method) != 0
 
-"Whether `source` is a source as a code instance has it."
-is_compressed(@nospecialize(source)) = source isa Vector{UInt8}
+"Whether `a` and `b` are compressed sources (jl_compress_ir in src/dump.c) and the same."
+are_same_sources(@nospecialize(a), @nospecialize(b)) = a isa Vector{UInt8} && b isa Vector{UInt8} && a == b
 
 set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code)
 set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code)
