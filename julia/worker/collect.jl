@@ -72,7 +72,7 @@ function infer_statements(request::Dict{String,Any})
 end
 
 "How many bytes inference may allocate between two garbage collections."
-const GARBAGE = 160 << 20
+const GARBAGE = 20 << 20
 
 """
     infer_signature!(wanted, type)
