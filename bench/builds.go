@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"chainbuild/build"
+	"chainbuild/statements"
 )
 
 // Comparators are what chained images may be compared with: Julia's own way to an image; PackageCompiler, which goes that way; and the images
@@ -156,8 +157,13 @@ func (b *bencher) stock(ctx context.Context, j *job, path string) error {
 		return err
 	}
 	defer os.Remove(object)
+	packages, err := modulesOf(j.trace)
+	if err != nil {
+		return err
+	}
 	own := image{path: b.Julia.Image}
-	compiled, err := b.run(ctx, b.juliaUnder(ctx, j, own, append([]string{"--output-o", object, "-C", "native", script, j.trace}, j.packages...)...))
+	arguments := slices.Concat([]string{"--output-o", object, "-C", "native", script, j.trace}, j.packages, packages)
+	compiled, err := b.run(ctx, b.juliaUnder(ctx, j, own, arguments...))
 	if err != nil {
 		return err
 	}
@@ -169,6 +175,25 @@ func (b *bencher) stock(ctx context.Context, j *job, path string) error {
 		return err
 	}
 	return b.builtOther(j, Stock, path, compiled.seconds+linked.seconds, compiled.cpu+linked.cpu, max(compiled.peak, linked.peak))
+}
+
+// modulesOf are the modules that the statements in the file name. Chained builds load those that are packages.
+func modulesOf(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	file, err := statements.Parse(path, f)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, s := range file.Statements {
+		names = append(names, s.Modules...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // builtOther notes what the build of another image took.

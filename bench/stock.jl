@@ -3,6 +3,7 @@
 # It runs as `julia --output-o IMAGE.o -J BASE stock.jl STATEMENTS [PACKAGE...]` and does what PackageCompiler's
 # create_sysimage has such a process do: it starts what the base starts in __init__, loads the packages and runs each
 # statement in a module where the loaded modules are known by name. Julia itself then compiles and writes the image.
+# Packages that are none, such as Main, are passed over: they are all that the statements name.
 
 Base.reinit_stdio()
 if VERSION < v"1.9"
@@ -18,7 +19,8 @@ end
 # A module of its own, so that nothing gets into Main.
 @eval Module() begin
     for name in ARGS[2:end]
-        Base.require(Base.identify_package(name))
+        id = Base.identify_package(name)
+        id === nothing || Base.require(id)
     end
     const staging = Module()
     for (id, loaded) in Base.loaded_modules

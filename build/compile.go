@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+
 	"sync"
 	"time"
 
@@ -58,15 +60,20 @@ func (b *builder) startCompiler(ctx context.Context) (*compiler, error) {
 		log.Close()
 		return nil, err
 	}
-	// The front worker must never wait for the compilers: there is room for all partitions.
+	// The front worker is what takes longest, and has a processor for itself.
+	pool.SetLimit(min(b.o.Jobs, runtime.NumCPU()-1))
+	// It must never wait for the compilers: there is room for all partitions.
 	return &compiler{b: b, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
 }
 
 // add has a partition of total compiled. It does not wait.
 func (c *compiler) add(p llvmdriver.Partition, total int) { c.added <- added{p, total} }
 
-// noMore says that all partitions were added.
-func (c *compiler) noMore() { close(c.added) }
+// noMore says that all partitions were added, and that the front worker has ended.
+func (c *compiler) noMore() {
+	c.pool.SetLimit(c.b.o.Jobs)
+	close(c.added)
+}
 
 // wait gets objects until there are no more partitions and returns the first error.
 func (c *compiler) wait(ctx context.Context) error {

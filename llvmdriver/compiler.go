@@ -107,6 +107,9 @@ func (c *Compiler) Compile(ctx context.Context, p Partition, started func(worker
 	return data, Times{time.Duration(reply.Passes), time.Duration(reply.Codegen)}, err
 }
 
+// SetLimit says how many workers may be busy at a time, at least 1; at first all may be.
+func (c *Compiler) SetLimit(workers int) { c.pool.SetLimit(workers) }
+
 // Close ends the workers once they have done what they are at.
 func (c *Compiler) Close() { c.pool.Close() }
 

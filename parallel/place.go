@@ -32,6 +32,7 @@ func (w *place) work(ctx context.Context) {
 			return
 		}
 		w.do(ctx, task)
+		w.pool.done()
 		task.run.left.Done()
 	}
 }

@@ -67,8 +67,10 @@ type Pool struct {
 	places  sync.WaitGroup
 
 	mu      sync.Mutex
-	changed sync.Cond // queue, closed
+	changed sync.Cond // queue, busy, limit, closed
 	queue   taskQueue
+	busy    int // workers that have a task
+	limit   int // of busy
 	closed  bool
 	peakRSS int64
 }
@@ -100,7 +102,7 @@ func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
 		return nil, fmt.Errorf("a pool of %d workers can do nothing: it needs at least 1", options.Workers)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	p := &Pool{options: options, stop: stop}
+	p := &Pool{options: options, stop: stop, limit: options.Workers}
 	p.changed.L = &p.mu
 	for number := range options.Workers {
 		w := &place{pool: p, number: number}
@@ -144,6 +146,14 @@ func (p *Pool) Run(ctx context.Context, tasks []Task, notify func(Update)) error
 	return context.Cause(r.ctx)
 }
 
+// SetLimit says how many workers may be busy at a time, at least 1; at first all may be. Tasks that were begun go on.
+func (p *Pool) SetLimit(workers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = max(1, workers)
+	p.changed.Broadcast()
+}
+
 // drop takes the tasks of a run that wait out of the queue.
 func (p *Pool) drop(r *run) {
 	p.mu.Lock()
@@ -171,17 +181,26 @@ func (p *Pool) PeakRSS() int64 {
 	return p.peakRSS
 }
 
-// next waits for a task. There is none any more once the pool is closed and the queue is empty.
+// next waits for a task, for a worker that is then busy. There is none any more once the pool is closed and the queue is empty.
 func (p *Pool) next() (queuedTask, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.queue) == 0 && !p.closed {
+	for len(p.queue) == 0 && !p.closed || len(p.queue) > 0 && p.busy >= p.limit {
 		p.changed.Wait()
 	}
 	if len(p.queue) == 0 {
 		return queuedTask{}, false
 	}
+	p.busy++
 	return heap.Pop(&p.queue).(queuedTask), true
+}
+
+// done says that a worker that was busy is not any more.
+func (p *Pool) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	p.changed.Broadcast()
 }
 
 // taskQueue is a heap with the heaviest task first; of two that are as heavy, the one that was given first.

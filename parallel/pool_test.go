@@ -74,6 +74,28 @@ func TestPoolRunsAtOnce(t *testing.T) {
 	}
 }
 
+func TestPoolLimit(t *testing.T) {
+	pool := workerPool(t, t.Context(), 3, "plain")
+	for _, limit := range []int{1, 2, 3} {
+		pool.SetLimit(limit)
+		busy, most := 0, 0
+		tasks := slices.Repeat([]Task{{Line: "sleep\t50ms"}}, 6)
+		if err := pool.Run(t.Context(), tasks, func(u Update) {
+			if u.Reply != nil {
+				busy--
+				return
+			}
+			busy++
+			most = max(most, busy)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if most != limit {
+			t.Errorf("with a limit of %d workers, %d were busy", limit, most)
+		}
+	}
+}
+
 func TestPoolSlowStart(t *testing.T) {
 	pool := workerPool(t, t.Context(), 2, "slow start")
 	answered := map[int]string{}

@@ -20,10 +20,11 @@ function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vec
         instance = instance::Core.MethodInstance
         old = code_of_image(instance, range)
         new = current_code(instance, world)
-        if old isa Core.CodeInstance && has_base_code(index, old) && new isa Core.CodeInstance && is_same_result(old, new)
-            codes[instance] = old
-            called[instance] = invoked_by(instance, old)
-        end
+        (old isa Core.CodeInstance && has_base_code(index, old) && new isa Core.CodeInstance && is_same_result(old, new)) || continue
+        calls = invoked_by(instance, old)
+        calls === nothing && continue
+        codes[instance] = old
+        called[instance] = calls
     end
     again = true
     while again
@@ -69,12 +70,13 @@ function is_same_result(old::Core.CodeInstance, new::Core.CodeInstance)
     return are_same_sources(old.inferred, new.inferred)
 end
 
-"The method instances that the source of `code` calls by name."
+"The method instances that the source of `code` calls by name, or `nothing` if more than these are compiled into it."
 function invoked_by(instance::Core.MethodInstance, code::Core.CodeInstance)
     out = Any[]
     source = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance.def, code, code.inferred)::Core.CodeInfo
     visited = IdDict{Any,Any}()
     for statement in source.code
+        statement isa Expr && statement.head === :new_opaque_closure && return nothing
         push_invoked!(out, visited, statement)
     end
     return out
@@ -82,7 +84,7 @@ end
 
 function push_invoked!(out::Vector{Any}, visited::IdDict{Any,Any}, @nospecialize(statement))
     statement isa Expr || return nothing
-    if statement.head === :invoke
+    if statement.head === :invoke || statement.head === :invoke_modify
         called = statement.args[1]
         if called isa Core.MethodInstance && called.def isa Method && !haskey(visited, called)
             visited[called] = true
