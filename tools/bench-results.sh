@@ -23,7 +23,7 @@ results=$PWD/bench/results/julia-$version
 cd "$scratch"
 
 # A workload that fails is said in the tables, which are made all the same.
-chainbuild bench --packages packages Added DataFrames OhMyREPL stdlib -o stock || failed=1
+chainbuild bench --packages packages Added Method DataFrames OhMyREPL stdlib -o stock || failed=1
 chainbuild bench --packages packages --comparators none \
 	Orbits 'Pkg status' 'REPL completion' CSV JSON StaticArrays CairoMakie GLMakie JuMP OrdinaryDiffEq Plots -o chained || failed=1
 chainbuild bench growth -o growth || failed=1
