@@ -42,6 +42,9 @@ var (
 
 const chartWidth = 20 * vg.Centimeter
 
+// legendSpace stands between a text and its colour: a browser's font may be wider than the one that the text was measured with.
+const legendSpace = "      "
+
 func newChart(name, title string, rows float64) *Chart {
 	c := &Chart{Name: name, Title: title, width: chartWidth, height: vg.Length(rows)*vg.Centimeter + 2.5*vg.Centimeter, plot: plot.New()}
 	c.plot.Title.Text = title
@@ -68,7 +71,8 @@ func (c *Chart) SVG() (string, error) {
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return "", err
 	}
-	svg := out.String()
+	// Fonts of the same widths, where there is no such font.
+	svg := strings.ReplaceAll(out.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arimo,Arial,Helvetica,sans-serif")
 	return svg[strings.Index(svg, "<svg"):], nil
 }
 
@@ -234,7 +238,7 @@ func (r *Results) firstUseChart() *Chart {
 			least, most = math.Min(least, m), math.Max(most, m)
 		}
 		if shown {
-			c.plot.Legend.Add(s.name, thumbnail{s.color})
+			c.plot.Legend.Add(s.name+legendSpace, thumbnail{s.color})
 		}
 	}
 	c.plot.Add(bars)
@@ -313,7 +317,7 @@ func (r *Results) stageChart() *Chart {
 		most = math.Max(most, at)
 	}
 	for _, g := range stageGroups {
-		c.plot.Legend.Add(g.name, thumbnail{g.color})
+		c.plot.Legend.Add(g.name+legendSpace, thumbnail{g.color})
 	}
 	c.plot.Add(bars)
 	c.plot.X.Label.Text = "seconds"
