@@ -130,12 +130,13 @@ func (b *builder) run(ctx context.Context) error {
 	}
 	defer compiler.close()
 
-	// The objects are compiled from the moment that the front worker has written the first partition's bitcode; the heap is chained when it has ended.
 	heap, err := newHeapFile()
 	if err != nil {
 		return err
 	}
 	defer heap.close()
+
+	// The objects are compiled from the moment that the front worker has written the first partition's bitcode; the heap is chained when it has ended.
 	var merged *sysimage.Merged
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-
 	"sync"
 	"time"
 

@@ -42,6 +42,7 @@ function heap_symbol(path::String, name::String)
 end
 
 object_at(data::Ptr{UInt8}, offset::UInt32) = ccall(:jl_value_ptr, Any, (Ptr{Cvoid},), data + offset)
+address_of(@nospecialize(x)) = ccall(:jl_value_ptr, Ptr{Cvoid}, (Any,), x)
 
 "The objects that the image's tables must find again in the new heap: code instances, values, modules, in the index's order."
 function base_objects(raw::Vector{UInt32}, data::Ptr{UInt8})

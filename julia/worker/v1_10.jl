@@ -317,8 +317,6 @@ function purge_global_roots(path::String)
     return taken
 end
 
-address_of(@nospecialize(x)) = ccall(:jl_value_ptr, Ptr{Cvoid}, (Any,), x)
-
 """
 The Vector{Any} that holds `element` and that a variable of libjulia-internal holds, or `nothing`. What a variable holds may have been such a
 vector once: all is looked at as words before it is taken for one.

@@ -159,22 +159,6 @@ function unreachable_source(n::Int)
     return source
 end
 
-address_of(@nospecialize(x)) = ccall(:jl_value_ptr, Ptr{Cvoid}, (Any,), x)
-
-"The inferred source of a function with `n` arguments, itself the first of them, that uses none and never returns."
-function unreachable_source(n::Int)
-    source = ccall(:jl_new_code_info_uninit, Ref{Core.CodeInfo}, ())
-    source.code = Any[Expr(:unreachable)]
-    source.codelocs = Int32[0]
-    source.ssavaluetypes = Any[Union{}]
-    source.ssaflags = UInt8[0]
-    source.linetable = Any[]
-    source.slotnames = fill(Symbol("#unused#"), n)
-    source.slotflags = zeros(UInt8, n)
-    source.inferred = true
-    return source
-end
-
 emitted_module(native::Ptr{Cvoid}) = ccall(:jl_get_llvm_module, Value, (Ptr{Cvoid},), native)
 
 """
