@@ -132,7 +132,7 @@ function hide_base_sources!(lent::Vector{Any}, index::Vector{Any})
     codes = (index[2]::Core.SimpleVector)[1]::Vector{Any}
     stubs = Any[]
     for row in 1:length(codes)
-        reinterpret(Int32, raw[5 + 3 * (row - 1) + 2]) >= 0 || continue
+        reinterpret(Int32, raw[5 + 3 * (row - 1) + 3]) >= 0 || continue
         code = codes[row]::Core.CodeInstance
         method = code.def.def
         (method isa Method && isdefined(code, :inferred)) || continue
