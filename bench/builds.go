@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 	"chainbuild/statements"
 )
 
@@ -34,7 +34,7 @@ var packageCompilerScript []byte
 // A chainedBuild is what a build by chaining took.
 type chainedBuild struct {
 	measurement
-	result    build.Result
+	result    pipeline.Result
 	compiling float64 // seconds that compile workers were at work, of all of them together
 }
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"chainbuild/bench"
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 	"chainbuild/julia"
 
 	"github.com/spf13/cobra"
@@ -62,7 +62,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVarP(&output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
 	flags.StringVar(&o.Packages, "packages", "", "take packages from the `FOLDER` of sources")
-	flags.StringVar(&o.Emit, "emit", build.EmitTraced, "`WHAT` chained builds compile: all that is new, or traced: what the work was seen to run")
+	flags.StringVar(&o.Emit, "emit", pipeline.EmitTraced, "`WHAT` chained builds compile: all that is new, or traced: what the work was seen to run")
 	flags.StringSliceVar(&o.Comparators, "comparators", bench.Comparators, "`WAYS` to an image to compare with, or none")
 	flags.IntVar(&o.Rounds, "rounds", 5, "how many `TIMES` everything is measured")
 	flags.IntVar(&o.Starts, "starts", 3, "how many `TIMES` each image is started in a round")
@@ -76,7 +76,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		workloads, err := bench.Select(args)
 		if err != nil {
-			return &build.UsageError{Err: err}
+			return &pipeline.UsageError{Err: err}
 		}
 		if list {
 			for _, w := range workloads {
@@ -86,7 +86,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 		}
 		o.Workloads = workloads
 		if err := completeBenchOptions(&o, executable); err != nil {
-			return &build.UsageError{Err: err}
+			return &pipeline.UsageError{Err: err}
 		}
 		return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.Run(cmd.Context(), o) })
 	}
@@ -99,8 +99,8 @@ func completeBenchOptions(o *bench.Options, executable string) error {
 	if o.Rounds < 1 || o.Starts < 0 || o.Jobs < 1 {
 		return fmt.Errorf("--rounds and --jobs do not take less than 1, nor --starts less than 0")
 	}
-	if o.Emit != build.EmitAll && o.Emit != build.EmitTraced {
-		return fmt.Errorf("--emit does not take %q: use %s or %s", o.Emit, build.EmitAll, build.EmitTraced)
+	if o.Emit != pipeline.EmitAll && o.Emit != pipeline.EmitTraced {
+		return fmt.Errorf("--emit does not take %q: use %s or %s", o.Emit, pipeline.EmitAll, pipeline.EmitTraced)
 	}
 	if len(o.Comparators) == 1 && o.Comparators[0] == "none" {
 		o.Comparators = nil
@@ -135,7 +135,7 @@ func completeBenchOptions(o *bench.Options, executable string) error {
 func runBench(o bench.Options, output string, asJSON bool, stdout, stderr *os.File, measure func(bench.Options) (*bench.Results, error)) error {
 	o.Command = append([]string{"chainbuild"}, os.Args[1:]...)
 	var width func() int
-	if build.IsTerminal(stderr) {
+	if pipeline.IsTerminal(stderr) {
 		width = func() int {
 			if size, err := unix.IoctlGetWinsize(int(stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
 				return int(size.Col)
@@ -203,11 +203,11 @@ says what more processors and more machines would gain, and what stays.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := completeBenchOptions(&o, executable); err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			for _, number := range append(slices.Clone(g.Sizes), g.Jobs...) {
 				if number < 1 {
-					return &build.UsageError{Err: fmt.Errorf("--sizes and --workers do not take %d: give numbers above 0", number)}
+					return &pipeline.UsageError{Err: fmt.Errorf("--sizes and --workers do not take %d: give numbers above 0", number)}
 				}
 			}
 			return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.RunGrowth(cmd.Context(), o, g) })
@@ -223,7 +223,7 @@ says what more processors and more machines would gain, and what stays.`,
 	flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
 	flags.BoolVar(&asJSON, "json", false, "print samples on standard output, one JSON object a line, and no tables")
 	cmd.MarkFlagDirname("output")
-	o.Jobs, o.Emit = 1, build.EmitAll
+	o.Jobs, o.Emit = 1, pipeline.EmitAll
 	return cmd
 }
 
@@ -250,7 +250,7 @@ the later file's samples are taken.`,
 			for _, path := range args {
 				read, err := bench.ReadResultsFile(path)
 				if err != nil {
-					return &build.UsageError{Err: err}
+					return &pipeline.UsageError{Err: err}
 				}
 				if results == nil {
 					results = read
@@ -290,12 +290,12 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 				}
 				var err error
 				if read[i], err = bench.ReadResultsFile(path); err != nil {
-					return &build.UsageError{Err: err}
+					return &pipeline.UsageError{Err: err}
 				}
 			}
 			comparison, err := bench.Compare(read[0], read[1], o)
 			if err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			if _, err := fmt.Fprint(stdout, comparison.Text()); err != nil {
 				return err
@@ -319,7 +319,7 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return &build.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
+			return &pipeline.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
 		}
 		return nil
 	}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"chainbuild/build"
 	"chainbuild/elfpatch"
+	"chainbuild/internal/pipeline"
 	"chainbuild/objcache"
 
 	"github.com/spf13/cobra"
@@ -53,7 +53,7 @@ changed. A build that runs is finished first; what it has compiled is in the cac
 			return explicit.run(cmd, args)
 		}
 		if explicit.watch {
-			return &build.UsageError{Err: fmt.Errorf("--watch has no statements to watch: name them with --statements, and the image with -o")}
+			return &pipeline.UsageError{Err: fmt.Errorf("--watch has no statements to watch: name them with --statements, and the image with -o")}
 		}
 		return ofProject.run(cmd, args)
 	}
@@ -63,10 +63,10 @@ changed. A build that runs is finished first; what it has compiled is in the cac
 // buildFlags are the flags of a build.
 type buildFlags struct {
 	stdout, stderr       *os.File
-	options              build.Options
+	options              pipeline.Options
 	quiet, verbose, json bool
 	watch                bool
-	watching             build.WatchOptions
+	watching             pipeline.WatchOptions
 }
 
 // addBuildFlags gives the command the flags of a build.
@@ -81,7 +81,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	flags.StringVar(&o.Julia, "julia", "", "the julia `EXECUTABLE` (default: see Environment)")
 	flags.StringSliceVarP(&o.Packages, "package", "p", nil, "load the package `NAME` too; may be given several times")
 	flags.StringVar(&o.Project, "project", "", "the `PROJECT` that packages are looked up in, as for julia (default: Julia's own choice)")
-	flags.StringVar(&o.Emit, "emit", build.EmitAll, "`WHAT` to compile: all that is new, or traced: what the statements name and call")
+	flags.StringVar(&o.Emit, "emit", pipeline.EmitAll, "`WHAT` to compile: all that is new, or traced: what the statements name and call")
 	flags.Var((*layoutFlag)(&o.Layout), "layout", "`LAYOUT` of the image: thin needs the base's file, standalone is one file")
 	flags.StringVarP(&o.CPUTarget, "cpu-target", "C", "native", "the `PROCESSOR` that new code is compiled for")
 	flags.IntVarP(&o.OptLevel, "optimize", "O", 2, "optimisation `LEVEL` of new code, 0 to 3")
@@ -89,7 +89,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
 	flags.StringVar(&o.Timings, "timings", "", "write what ran when to `FILE`, for Chrome's trace viewer")
 	flags.StringVar(&o.CacheDir, "cache-dir", "", "`FOLDER` of the object cache, or off (default: chainbuild/cache in the first depot)")
-	flags.Var((*sizeFlag)(&o.CacheSize), "cache-limit", "`SIZE` that the cache is kept within, such as 2GB (default: "+build.FormatBytes(objcache.DefaultLimit)+")")
+	flags.Var((*sizeFlag)(&o.CacheSize), "cache-limit", "`SIZE` that the cache is kept within, such as 2GB (default: "+pipeline.FormatBytes(objcache.DefaultLimit)+")")
 	flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
 	flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
@@ -99,7 +99,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	flags.BoolVarP(&b.quiet, "quiet", "q", false, "say nothing but warnings and errors")
 	flags.BoolVarP(&b.verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
 
-	complete(cmd, "emit", build.EmitAll+"\tall that is new", build.EmitTraced+"\twhat the statements name and call")
+	complete(cmd, "emit", pipeline.EmitAll+"\tall that is new", pipeline.EmitTraced+"\twhat the statements name and call")
 	complete(cmd, "layout", "thin\tneeds the base's file", "standalone\tone file")
 	complete(cmd, "cpu-target", "native", "generic", "haswell")
 	cmd.MarkFlagFilename("base", "so")
@@ -111,22 +111,22 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 // check refuses flags that make no sense together.
 func (b *buildFlags) check(cmd *cobra.Command) error {
 	if b.quiet && b.verbose {
-		return &build.UsageError{Err: fmt.Errorf("--quiet and --verbose contradict each other: give one of them")}
+		return &pipeline.UsageError{Err: fmt.Errorf("--quiet and --verbose contradict each other: give one of them")}
 	}
 	if cmd.Flags().Changed("jobs") && b.options.Jobs < 1 {
-		return &build.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", b.options.Jobs)}
+		return &pipeline.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", b.options.Jobs)}
 	}
 	if cmd.Flags().Changed("poll") && (!b.watch || b.watching.Poll <= 0) {
-		return &build.UsageError{Err: fmt.Errorf("--poll goes with --watch and takes a time above 0, such as 5s")}
+		return &pipeline.UsageError{Err: fmt.Errorf("--poll goes with --watch and takes a time above 0, such as 5s")}
 	}
 	return nil
 }
 
 // reporter returns what the build is reported to, and a function that ends the report.
-func (b *buildFlags) reporter() (build.Reporter, func()) {
+func (b *buildFlags) reporter() (pipeline.Reporter, func()) {
 	text := textReporter(b.stderr, b.quiet, b.verbose)
 	if b.json {
-		return build.Reporters(text, build.NewJSONReporter(b.stdout)), text.Close
+		return pipeline.Reporters(text, pipeline.NewJSONReporter(b.stdout)), text.Close
 	}
 	return text, text.Close
 }
@@ -140,22 +140,22 @@ func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
 	defer end()
 	b.options.Report = report
 	if b.watch {
-		return build.Watch(cmd.Context(), b.options, b.watching)
+		return pipeline.Watch(cmd.Context(), b.options, b.watching)
 	}
-	_, err := build.Run(cmd.Context(), b.options)
+	_, err := pipeline.Run(cmd.Context(), b.options)
 	return err
 }
 
-func textReporter(stderr *os.File, quiet, verbose bool) *build.TextReporter {
+func textReporter(stderr *os.File, quiet, verbose bool) *pipeline.TextReporter {
 	switch {
 	case quiet:
-		return build.NewTextReporter(stderr, build.Quiet)
+		return pipeline.NewTextReporter(stderr, pipeline.Quiet)
 	case verbose:
-		return build.NewTextReporter(stderr, build.Verbose)
-	case build.IsTerminal(stderr):
-		return build.NewLiveReporter(stderr)
+		return pipeline.NewTextReporter(stderr, pipeline.Verbose)
+	case pipeline.IsTerminal(stderr):
+		return pipeline.NewLiveReporter(stderr)
 	default:
-		return build.NewTextReporter(stderr, build.Normal)
+		return pipeline.NewTextReporter(stderr, pipeline.Normal)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 
@@ -46,7 +46,7 @@ they meet them. Everything in it can be removed at any time, also while builds r
 		return &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments, RunE: func(cmd *cobra.Command, args []string) error {
 			cache, err := openCache(dir, limit)
 			if err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			return do(cmd.Context(), cache)
 		}}
@@ -67,7 +67,7 @@ free. Builds do the same now and then.`,
 				return err
 			}
 			printRemoved(stdout, removed)
-			fmt.Fprintf(stdout, "left %s, %s of %s\n", entries(removed.EntriesLeft), build.FormatBytes(removed.BytesLeft), build.FormatBytes(int64(limit)))
+			fmt.Fprintf(stdout, "left %s, %s of %s\n", entries(removed.EntriesLeft), pipeline.FormatBytes(removed.BytesLeft), pipeline.FormatBytes(int64(limit)))
 			return nil
 		}, &limit)
 	gc.Flags().Var(&limit, "limit", "`SIZE` that the entries may have together, as in 500MB or 10GiB")
@@ -121,12 +121,12 @@ func printStats(ctx context.Context, cache *objcache.Cache, w io.Writer, asJSON 
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("folder", "%s", stats.Dir)
-	row("entries", "%s, %s of %s", build.Thousands(stats.Entries), build.FormatBytes(stats.Bytes), build.FormatBytes(stats.Limit))
+	row("entries", "%s, %s of %s", pipeline.Thousands(stats.Entries), pipeline.FormatBytes(stats.Bytes), pipeline.FormatBytes(stats.Limit))
 	if stats.Temporary > 0 {
-		row("unfinished", "%s, %s", build.Thousands(stats.Temporary), build.FormatBytes(stats.TemporaryBytes))
+		row("unfinished", "%s, %s", pipeline.Thousands(stats.Temporary), pipeline.FormatBytes(stats.TemporaryBytes))
 	}
 	if stats.Foreign > 0 {
-		row("not its own", "%s, left alone", build.Thousands(stats.Foreign))
+		row("not its own", "%s, left alone", pipeline.Thousands(stats.Foreign))
 	}
 	if stats.Entries > 0 {
 		row("used", "between %s and %s", when(stats.Oldest), when(stats.Newest))
@@ -140,9 +140,9 @@ func printStats(ctx context.Context, cache *objcache.Cache, w io.Writer, asJSON 
 func when(t time.Time) string { return t.Format("2006-01-02 15:04") }
 
 func printRemoved(w io.Writer, r objcache.Removed) {
-	fmt.Fprintf(w, "removed %s, %s\n", entries(r.Entries), build.FormatBytes(r.Bytes))
+	fmt.Fprintf(w, "removed %s, %s\n", entries(r.Entries), pipeline.FormatBytes(r.Bytes))
 	if r.Temporary > 0 {
-		fmt.Fprintf(w, "removed unfinished ones: %s\n", build.Thousands(r.Temporary))
+		fmt.Fprintf(w, "removed unfinished ones: %s\n", pipeline.Thousands(r.Temporary))
 	}
 }
 
@@ -150,7 +150,7 @@ func entries(n int) string {
 	if n == 1 {
 		return "1 entry"
 	}
-	return build.Thousands(n) + " entries"
+	return pipeline.Thousands(n) + " entries"
 }
 
 func verifyCache(ctx context.Context, cache *objcache.Cache, w io.Writer) error {
@@ -163,9 +163,9 @@ func verifyCache(ctx context.Context, cache *objcache.Cache, w io.Writer) error 
 	}
 	if n := len(verified.Damaged); n > 0 {
 		return fmt.Errorf("%s of %s in %s were damaged, see above: builds make them again; if it happens again, check the disk",
-			build.Thousands(n), entries(verified.Entries), cache.Dir())
+			pipeline.Thousands(n), entries(verified.Entries), cache.Dir())
 	}
-	_, err = fmt.Fprintf(w, "%s, %s: all are whole\n", entries(verified.Entries), build.FormatBytes(verified.Bytes))
+	_, err = fmt.Fprintf(w, "%s, %s: all are whole\n", entries(verified.Entries), pipeline.FormatBytes(verified.Bytes))
 	return err
 }
 
@@ -176,7 +176,7 @@ func (f *sizeFlag) String() string {
 	if *f == 0 {
 		return ""
 	}
-	return build.FormatBytes(int64(*f))
+	return pipeline.FormatBytes(int64(*f))
 }
 
 func (f *sizeFlag) Type() string { return "SIZE" }

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 
-	"chainbuild/build"
-	"chainbuild/project"
+	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 
 	"github.com/spf13/cobra"
 )
@@ -36,7 +36,7 @@ removed.
 	flags.BoolVar(&asJSON, "json", false, "print one JSON array")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if o.Keep < 0 {
-			return &build.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number, 0 for all", o.Keep)}
+			return &pipeline.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number, 0 for all", o.Keep)}
 		}
 		p, err := choice.open()
 		if err != nil {
@@ -63,9 +63,9 @@ removed.
 				continue
 			}
 			bytes += r.Bytes
-			fmt.Fprintf(stdout, "%s %s, %s: %s\n", what, r.Path, build.FormatBytes(r.Bytes), r.Why)
+			fmt.Fprintf(stdout, "%s %s, %s: %s\n", what, r.Path, pipeline.FormatBytes(r.Bytes), r.Why)
 		}
-		_, err = fmt.Fprintf(stdout, "%s %s\n", what, build.FormatBytes(bytes))
+		_, err = fmt.Fprintf(stdout, "%s %s\n", what, pipeline.FormatBytes(bytes))
 		return err
 	}
 	return cmd

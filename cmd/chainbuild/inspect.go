@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 	"chainbuild/sysimage"
 
 	"github.com/spf13/cobra"
@@ -32,7 +32,7 @@ Nothing of the image is run.`,
   chainbuild inspect --json chained.so | jq '.packages[:5]'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &build.UsageError{Err: fmt.Errorf("inspect takes one image and not %d: see `%s --help`", len(args), cmd.CommandPath())}
+				return &pipeline.UsageError{Err: fmt.Errorf("inspect takes one image and not %d: see `%s --help`", len(args), cmd.CommandPath())}
 			}
 			return nil
 		},
@@ -109,7 +109,7 @@ func inspect(path string) (*contents, error) {
 	}
 	image, err := sysimage.OpenFile(absolute)
 	if err != nil {
-		return nil, &build.UsageError{Err: err}
+		return nil, &pipeline.UsageError{Err: err}
 	}
 	defer image.Close()
 	packages, err := image.Packages()
@@ -154,7 +154,7 @@ func (c *contents) print(w io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("image", "%s", c.Image)
-	row("layout", "%s, %s, of Julia %s's format", c.Layout, build.FormatBytes(c.Bytes), c.Format)
+	row("layout", "%s, %s, of Julia %s's format", c.Layout, pipeline.FormatBytes(c.Bytes), c.Format)
 	for _, base := range c.Bases {
 		row("base", "%s", base.Path)
 	}
@@ -165,21 +165,21 @@ func (c *contents) print(w io.Writer) error {
 	row("targets", "%s", strings.Join(names, ", "))
 	ofAll := func(n count) string {
 		if len(c.Bases) == 0 {
-			return build.Thousands(n.Total)
+			return pipeline.Thousands(n.Total)
 		}
-		return fmt.Sprintf("%s, %s of them new", build.Thousands(n.Total), build.Thousands(n.New))
+		return fmt.Sprintf("%s, %s of them new", pipeline.Thousands(n.Total), pipeline.Thousands(n.New))
 	}
 	row("functions", "%s", ofAll(c.Functions))
 	row("cells", "%s", ofAll(c.Cells))
-	row("heap", "%s: objects %s, constants %s, relocations %s", build.FormatBytes(c.Heap.Total),
-		build.FormatBytes(c.Heap.Objects), build.FormatBytes(c.Heap.Constants), build.FormatBytes(c.Heap.Relocs))
+	row("heap", "%s: objects %s, constants %s, relocations %s", pipeline.FormatBytes(c.Heap.Total),
+		pipeline.FormatBytes(c.Heap.Objects), pipeline.FormatBytes(c.Heap.Constants), pipeline.FormatBytes(c.Heap.Relocs))
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	table = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "\nmodules\tfunctions\tcode\t  package\n")
 	for _, p := range c.Packages {
-		fmt.Fprintf(table, "%s\t%s\t%s\t  %s\n", build.Thousands(p.Modules), build.Thousands(p.Functions), build.FormatBytes(p.Bytes), p.Name)
+		fmt.Fprintf(table, "%s\t%s\t%s\t  %s\n", pipeline.Thousands(p.Modules), pipeline.Thousands(p.Functions), pipeline.FormatBytes(p.Bytes), p.Name)
 	}
 	return table.Flush()
 }

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 	"chainbuild/julia"
-	"chainbuild/project"
 
 	"github.com/spf13/cobra"
 )
@@ -56,18 +56,18 @@ for one in the current folder without --project.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := launcher()
 			if err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			in, err := julia.Find(executable)
 			if err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			l.Julia = in.Executable
 			if l.Program, err = os.Executable(); err != nil {
 				return err
 			}
 			if err := l.Install(); err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			fmt.Fprintf(stdout, "%s starts %s\n", l.Path, l.Julia)
 			if !slices.Contains(filepath.SplitList(os.Getenv("PATH")), filepath.Dir(l.Path)) {
@@ -87,7 +87,7 @@ for one in the current folder without --project.`,
 				err = l.Remove()
 			}
 			if err != nil {
-				return &build.UsageError{Err: err}
+				return &pipeline.UsageError{Err: err}
 			}
 			_, err = fmt.Fprintf(stdout, "removed %s\n", l.Path)
 			return err

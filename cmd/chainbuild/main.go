@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 )
 
 func main() {
@@ -46,7 +46,7 @@ func run(arguments []string, stdout, stderr *os.File) int {
 		return 128 + int(ended.signal)
 	}
 	printError(stderr, err)
-	var usage *build.UsageError
+	var usage *pipeline.UsageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}

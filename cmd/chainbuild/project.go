@@ -3,9 +3,9 @@ package main
 // This file is what the commands for projects have in common: which project, with which settings.
 
 import (
-	"chainbuild/build"
 	"chainbuild/elfpatch"
-	"chainbuild/project"
+	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 
 	"github.com/spf13/cobra"
 )
@@ -49,7 +49,7 @@ func (f *projectFlags) addSettingsFlags() {
 	flags.Var((*layoutFlag)(&f.layout), "layout", "`LAYOUT` of the image: thin or standalone")
 	flags.IntVarP(&f.optLevel, "optimize", "O", 0, "optimisation `LEVEL` of new code, 0 to 3")
 	flags.StringVar(&f.emit, "emit", "", "`WHAT` to compile: all that is new, or traced: what the statements name and call")
-	complete(f.cmd, "emit", build.EmitAll+"\tall that is new", build.EmitTraced+"\twhat the statements name and call")
+	complete(f.cmd, "emit", pipeline.EmitAll+"\tall that is new", pipeline.EmitTraced+"\twhat the statements name and call")
 	complete(f.cmd, "layout", "thin\tneeds the base's file", "standalone\tone file")
 	f.addExclude()
 }
@@ -62,7 +62,7 @@ func (f *projectFlags) addExclude() {
 func (f *projectFlags) open() (*project.Project, error) {
 	p, err := project.Open(project.Options{Julia: f.julia, Project: f.name, LikeJulia: f.likeJulia, Settings: f.override})
 	if err != nil {
-		return nil, &build.UsageError{Err: err}
+		return nil, &pipeline.UsageError{Err: err}
 	}
 	return p, nil
 }

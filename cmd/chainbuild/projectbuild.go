@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"chainbuild/build"
-	"chainbuild/project"
+	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 
 	"github.com/spf13/cobra"
 )
@@ -41,7 +41,7 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 func (b *projectBuildFlags) checkUnused(cmd *cobra.Command) error {
 	for _, name := range []string{"exclude", "background", "no-wait", "force", "keep"} {
 		if cmd.Flags().Changed(name) {
-			return &build.UsageError{Err: fmt.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)}
+			return &pipeline.UsageError{Err: fmt.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)}
 		}
 	}
 	return nil
@@ -53,7 +53,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if cmd.Flags().Changed("keep") && b.keep < 1 {
-		return &build.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number above 0", b.keep)}
+		return &pipeline.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number above 0", b.keep)}
 	}
 	p, err := b.open(cmd)
 	if err != nil {
@@ -72,7 +72,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	result, err := p.Build(cmd.Context(), o)
 	var busy *project.BusyError
 	if errors.As(err, &busy) {
-		return &build.UsageError{Err: err}
+		return &pipeline.UsageError{Err: err}
 	}
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	for _, r := range result.Removed {
 		if r.Kept == "" {
-			b.say("removed %s, %s: %s", r.Path, build.FormatBytes(r.Bytes), r.Why)
+			b.say("removed %s, %s: %s", r.Path, pipeline.FormatBytes(r.Bytes), r.Why)
 		}
 	}
 	return nil
@@ -117,7 +117,7 @@ func (b *projectBuildFlags) open(cmd *cobra.Command) (*project.Project, error) {
 		}
 	}})
 	if err != nil {
-		return nil, &build.UsageError{Err: err}
+		return nil, &pipeline.UsageError{Err: err}
 	}
 	return p, nil
 }
@@ -142,12 +142,12 @@ func (b *projectBuildFlags) behind(p *project.Project) error {
 }
 
 // openLog opens a log that has everything.
-func openLog(path string) (build.Reporter, func(), error) {
+func openLog(path string) (pipeline.Reporter, func(), error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
-	text := build.NewTextReporter(file, build.Verbose)
+	text := pipeline.NewTextReporter(file, pipeline.Verbose)
 	return text, func() {
 		text.Close()
 		file.Close()

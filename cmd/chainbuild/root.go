@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 
 	"github.com/spf13/cobra"
 )
@@ -74,7 +74,7 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &build.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
+		return &pipeline.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
 	})
 	root.SetUsageTemplate(root.UsageTemplate() + environmentHelp)
 
@@ -124,5 +124,5 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if cmd.Parent() == nil {
 		what = fmt.Sprintf("a command %q", args[0])
 	}
-	return &build.UsageError{Err: fmt.Errorf("there is no such thing as %s: see `%s --help`", what, cmd.CommandPath())}
+	return &pipeline.UsageError{Err: fmt.Errorf("there is no such thing as %s: see `%s --help`", what, cmd.CommandPath())}
 }

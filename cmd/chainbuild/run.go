@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"syscall"
 
-	"chainbuild/project"
+	"chainbuild/internal/project"
 
 	"github.com/spf13/cobra"
 )

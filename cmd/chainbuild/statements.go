@@ -12,8 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"chainbuild/build"
-	"chainbuild/project"
+	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -43,7 +43,7 @@ seen for long may be one that the image is good for.
 // fileArguments accepts at least one file.
 func fileArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return &build.UsageError{Err: fmt.Errorf("no file was named: see `%s --help`", cmd.CommandPath())}
+		return &pipeline.UsageError{Err: fmt.Errorf("no file was named: see `%s --help`", cmd.CommandPath())}
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func newStatementsPrune(stdout *os.File) *cobra.Command {
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "only say how many")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if filter.isEmpty() {
-			return &build.UsageError{Err: fmt.Errorf("prune needs to know what to forget: give --package, --older-than or --unresolved")}
+			return &pipeline.UsageError{Err: fmt.Errorf("prune needs to know what to forget: give --package, --older-than or --unresolved")}
 		}
 		p, err := choice.open()
 		if err != nil {

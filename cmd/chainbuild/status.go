@@ -11,8 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"chainbuild/build"
-	"chainbuild/project"
+	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 
 	"github.com/spf13/cobra"
 )
@@ -105,7 +105,7 @@ func printStatus(w io.Writer, s *project.Status) error {
 			use = ", in use"
 		}
 		row("", "%s", im.File)
-		row("", "%s, built %s in %.1f s%s", build.FormatBytes(im.Bytes), when(im.Built.Local()), im.Seconds, use)
+		row("", "%s, built %s in %.1f s%s", pipeline.FormatBytes(im.Bytes), when(im.Built.Local()), im.Seconds, use)
 		row("", "holds %s", packageNames(im.Packages))
 		row("", "%d statements, %d of them could not be used", im.Statements, len(im.Unresolved))
 	} else {
@@ -118,7 +118,7 @@ func printStatus(w io.Writer, s *project.Status) error {
 		}
 		row(name, "%s: %s", out.Name, out.Why)
 	}
-	row("recorded", "%s, %s new for the image; %s", countOf(s.Recorded, "statement"), build.Thousands(s.New), countOf(s.Recording, "session")+" recording")
+	row("recorded", "%s, %s new for the image; %s", countOf(s.Recorded, "statement"), pipeline.Thousands(s.New), countOf(s.Recording, "session")+" recording")
 	if s.Building != nil {
 		row("building", "%s; its log is %s", s.Building, s.Building.Log)
 	}
@@ -126,7 +126,7 @@ func printStatus(w io.Writer, s *project.Status) error {
 		row("failed", "the last build, %s: %s", when(s.Failure.When.Local()), s.Failure.Text)
 		row("", "its log is %s", s.Failure.Log)
 	}
-	row("on disk", "%s, %s in %s", countOf(s.Images, "image"), build.FormatBytes(s.Bytes), s.Folder)
+	row("on disk", "%s, %s in %s", countOf(s.Images, "image"), pipeline.FormatBytes(s.Bytes), s.Folder)
 	return table.Flush()
 }
 
@@ -153,7 +153,7 @@ func countOf(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return build.Thousands(n) + " " + what + "s"
+	return pipeline.Thousands(n) + " " + what + "s"
 }
 
 // days is an age as a flag's value, in days: 90d, or as time.ParseDuration takes it.

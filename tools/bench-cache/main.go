@@ -22,7 +22,7 @@ import (
 	"syscall"
 	"time"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 )
 
 func main() {
@@ -43,7 +43,7 @@ func main() {
 // A measured is what one kind of build gave.
 type measured struct {
 	name    string
-	results []*build.Result
+	results []*pipeline.Result
 	cpu     []float64 // processor time of each, in seconds
 }
 
@@ -70,7 +70,7 @@ func run(rounds int, add, cache string, explain bool, files []string) error {
 		cache = filepath.Join(dir, "cache")
 	}
 	builds := func(m *measured, statements ...string) error {
-		o := build.Options{
+		o := pipeline.Options{
 			Statements: append(slices.Clone(files), statements...), Project: pkg,
 			Output: filepath.Join(dir, "image.so"), OptLevel: 2, CacheDir: cache, Explain: explain,
 		}
@@ -78,7 +78,7 @@ func run(rounds int, add, cache string, explain bool, files []string) error {
 			o.Report = explainer{}
 		}
 		before := processorTime()
-		result, err := build.Run(context.Background(), o)
+		result, err := pipeline.Run(context.Background(), o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -191,10 +191,10 @@ func clearObjects(dir string) error {
 // printBuilds prints a line for each kind of build.
 func printBuilds(all []*measured, cold *measured) {
 	fmt.Print("| build | s | of cold | processor s | of cold | partitions from the cache | of their bytes |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n")
-	whole, wholeCPU := cold.median(func(r *build.Result) float64 { return r.Seconds }), median(cold.cpu)
+	whole, wholeCPU := cold.median(func(r *pipeline.Result) float64 { return r.Seconds }), median(cold.cpu)
 	for _, m := range all {
-		took := m.median(func(r *build.Result) float64 { return r.Seconds })
-		worst := slices.MinFunc(m.results, func(a, b *build.Result) int { return cmp.Compare(share(a), share(b)) })
+		took := m.median(func(r *pipeline.Result) float64 { return r.Seconds })
+		worst := slices.MinFunc(m.results, func(a, b *pipeline.Result) int { return cmp.Compare(share(a), share(b)) })
 		p := worst.Partitions
 		cpu := median(m.cpu)
 		fmt.Printf("| %s | %.1f | %.0f %% | %.1f | %.0f %% | %d of %d | %.1f %% |\n",
@@ -216,7 +216,7 @@ func processorTime() float64 {
 }
 
 // share is which part of the objects' bytes came from the cache.
-func share(r *build.Result) float64 {
+func share(r *pipeline.Result) float64 {
 	p := r.Partitions
 	return float64(p.HitBytes) / float64(max(1, p.HitBytes+p.MissBytes))
 }
@@ -239,13 +239,13 @@ func printStages(all []*measured) {
 	for _, name := range names {
 		fmt.Printf("| %s |", name)
 		for _, m := range all {
-			fmt.Printf(" %.2f |", m.median(func(r *build.Result) float64 { return stage(r, name) }))
+			fmt.Printf(" %.2f |", m.median(func(r *pipeline.Result) float64 { return stage(r, name) }))
 		}
 		fmt.Println()
 	}
 }
 
-func stage(r *build.Result, name string) float64 {
+func stage(r *pipeline.Result, name string) float64 {
 	for _, s := range r.Stages {
 		if s.Name == name {
 			return s.Seconds
@@ -254,7 +254,7 @@ func stage(r *build.Result, name string) float64 {
 	return 0
 }
 
-func (m *measured) median(of func(*build.Result) float64) float64 {
+func (m *measured) median(of func(*pipeline.Result) float64) float64 {
 	var values []float64
 	for _, r := range m.results {
 		values = append(values, of(r))
@@ -271,8 +271,8 @@ func median(values []float64) float64 {
 // An explainer prints why partitions were compiled.
 type explainer struct{}
 
-func (explainer) Report(e build.Event) {
-	if note, ok := e.(build.Note); ok && !strings.HasSuffix(note.Text, ": hit") {
+func (explainer) Report(e pipeline.Event) {
+	if note, ok := e.(pipeline.Note); ok && !strings.HasSuffix(note.Text, ": hit") {
 		fmt.Fprintln(os.Stderr, " ", note.Text)
 	}
 }

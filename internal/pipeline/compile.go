@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file gets the objects of the partitions, from the cache or from workers, while the front worker is still busy.
 

@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"chainbuild/build"
+	"chainbuild/internal/pipeline"
 
 	"github.com/google/renameio/v2"
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -35,7 +35,7 @@ const seedStatement = "Tuple{typeof(Base.require), Module, Symbol}"
 type BuildOptions struct {
 	// Build has what does not depend on the project: Jobs, Strict, CacheDir, CacheSize, Explain, VerifyCache,
 	// KeepScratch, Timings, Report. The rest is filled in.
-	Build build.Options
+	Build pipeline.Options
 	// NoWait refuses if a build of the project runs; else it is waited for.
 	NoWait bool
 	// Force builds even if there is an image of all that is to be in it.
@@ -45,7 +45,7 @@ type BuildOptions struct {
 	// LogFile is where what the build says goes anyway; empty: Log is asked to open one in the state's folder.
 	LogFile string
 	// Log opens a log that the build is reported to; end is called when the build is over.
-	Log func(path string) (report build.Reporter, end func(), err error)
+	Log func(path string) (report pipeline.Reporter, end func(), err error)
 }
 
 // A BuildResult is what became of a build.
@@ -70,7 +70,7 @@ func (e *BusyError) Error() string {
 // Build builds the project's image and removes those that are not wanted any more.
 func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, error) {
 	if err := p.makeState(); err != nil {
-		return nil, &build.UsageError{Err: err}
+		return nil, &pipeline.UsageError{Err: err}
 	}
 	unlock, err := p.lockBuild(ctx, &o)
 	if err != nil {
@@ -185,7 +185,7 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 			return nil, err
 		}
 		defer end()
-		b.Report = build.Reporters(b.Report, report)
+		b.Report = pipeline.Reporters(b.Report, report)
 	}
 	// Only this project's packages, wherever else the user has Julia look.
 	loadPath, set := os.LookupEnv("JULIA_LOAD_PATH")
@@ -199,7 +199,7 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	if err := os.Remove(p.path(imagesName, id+descriptionSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	result, err := build.Run(ctx, b)
+	result, err := pipeline.Run(ctx, b)
 	if err != nil {
 		os.Remove(list)
 		return nil, err
@@ -248,7 +248,7 @@ func (p *Project) removeLogs() {
 // command that builds in the foreground, with BuildOptions.LogFile; what it prints goes into that file.
 func (p *Project) BuildBehind(program string, arguments func(log string) []string) (pid int, log string, err error) {
 	if err := p.makeState(); err != nil {
-		return 0, "", &build.UsageError{Err: err}
+		return 0, "", &pipeline.UsageError{Err: err}
 	}
 	log = p.newLog()
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file refuses what cannot be built, before any work is done for it: values that make no sense, files that are not
 // there, places that cannot be written, a base of another Julia. What only shows while the base is read, and statements

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file is a build from top to bottom.
 //

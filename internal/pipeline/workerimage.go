@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file has the workers start from an image that holds their own code.
 //

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file is how the heap gets from the front worker to the link: in a file that has no name and lies in memory. The worker
 // writes it through a descriptor that it is started with, and what chains it has its pages mapped, so that no byte is read

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file remembers what an image was made of, so that the next build of it can say what has changed.
 //

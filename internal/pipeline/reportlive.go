@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file is the line at the bottom of a terminal that says what is going on. It is drawn over itself, and erased
 // before a line that stays is printed.

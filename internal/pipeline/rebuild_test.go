@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // A real build of a small package and of some code of the standard library, repeated with this and that changed: what is compiled again
 // and what comes from the cache. The subtests belong together and run in their order, on one cache folder.

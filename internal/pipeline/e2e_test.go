@@ -1,4 +1,4 @@
-package build_test
+package pipeline_test
 
 // End-to-end tests: what a process does that starts on an image is held against what one on Julia's own image does.
 
@@ -17,9 +17,9 @@ import (
 	"strings"
 	"testing"
 
-	"chainbuild/build"
 	"chainbuild/elfpatch"
 	"chainbuild/internal/juliatest"
+	"chainbuild/internal/pipeline"
 )
 
 // The workloads print the same whatever image runs them and whatever Julia is told about compiling.
@@ -111,7 +111,7 @@ func TestWorkersAreCompiled(t *testing.T) {
 			t.Fatal(err)
 		}
 		cache := t.TempDir()
-		if _, err := build.Run(t.Context(), build.Options{
+		if _, err := pipeline.Run(t.Context(), pipeline.Options{
 			Julia: executable, Statements: []string{statements}, Output: filepath.Join(t.TempDir(), "one.so"), CacheDir: cache, OptLevel: 2,
 		}); err != nil {
 			t.Fatal(err)
@@ -392,10 +392,10 @@ func TestBuildsWithOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range []build.Options{
-			{Emit: build.EmitTraced, CPUTarget: "generic", OptLevel: 0, CacheDir: "off"},
-			{Emit: build.EmitTraced, CPUTarget: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, CacheDir: "off"},
-			{Emit: build.EmitAll, CPUTarget: "native", OptLevel: 3, Jobs: 1, CacheDir: "off"},
+		for _, o := range []pipeline.Options{
+			{Emit: pipeline.EmitTraced, CPUTarget: "generic", OptLevel: 0, CacheDir: "off"},
+			{Emit: pipeline.EmitTraced, CPUTarget: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, CacheDir: "off"},
+			{Emit: pipeline.EmitAll, CPUTarget: "native", OptLevel: 3, Jobs: 1, CacheDir: "off"},
 		} {
 			t.Run(fmt.Sprint(o.Emit, " ", o.CPUTarget, " -O", o.OptLevel), func(t *testing.T) {
 				if o.CPUTarget == "haswell" && !cpuHas(t, "avx2", "bmi2", "fma") {
@@ -460,7 +460,7 @@ func TestBaseReplaced(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, OptLevel: 2, CacheDir: "off"}); err != nil {
+				if _, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, OptLevel: 2, CacheDir: "off"}); err != nil {
 					t.Fatal(err)
 				}
 				s := on(t, executable, image{"above.so", func(string) (string, error) { return above, nil }})
@@ -547,7 +547,7 @@ func TestRunningProcessKeepsItsImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Output: path, OptLevel: 2}); err != nil {
+		if _, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Statements: []string{statements}, Output: path, OptLevel: 2}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := stdin.Write([]byte("\n")); err != nil {
@@ -585,7 +585,7 @@ func TestPackagesThatFail(t *testing.T) {
 			"Exits": "package Exits ends the process that loads it: the front worker exited with status 3",
 			"Tasks": tasks,
 		} {
-			_, err := build.Run(context.Background(), build.Options{Julia: s.executable, Statements: []string{statements}, Packages: []string{name}, Output: path})
+			_, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Statements: []string{statements}, Packages: []string{name}, Output: path})
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("with %s: %v", name, err)
 			}

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file opens the object cache of a build.
 

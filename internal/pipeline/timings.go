@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file writes down what ran when, for Chrome's trace viewer (chrome://tracing, https://ui.perfetto.dev).
 //

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file runs the front worker (julia/worker/front.jl): it tells it what to do and follows its events.
 

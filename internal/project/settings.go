@@ -25,8 +25,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"chainbuild/build"
 	"chainbuild/elfpatch"
+	"chainbuild/internal/pipeline"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -43,7 +43,7 @@ type Settings struct {
 	Packages []string
 	// Exclude are not in the image, and neither is what needs them.
 	Exclude []string
-	// CPUTarget, Layout, OptLevel and Emit are as in build.Options.
+	// CPUTarget, Layout, OptLevel and Emit are as in pipeline.Options.
 	CPUTarget string
 	Layout    elfpatch.Layout
 	OptLevel  int
@@ -57,7 +57,7 @@ type Settings struct {
 
 // DefaultSettings are those of a project without the table.
 func DefaultSettings() Settings {
-	return Settings{CPUTarget: "native", Layout: elfpatch.Thin, OptLevel: 2, Emit: build.EmitAll, Keep: 2, StaleAfter: 200}
+	return Settings{CPUTarget: "native", Layout: elfpatch.Thin, OptLevel: 2, Emit: pipeline.EmitAll, Keep: 2, StaleAfter: 200}
 }
 
 // layoutNames are the layouts as settings name them.
@@ -125,8 +125,8 @@ func (s *Settings) set(name string, value any) error {
 		if err := setText(&s.Emit, name, value); err != nil {
 			return err
 		}
-		if s.Emit != build.EmitAll && s.Emit != build.EmitTraced {
-			return fmt.Errorf("%s does not take %q: use %s or %s", name, s.Emit, build.EmitAll, build.EmitTraced)
+		if s.Emit != pipeline.EmitAll && s.Emit != pipeline.EmitTraced {
+			return fmt.Errorf("%s does not take %q: use %s or %s", name, s.Emit, pipeline.EmitAll, pipeline.EmitTraced)
 		}
 		return nil
 	case "optimize":

@@ -1,5 +1,5 @@
-// Package build makes a chained system image: it runs the stages of a build in their order and reports on them.
-package build
+// Package pipeline makes a chained system image: it runs the stages of a build in their order and reports on them.
+package pipeline
 
 // This file is the contract with whoever wants an image built: what goes in, what comes out, what happens meanwhile.
 

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file checks a finished image before it gets its name.
 

@@ -1,4 +1,4 @@
-package build_test
+package pipeline_test
 
 // This file has the images that the end-to-end tests look at, each built once and by the first test that needs it, and
 // the Julia that starts on them.
@@ -17,8 +17,8 @@ import (
 	"sync"
 	"testing"
 
-	"chainbuild/build"
 	"chainbuild/elfpatch"
+	"chainbuild/internal/pipeline"
 )
 
 // folder holds all that the tests write. The variables of the environment lead Julia there, see TestMain.
@@ -28,7 +28,7 @@ var folder string
 var (
 	scripts        = absolute("testdata/scripts")
 	packages       = absolute("testdata/packages")
-	orbits         = absolute("../examples/Orbits")
+	orbits         = absolute("../../examples/Orbits")
 	orbitsWorkload = filepath.Join(orbits, "workload.jl")
 	kindsWorkload  = filepath.Join(scripts, "kinds.jl")
 )
@@ -129,14 +129,14 @@ func (i image) String() string {
 }
 
 // built is an image made from what options says, which may have other images built first.
-func built(name string, options func(executable string) (build.Options, error)) image {
+func built(name string, options func(executable string) (pipeline.Options, error)) image {
 	return image{name, remembered(func(executable string) (string, error) {
 		o, err := options(executable)
 		if err != nil {
 			return "", err
 		}
 		o.Julia, o.Output = executable, filepath.Join(home(executable), name)
-		result, err := build.Run(context.Background(), o)
+		result, err := pipeline.Run(context.Background(), o)
 		if err != nil {
 			return "", err
 		}
@@ -152,8 +152,8 @@ func one(function string) (string, error) {
 
 // trivial is an image of one statement on top of another one.
 func trivial(name, function string, base image, layout elfpatch.Layout) image {
-	return built(name, func(executable string) (o build.Options, err error) {
-		o = build.Options{Layout: layout, OptLevel: 2}
+	return built(name, func(executable string) (o pipeline.Options, err error) {
+		o = pipeline.Options{Layout: layout, OptLevel: 2}
 		if base.path != nil {
 			if o.Base, err = base.path(executable); err != nil {
 				return o, err
@@ -166,8 +166,8 @@ func trivial(name, function string, base image, layout elfpatch.Layout) image {
 }
 
 // ofOrbits is an image of the example, by its trace.
-func ofOrbits(name string, o build.Options) image {
-	return built(name, func(executable string) (build.Options, error) {
+func ofOrbits(name string, o pipeline.Options) image {
+	return built(name, func(executable string) (pipeline.Options, error) {
 		// The packages get precompiled, as they are where traces are made: some names that lowering makes up depend on it.
 		if _, err := orbitsOutput(executable); err != nil {
 			return o, err
@@ -180,12 +180,12 @@ func ofOrbits(name string, o build.Options) image {
 
 // The images. The first build on a base works without a worker image and makes one for those that follow.
 var (
-	thin       = ofOrbits("thin.so", build.Options{OptLevel: 2, Strict: true})
-	standalone = ofOrbits("standalone.so", build.Options{OptLevel: 2, Strict: true, Layout: elfpatch.Standalone})
+	thin       = ofOrbits("thin.so", pipeline.Options{OptLevel: 2, Strict: true})
+	standalone = ofOrbits("standalone.so", pipeline.Options{OptLevel: 2, Strict: true, Layout: elfpatch.Standalone})
 
 	// kinds has the packages of testdata, on top of thin.
-	kinds = built("kinds.so", func(executable string) (o build.Options, err error) {
-		o = build.Options{OptLevel: 2, Packages: []string{"First", "Second", "Prints"}}
+	kinds = built("kinds.so", func(executable string) (o pipeline.Options, err error) {
+		o = pipeline.Options{OptLevel: 2, Packages: []string{"First", "Second", "Prints"}}
 		if o.Base, err = thin.path(executable); err != nil {
 			return o, err
 		}
@@ -195,14 +195,14 @@ var (
 	})
 
 	// circles invalidates code of shapes: a part of it is right all the same.
-	shapes = built("shapes.so", func(executable string) (build.Options, error) {
+	shapes = built("shapes.so", func(executable string) (pipeline.Options, error) {
 		path := filepath.Join(home(executable), "shapes.jl")
 		statements := "Tuple{typeof(Shapes.twice), Vector{Any}}\nTuple{typeof(Shapes.both), Vector{Any}}\n"
-		return build.Options{OptLevel: 2, Strict: true, Statements: []string{path}}, os.WriteFile(path, []byte(statements), 0o644)
+		return pipeline.Options{OptLevel: 2, Strict: true, Statements: []string{path}}, os.WriteFile(path, []byte(statements), 0o644)
 	})
-	circles = built("circles.so", func(executable string) (o build.Options, err error) {
+	circles = built("circles.so", func(executable string) (o pipeline.Options, err error) {
 		path := filepath.Join(home(executable), "circles.jl")
-		o = build.Options{OptLevel: 2, Strict: true, Statements: []string{path}}
+		o = pipeline.Options{OptLevel: 2, Strict: true, Statements: []string{path}}
 		if o.Base, err = shapes.path(executable); err != nil {
 			return o, err
 		}

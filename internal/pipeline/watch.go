@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file builds again whenever what an image is made from has changed.
 //

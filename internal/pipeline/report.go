@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file lets several reporters follow one build.
 

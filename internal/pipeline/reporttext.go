@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file reports to people: lines of text, one for each stage that is over, and at the end what was built.
 //

@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file notices that files have changed: that their content is another, not that they were touched.
 //

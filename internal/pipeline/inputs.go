@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file reads the inputs of a build into the form that the stages use.
 

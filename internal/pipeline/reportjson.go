@@ -1,4 +1,4 @@
-package build
+package pipeline
 
 // This file reports to programs: one JSON object per event and line.
 //
