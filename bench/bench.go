@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"chainbuild/internal/scratch"
 	"chainbuild/julia"
 	"chainbuild/sysimage"
 )
@@ -87,7 +88,7 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 // A bencher is the state of a run.
 type bencher struct {
 	Options
-	scratch string
+	scratch *scratch.Folder
 	began   time.Time
 	results *Results
 	plan    plan
@@ -95,11 +96,11 @@ type bencher struct {
 
 // newBencher makes a scratch folder and writes the header.
 func newBencher(ctx context.Context, o Options) (*bencher, error) {
-	scratch, err := os.MkdirTemp("", "chainbuild-bench-")
+	folder, err := scratch.MakeFolder("bench")
 	if err != nil {
-		return nil, fmt.Errorf("no scratch folder can be made: %w", err)
+		return nil, err
 	}
-	b := &bencher{Options: o, scratch: scratch, began: time.Now(), results: &Results{}}
+	b := &bencher{Options: o, scratch: folder, began: time.Now(), results: &Results{}}
 	base, err := sysimage.OpenFile(o.Julia.Image)
 	if err != nil {
 		b.close()
@@ -124,7 +125,7 @@ func newBencher(ctx context.Context, o Options) (*bencher, error) {
 	return b, nil
 }
 
-func (b *bencher) close() { os.RemoveAll(b.scratch) }
+func (b *bencher) close() { b.scratch.Remove() }
 
 func (b *bencher) end() {
 	b.results.End = &End{Type: "end", Seconds: time.Since(b.began).Seconds(), Load: loadAverage()}
@@ -133,11 +134,11 @@ func (b *bencher) end() {
 
 // remember builds an image of next to nothing, with a cache of its own. What it leaves there is what every later build on this base finds.
 func (b *bencher) remember(ctx context.Context) error {
-	trace := filepath.Join(b.scratch, "one.jl")
+	trace := b.scratch.File("one.jl")
 	if err := os.WriteFile(trace, []byte("precompile(Tuple{typeof(sin), Float64})\n"), 0o600); err != nil {
 		return err
 	}
-	image := filepath.Join(b.scratch, "one.so")
+	image := b.scratch.File("one.so")
 	defer os.Remove(image)
 	b.Report(Step{What: "getting to know Julia"})
 	_, err := b.chain(ctx, &job{trace: trace, jobs: b.Jobs}, image, b.seed())
@@ -145,7 +146,7 @@ func (b *bencher) remember(ctx context.Context) error {
 }
 
 // seed is the folder of a cache that has nothing of any workload.
-func (b *bencher) seed() string { return filepath.Join(b.scratch, "seed") }
+func (b *bencher) seed() string { return b.scratch.File("seed") }
 
 // A job is a workload on the way through a run.
 type job struct {

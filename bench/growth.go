@@ -95,7 +95,7 @@ func (b *bencher) grow(ctx context.Context, size int, jobs []int, round int, mad
 func (b *bencher) makeGrown(size, workers int) (*job, error) {
 	j := &job{Workload: &Workload{Name: grownName(size, workers)}, jobs: workers, packages: []string{"Grown"}}
 	var err error
-	if j.dir, err = os.MkdirTemp(b.scratch, "grown-"); err != nil {
+	if j.dir, err = os.MkdirTemp(b.scratch.Path, "grown-"); err != nil {
 		return nil, err
 	}
 	j.trace = filepath.Join(j.dir, "trace.jl")

@@ -34,7 +34,7 @@ const clockTick = 1e-6
 // prepare makes the job's folder with project, work and driver. It returns the versions of the packages.
 func (b *bencher) prepare(ctx context.Context, j *job) (map[string]string, error) {
 	var err error
-	if j.dir, err = os.MkdirTemp(b.scratch, "workload-"); err != nil {
+	if j.dir, err = os.MkdirTemp(b.scratch.Path, "workload-"); err != nil {
 		return nil, err
 	}
 	project := filepath.Join(j.dir, "project")
@@ -202,7 +202,7 @@ func (b *bencher) environment() []string {
 			kept = append(kept, variable)
 		}
 	}
-	depots := []string{filepath.Join(b.scratch, "depot")}
+	depots := []string{b.scratch.File("depot")}
 	if b.Packages == "" {
 		depots = append(depots, b.Julia.DepotPaths...)
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"chainbuild/internal/scratch"
 )
 
 func TestParseTimes(t *testing.T) {
@@ -45,7 +47,7 @@ func TestDistinctLines(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("JULIA_LOAD_PATH", "/nowhere")
 	t.Setenv("CHAINBUILD_CACHE", "/cache")
-	b := &bencher{Options: Options{Packages: "sources"}, scratch: "/scratch"}
+	b := &bencher{Options: Options{Packages: "sources"}, scratch: &scratch.Folder{Path: "/scratch"}}
 	for _, variable := range b.environment() {
 		if strings.HasPrefix(variable, "JULIA_LOAD_PATH=") || strings.HasPrefix(variable, "CHAINBUILD_CACHE=") {
 			t.Errorf("the environment has %s", variable)

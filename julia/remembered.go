@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // A fileStamp tells versions of a file apart without reading it.
@@ -149,30 +151,11 @@ func memorize[T any](dirs []string, name string, about []fileStamp, answer T) {
 		return
 	}
 	for _, dir := range dirs {
-		if writeAtomically(memoryFile(dir, name), append(text, '\n')) == nil {
+		path := memoryFile(dir, name)
+		if os.MkdirAll(filepath.Dir(path), 0o755) == nil && renameio.WriteFile(path, append(text, '\n'), 0o600) == nil {
 			return
 		}
 	}
 }
 
 func memoryFile(dir, name string) string { return filepath.Join(dir, name+".json") }
-
-// writeAtomically replaces a file, so that another build sees the old content or the new one.
-func writeAtomically(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(content)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	return err
-}

@@ -44,7 +44,8 @@ Environment:
                      where packages are found, as in any Julia process.
   CHAINBUILD_STATE   the folder for what is known of projects, and their images (default:
                      chainbuild/projects in the first depot).
-  TMPDIR             where intermediate files go while a build runs.
+  TMPDIR             where intermediate files go while a build runs. What a build that
+                     was killed has left there, the next one removes.
 
 Exit codes:
   0  the image was built        2  refused before any work: see the message

@@ -104,19 +104,18 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"noprocess": noProcess,
 }
 
-// waitFor waits until there is a front worker's log in a scratch folder below a folder: the build is well on its way.
+// waitFor waits until a process has a folder in its command line: where it is the temporary one, the front worker of a build runs.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor folder")
 	}
-	for range 1000 {
-		if found, _ := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "front.log")); len(found) > 0 {
-			time.Sleep(200 * time.Millisecond)
+	for range 1200 {
+		if process(ts, ts.MkAbs(args[0])) != "" {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	ts.Fatalf("no build has begun in %s", args[0])
+	ts.Fatalf("no process has begun that uses %s", args[0])
 }
 
 // waitLine waits until a file matches a pattern a number of times: waitline file count pattern
@@ -144,14 +143,22 @@ func noProcess(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: noprocess text")
 	}
+	if found := process(ts, args[0]); found != "" {
+		ts.Fatalf("there is still a process: %s", found)
+	}
+}
+
+// process describes a process that has the text in its command line, "" if there is none.
+func process(ts *testscript.TestScript, text string) string {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	ts.Check(err)
 	for _, file := range files {
 		// Processes may end meanwhile.
-		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), args[0]) {
-			ts.Fatalf("there is still a process: %s: %q", file, line)
+		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), text) {
+			return fmt.Sprintf("%s: %q", file, line)
 		}
 	}
+	return ""
 }
 
 // exits runs a command and checks its exit code: exits 2 chainbuild arguments…

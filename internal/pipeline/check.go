@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/scratch"
 	"chainbuild/julia"
 	"chainbuild/sysimage"
 )
@@ -113,14 +114,11 @@ func checkWritable(what, path string) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return refuse("%s cannot be written: there is no folder %s, make it first", what, dir)
 	}
-	file, err := os.CreateTemp(dir, ".chainbuild-*")
+	file, err := scratch.CreateBeside(path, 0o600)
 	if err != nil {
 		return refuse("%s cannot be written: no file can be made in %s: %w", what, dir, errors.Unwrap(err))
 	}
-	file.Close()
-	if err := os.Remove(file.Name()); err != nil {
-		return refuse("%s cannot be written: %w", what, err)
-	}
+	file.Discard()
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"chainbuild/elfpatch"
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/scratch"
 )
 
 // folder holds all that the tests write. The variables of the environment lead Julia there, see TestMain.
@@ -44,12 +45,13 @@ func absolute(path string) string {
 // TestMain gives the tests a depot of their own and nothing else to find packages in but those that they are about.
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		var err error
-		if folder, err = os.MkdirTemp("", "chainbuild-e2e-"); err != nil {
+		made, err := scratch.MakeFolder("e2e")
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(folder)
+		defer made.Remove()
+		folder = made.Path
 		if err := os.Mkdir(temporary(), 0o755); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -591,7 +591,7 @@ func TestPackagesThatFail(t *testing.T) {
 			}
 		}
 		thin.file(t, s.executable)
-		for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(home(executable), ".*.so-*"), path} {
+		for _, pattern := range []string{filepath.Join(temporary(), "chainbuild-*"), filepath.Join(home(executable), ".*.chainbuild-*"), path} {
 			if left, err := filepath.Glob(pattern); err != nil || len(left) != 0 {
 				t.Errorf("left are %v (%v)", left, err)
 			}

@@ -22,7 +22,7 @@ import (
 func (b *builder) writeRequest() error {
 	var request, list bytes.Buffer
 	add := func(key, value string) { fmt.Fprintf(&request, "%s\t%s\n", key, value) }
-	add("scratch", b.scratch)
+	add("scratch", b.scratch.Path)
 	add("index", b.file("base.index"))
 	add("image", b.liveImage())
 	add("statements", b.file("statements.txt"))

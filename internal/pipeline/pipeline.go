@@ -14,8 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +22,7 @@ import (
 	"time"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/scratch"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
@@ -98,7 +97,7 @@ type builder struct {
 	self    bool            // what is built is the worker image
 
 	frontBegan bool // the front worker has started its first stage
-	scratch    string
+	scratch    *scratch.Folder
 	worker     string // folder of the worker's sources
 
 	mu      sync.Mutex // guards result, running and calls of the reporter
@@ -108,13 +107,16 @@ type builder struct {
 
 // inScratch makes a scratch folder and runs the part of the build that needs one.
 func (b *builder) inScratch(ctx context.Context) (err error) {
-	if b.scratch, err = os.MkdirTemp("", "chainbuild-"); err != nil {
-		return fmt.Errorf("no scratch folder can be made: %w", err)
+	if b.scratch, err = scratch.MakeFolder(""); err != nil {
+		return err
 	}
 	if b.o.KeepScratch {
-		b.report(Note{At: time.Now(), Text: "intermediate files are in " + b.scratch})
+		if err := b.scratch.Keep(); err != nil {
+			return err
+		}
+		b.report(Note{At: time.Now(), Text: "intermediate files are in " + b.scratch.Path})
 	} else {
-		defer os.RemoveAll(b.scratch)
+		defer b.scratch.Remove()
 	}
 	return b.run(ctx)
 }
@@ -171,11 +173,11 @@ func (b *builder) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(image)
-	if err := b.stage("verify", func() error { return b.verify(ctx, image) }); err != nil {
+	defer image.Discard()
+	if err := b.stage("verify", func() error { return b.verify(ctx, image.Name()) }); err != nil {
 		return err
 	}
-	if err := os.Rename(image, b.inputs.output); err != nil {
+	if err := image.Rename(); err != nil {
 		return err
 	}
 	if b.o.Explain {
@@ -203,7 +205,7 @@ func (b *builder) inspect(ctx context.Context) error {
 
 // prepare writes what the workers read: the shim, the index of the base, their sources, the request.
 func (b *builder) prepare() error {
-	b.worker = filepath.Join(b.scratch, "worker")
+	b.worker = b.file("worker")
 	if err := os.Mkdir(b.worker, 0o700); err != nil {
 		return err
 	}
@@ -220,7 +222,7 @@ func (b *builder) prepare() error {
 }
 
 // file is a path in the scratch folder.
-func (b *builder) file(name string) string { return filepath.Join(b.scratch, name) }
+func (b *builder) file(name string) string { return b.scratch.File(name) }
 
 // writeShim writes the image that the front worker starts from: it stands in for the base and turns the process into one that
 // generates an image, without the base's native code being refused. The loader of Julia (jl_load_sysimg_so in src/staticdata.c) looks up
@@ -250,8 +252,8 @@ func (b *builder) writeShim() error {
 	return errors.Join(err, f.Close())
 }
 
-// link writes the image to a file beside its final place and returns the file's name.
-func (b *builder) link(merged *sysimage.Merged, objects []object) (path string, err error) {
+// link writes the image to a file beside its final place.
+func (b *builder) link(merged *sysimage.Merged, objects []object) (image *scratch.File, err error) {
 	err = b.stage("link", func() error {
 		parsed := make([]*elfpatch.Object, len(objects))
 		var group errgroup.Group
@@ -268,32 +270,21 @@ func (b *builder) link(merged *sysimage.Merged, objects []object) (path string, 
 		if err != nil {
 			return err
 		}
-		f, err := createBeside(b.inputs.output)
+		// The mode is what linkers give to libraries: executable, as far as the umask allows.
+		image, err = scratch.CreateBeside(b.inputs.output, 0o755)
 		if err != nil {
 			return err
 		}
-		path = f.Name()
-		written, err := elfpatch.Write(f, job)
-		if err := errors.Join(err, f.Close()); err != nil {
-			os.Remove(path)
+		written, err := elfpatch.Write(image, job)
+		if err := errors.Join(err, image.Flush()); err != nil {
+			image.Discard()
 			return fmt.Errorf("%s cannot be written: %w", b.inputs.output, err)
 		}
 		b.result.Bytes = written.Bytes
 		b.result.Image = b.inputs.output
 		return nil
 	})
-	return path, err
-}
-
-// createBeside makes a file that can be renamed to path. Its mode is what linkers give to libraries: executable, as far as the umask allows.
-func createBeside(path string) (*os.File, error) {
-	for {
-		name := fmt.Sprintf(".%s-%d", filepath.Base(path), rand.Uint32())
-		f, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o755)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
-		}
-	}
+	return image, err
 }
 
 // report passes an event on.

@@ -18,7 +18,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"chainbuild/julia"
@@ -119,19 +118,14 @@ func (b *builder) makeWorkerImage(ctx context.Context) {
 	}
 }
 
-// removeOld removes worker images that were not used for long, and what is left of ones that were never finished.
+// removeOld removes worker images that were not used for long.
 func removeOld(folder string) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return
 	}
 	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil {
-			continue
-		}
-		age := time.Since(info.ModTime())
-		if age > workerImageAge || strings.HasPrefix(entry.Name(), ".") && age > 24*time.Hour {
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > workerImageAge {
 			os.Remove(filepath.Join(folder, entry.Name()))
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/scratch"
 )
 
 func main() {
@@ -48,11 +49,12 @@ type measured struct {
 }
 
 func run(rounds int, add, cache string, explain bool, files []string) error {
-	dir, err := os.MkdirTemp("", "bench-cache-")
+	folder, err := scratch.MakeFolder("bench-cache")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer folder.Remove()
+	dir := folder.Path
 	for i, file := range files {
 		if files[i], err = filepath.Abs(file); err != nil {
 			return err
