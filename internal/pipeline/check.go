@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"chainbuild/elfpatch"
 	"chainbuild/internal/scratch"
@@ -136,9 +135,8 @@ func checkNotAnInput(output, what string, inputs []string) error {
 	return nil
 }
 
-// checkBase refuses a base that this Julia cannot be started with or that the output would replace, and disks that lack
-// the room for what is to be written: the image at output, intermediate files in the folder scratch.
-func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation, layout elfpatch.Layout, output, scratch string) error {
+// checkBase refuses a base that this Julia cannot be started with or that the output would replace, and a lack of room for what is to be written.
+func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation, o *Options, output string) error {
 	top := base.Layers[0].Path
 	if in.WordSize != 64 {
 		return refuse("%s is a Julia of %d bits: name one of 64 bits with --julia", in.Executable, in.WordSize)
@@ -154,7 +152,7 @@ func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation,
 	if err := checkNotAnInput(output, "the base", layers); err != nil {
 		return err
 	}
-	if err := checkSpace(base, layout, filepath.Dir(output), scratch); err != nil {
+	if err := checkRoom(base, o, filepath.Dir(output), os.TempDir()); err != nil {
 		return err
 	}
 	if err := in.Starts(ctx, top, layers[1:]...); err != nil {
@@ -162,54 +160,6 @@ func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation,
 			return context.Cause(ctx)
 		}
 		return &UsageError{err}
-	}
-	return nil
-}
-
-// codeRoom is what a build is expected to need, in bytes, for new code and its tables. A large one may need more; the
-// check is there to tell before the work, not to be exact.
-const codeRoom = 32 << 20
-
-// freeSpace returns the bytes that a file in dir may still take, and a number that tells file systems apart. It is a
-// variable for the tests: a disk that is full is hard to come by.
-var freeSpace = func(dir string) (free, device uint64, err error) {
-	var system syscall.Statfs_t
-	if err := syscall.Statfs(dir, &system); err != nil {
-		return 0, 0, err
-	}
-	var folder syscall.Stat_t
-	if err := syscall.Stat(dir, &folder); err != nil {
-		return 0, 0, err
-	}
-	return system.Bavail * uint64(system.Bsize), folder.Dev, nil
-}
-
-// checkSpace refuses to start where the disk will be full before the end. The new heap is about as large as the base's
-// and is written twice, into the scratch folder and into the image; a standalone image has the rest of the base besides.
-func checkSpace(base *sysimage.Base, layout elfpatch.Layout, outputDir, scratch string) error {
-	heap := uint64(base.Blob.Total)
-	image := heap + codeRoom
-	if layout == elfpatch.Standalone {
-		for _, layer := range base.Layers {
-			image += uint64(len(layer.Data))
-		}
-		image -= heap
-	}
-	needs := []struct {
-		what, dir string
-		bytes     uint64
-	}{{"the image", outputDir, image}, {"intermediate files", scratch, heap + codeRoom}}
-	taken := map[uint64]uint64{}
-	for _, need := range needs {
-		free, device, err := freeSpace(need.dir)
-		if err != nil {
-			return refuse("the room in %s cannot be told: %w", need.dir, err)
-		}
-		taken[device] += need.bytes
-		if taken[device] > free {
-			return refuse("there is not enough room for %s in %s: about %s are needed and %s are free", need.what, need.dir,
-				FormatBytes(int64(taken[device])), FormatBytes(int64(free)))
-		}
 	}
 	return nil
 }

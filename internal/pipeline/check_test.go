@@ -121,7 +121,7 @@ func fakeBase(t *testing.T) (*sysimage.Base, *julia.Installation) {
 func TestCheckBase(t *testing.T) {
 	output := filepath.Join(t.TempDir(), "chained.so")
 	check := func(base *sysimage.Base, in *julia.Installation) error {
-		return checkBase(t.Context(), base, in, elfpatch.Thin, output, t.TempDir())
+		return checkBase(t.Context(), base, in, &Options{}, output)
 	}
 	base, in := fakeBase(t)
 	if err := check(base, in); err != nil {
@@ -146,49 +146,4 @@ func TestCheckBase(t *testing.T) {
 		t.Skipf("SKIPPED, NOT TESTED: no hard links in the temporary folder: %v", err)
 	}
 	refused(check(base, in), "would replace the base")
-}
-
-func TestCheckSpace(t *testing.T) {
-	base, _ := fakeBase(t)
-	real := freeSpace
-	defer func() { freeSpace = real }()
-	disks := map[string][2]uint64{}
-	freeSpace = func(dir string) (free, device uint64, err error) {
-		disk, ok := disks[dir]
-		if !ok {
-			return 0, 0, errors.New("no such disk")
-		}
-		return disk[0], disk[1], nil
-	}
-	tests := []struct {
-		name         string
-		layout       elfpatch.Layout
-		out, scratch [2]uint64 // free bytes, device
-		says         string
-	}{
-		{"enough on two disks", elfpatch.Thin, [2]uint64{160e6, 1}, [2]uint64{160e6, 2}, ""},
-		{"enough on one disk", elfpatch.Thin, [2]uint64{320e6, 1}, [2]uint64{320e6, 1}, ""},
-		{"standalone", elfpatch.Standalone, [2]uint64{220e6, 1}, [2]uint64{160e6, 2}, ""},
-		{"output full", elfpatch.Thin, [2]uint64{100e6, 1}, [2]uint64{160e6, 2}, "not enough room for the image in /out: about 154 MB are needed and 100 MB are free"},
-		{"output full for standalone", elfpatch.Standalone, [2]uint64{160e6, 1}, [2]uint64{160e6, 2}, "about 214 MB are needed"},
-		{"scratch full", elfpatch.Thin, [2]uint64{160e6, 1}, [2]uint64{100e6, 2}, "not enough room for intermediate files in /scratch"},
-		{"one disk full", elfpatch.Thin, [2]uint64{160e6, 1}, [2]uint64{160e6, 1}, "about 307 MB are needed and 160 MB are free"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			disks["/out"], disks["/scratch"] = test.out, test.scratch
-			err := checkSpace(base, test.layout, "/out", "/scratch")
-			var usage *UsageError
-			switch {
-			case test.says == "" && err != nil:
-				t.Errorf("refused: %v", err)
-			case test.says != "" && (!errors.As(err, &usage) || !strings.Contains(err.Error(), test.says)):
-				t.Errorf("%v is no refusal that says %q", err, test.says)
-			}
-		})
-	}
-	freeSpace = real
-	if free, _, err := freeSpace(t.TempDir()); err != nil || free == 0 {
-		t.Errorf("the room in the temporary folder is %d bytes: %v", free, err)
-	}
 }

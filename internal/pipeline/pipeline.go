@@ -200,7 +200,7 @@ func (b *builder) inspect(ctx context.Context) error {
 	if b.base, err = sysimage.OpenFile(path); err != nil {
 		return &UsageError{err}
 	}
-	return checkBase(ctx, b.base, b.julia, b.o.Layout, b.inputs.output, os.TempDir())
+	return checkBase(ctx, b.base, b.julia, &b.o, b.inputs.output)
 }
 
 // prepare writes what the workers read: the shim, the index of the base, their sources, the request.
