@@ -2,13 +2,34 @@
 # Julia take CHAINBUILD_JULIA, else a Julia 1.5 on the path, else the toolchain's.
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZTIME := 20s
+PREFIX   := /usr/local
+INPUTS   := 20000
 BENCH    := Added stdlib
 
-.PHONY: build toolchain demo test test-go test-jl test-julia bench-build fuzz clean
+.PHONY: build install uninstall toolchain demo check test test-go test-jl test-install race fuzz test-julia bench-build clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
+
+# Installs below PREFIX: the program, its completions for three shells, and the licence. DESTDIR is put before all paths,
+# for packages.
+install: build
+	install -D -m 755 bin/chainbuild '$(DESTDIR)$(PREFIX)/bin/chainbuild'
+	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/chainbuild/LICENSE'
+	mkdir -p bin/completions
+	bin/chainbuild completion bash >bin/completions/chainbuild
+	bin/chainbuild completion zsh >bin/completions/_chainbuild
+	bin/chainbuild completion fish >bin/completions/chainbuild.fish
+	install -D -m 644 bin/completions/chainbuild '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/chainbuild'
+	install -D -m 644 bin/completions/_chainbuild '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chainbuild'
+	install -D -m 644 bin/completions/chainbuild.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chainbuild.fish'
+
+uninstall:
+	rm -rf '$(DESTDIR)$(PREFIX)/share/doc/chainbuild'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/chainbuild' \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/chainbuild' \
+		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chainbuild' \
+		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chainbuild.fish'
 
 # The last line of output is the path of the julia executable.
 toolchain:
@@ -18,11 +39,17 @@ toolchain:
 demo: build
 	@examples/demo.sh
 
-test: test-go test-jl
+# What can be said of the Go code without running it.
+check:
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:" && echo "$$files" && exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+test: test-go test-jl test-install
 
 test-go:
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
-	set -x && go vet ./... && CHAINBUILD_JULIA="$$julia" go test -timeout 30m ./...
+	set -x && CHAINBUILD_JULIA="$$julia" go test -timeout 30m ./...
 
 # The tests written in Julia: the worker's and the example packages' own, under
 # the first Julia of the list.
@@ -31,6 +58,17 @@ test-jl:
 	for tests in $(wildcard julia/*/test/runtests.jl lib/*/test/runtests.jl examples/*/test/runtests.jl); do \
 		(set -x && "$${julia%%:*}" --startup-file=no --project="$${tests%/test/*}" "$$tests") || exit 1; \
 	done
+
+test-install:
+	tools/test-install.sh
+
+# All that needs no Julia, under the race detector, which needs a C compiler.
+race:
+	go test -race -short ./...
+
+# Each fuzz test on so many inputs.
+fuzz:
+	tools/fuzz.sh $(INPUTS)
 
 # Julia's own tests under its own image and under IMAGE, by default one of the standard libraries' example; takes long
 # (see examples/julia-tests).
@@ -46,9 +84,6 @@ test-julia: build
 bench-build: build
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
 	CHAINBUILD_JULIA="$$julia" bin/chainbuild bench -o bin/bench $(BENCH)
-
-fuzz:
-	tools/fuzz.sh $(FUZZTIME)
 
 # The toolchain stays: it is not made from the sources.
 clean:

@@ -329,13 +329,13 @@ func TestSameBytes(t *testing.T) {
 	}
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	first, m := newMemory(), newMemory()
+	first := newMemory()
 	if _, err := Write(first, job); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []int{1, 7} {
 		runtime.GOMAXPROCS(n)
-		m = newMemory()
+		m := newMemory()
 		if _, err := Write(m, job); err != nil {
 			t.Fatal(err)
 		}
@@ -554,8 +554,7 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
-// FuzzLink links damaged objects: they are refused or linked, and nothing panics. Which goroutine does what differs from run
-// to run, which the fuzzer takes for something to minimise: give it -fuzzminimizetime 1x.
+// FuzzLink links damaged objects: they are refused or linked, and nothing panics.
 func FuzzLink(f *testing.F) {
 	f.Add(writeObject(testObject(f, "seed.o", []ObjectSymbol{{Name: "a", Section: 1, Bind: global, Type: fn}, {Name: "b", Bind: global}},
 		map[int][]Rela{1: {{Type: uint32(elf.R_X86_64_PLT32), Sym: 2}, {Offset: 16, Type: uint32(elf.R_X86_64_GOTPCREL), Sym: 1}},

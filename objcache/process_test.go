@@ -151,6 +151,14 @@ func TestKilledAnyTime(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// The first has stored something by then, however slow the machine is.
+		for deadline := time.Now().Add(10 * time.Second); n == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if s, err := c.Stats(t.Context()); err != nil {
+				t.Fatal(err)
+			} else if s.Entries > 0 {
+				break
+			}
+		}
 		time.Sleep(time.Duration(20+7*n) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)

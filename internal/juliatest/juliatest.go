@@ -4,7 +4,7 @@
 // like PATH), else the checkout's own toolchain (.toolchain/julia, from `make
 // toolchain`), else `julia` on the path. A test that finds none is skipped and
 // says so; a CHAINBUILD_JULIA that does not run fails it, because somebody asked
-// for that one.
+// for that one. `go test -short` skips all of these tests.
 package juliatest
 
 import (
@@ -41,6 +41,9 @@ func Each(t *testing.T, f func(t *testing.T, julia string)) {
 // find returns absolute paths, at least one.
 func find(t testing.TB) []string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("this test needs a Julia, and -short leaves those out")
+	}
 	if list := os.Getenv(variable); list != "" {
 		var found []string
 		for _, name := range filepath.SplitList(list) {

@@ -18,7 +18,6 @@ type fakeBuilder struct {
 	events  chan Event
 	ended   chan error // of Watch
 	cancel  context.CancelCauseFunc
-	builds  int
 	running bool
 }
 
