@@ -19,81 +19,79 @@ func edit(data, edits []byte) []byte {
 	return data
 }
 
+// seeds are edits of what has the given size: none, and one of each part of it.
+func seeds(size int) (list [][]byte) {
+	list = append(list, nil)
+	for _, value := range []uint32{0, 1, 1 << 20, 1 << 31, ^uint32(0)} {
+		for at := 0; at < size; at += max(4, size/16&^3) {
+			list = append(list, le.AppendUint32(le.AppendUint32(nil, uint32(at)), value))
+		}
+	}
+	return list
+}
+
+// A fuzzBase is an image without errors, opened, and a heap that can be chained to it.
+type fuzzBase struct {
+	layout *testLayout
+	image  *testImage
+	tables testTables
+	base   *Base
+	fresh  []byte
+	index  *Index
+}
+
+// fuzzBases makes one for each layout; the inputs of tests name them by number.
+func fuzzBases(f *testing.F) (list []fuzzBase) {
+	for _, l := range testLayouts {
+		m := newTestBase(l)
+		im, err := elfpatch.Parse("base.so", m.file())
+		if err != nil {
+			f.Fatal(err)
+		}
+		b, err := Open(im)
+		if err != nil {
+			f.Fatal(err)
+		}
+		list = append(list, fuzzBase{l, m, m.tables(m), b, newHeapOn(l, b).bytes(), newIndex(l, "")})
+	}
+	return list
+}
+
 // Heaps with errors are opened, checked, and chained: with errors, without panics.
-func FuzzBlob(f *testing.F) {
-	valid := newTestBase()
-	base := openValid(f, valid.file())
-	h := newHeapOn(base)
-	fuzzBlob(f, base, h.index(""), valid.heap.blob(), h.blob(), func(blob []byte) []byte {
-		spoiled := newTestBase()
-		spoiled.blob = blob
-		return spoiled.file()
+func FuzzHeap(f *testing.F) {
+	bases := fuzzBases(f)
+	for i, b := range bases {
+		for _, edits := range seeds(len(b.fresh)) {
+			f.Add(uint8(i), edits, uint32(0))
+		}
+		f.Add(uint8(i), []byte{}, uint32(100))
+	}
+	f.Fuzz(func(t *testing.T, layout uint8, edits []byte, cut uint32) {
+		b := bases[int(layout)%len(bases)]
+		spoil := func(blob []byte) []byte { return edit(blob[:len(blob)-int(cut)%len(blob)], edits) }
+		m := *b.image
+		m.blob = spoil(b.image.heap.bytes())
+		openSpoiled(t, m.file())
+		if _, err := b.base.Chain(spoil(b.fresh), b.index); err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
+			t.Errorf("error %v is of no kind", err)
+		}
 	})
 }
 
 // Tables with errors.
 func FuzzTables(f *testing.F) {
-	valid := newTestBase().tables()
-	f.Add([]byte{})
-	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255})
-	f.Fuzz(func(t *testing.T, edits []byte) {
-		m := newTestBase()
-		if b := openSpoiled(t, m.fileWith(testTable{edit(valid.data, edits), valid.symbols})); b != nil {
-			h := newHeapOn(b)
-			b.Chain(h.blob(), h.index(""))
+	bases := fuzzBases(f)
+	for i, b := range bases {
+		for _, edits := range seeds(len(b.tables.data)) {
+			f.Add(uint8(i), edits)
 		}
-	})
-}
-
-// The same for images of Julia 1.10.
-func FuzzBlob110(f *testing.F) {
-	valid := newTestBase110()
-	base := openValid(f, valid.file())
-	h := newHeap110On(base)
-	fuzzBlob(f, base, h.index(""), valid.heap.blob(), h.blob(), func(blob []byte) []byte {
-		spoiled := newTestBase110()
-		spoiled.blob = blob
-		return spoiled.file()
-	})
-}
-
-func FuzzTables110(f *testing.F) {
-	valid := newTestBase110().tables()
-	f.Add([]byte{})
-	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255})
-	f.Fuzz(func(t *testing.T, edits []byte) {
-		spoiled := valid
-		spoiled.data = edit(valid.data, edits)
-		if b := openSpoiled(t, newTestBase110().fileWith(spoiled)); b != nil {
-			h := newHeap110On(b)
-			b.Chain(h.blob(), h.index(""))
-		}
-	})
-}
-
-// openValid opens an image without errors.
-func openValid(f *testing.F, file []byte) *Base {
-	im, err := elfpatch.Parse("base.so", file)
-	if err != nil {
-		f.Fatal(err)
 	}
-	base, err := Open(im)
-	if err != nil {
-		f.Fatal(err)
-	}
-	return base
-}
-
-// fuzzBlob spoils blob, of which file makes an image, and fresh, a heap that is chained to base.
-func fuzzBlob(f *testing.F, base *Base, index *Index, blob, fresh []byte, file func(blob []byte) []byte) {
-	f.Add([]byte{}, uint32(0))
-	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255}, uint32(0))
-	f.Add([]byte{0, 16, 0, 0, 0, 0, 0, 32}, uint32(100))
-	f.Fuzz(func(t *testing.T, edits []byte, cut uint32) {
-		openSpoiled(t, file(edit(blob[:len(blob)-int(cut)%len(blob)], edits)))
-		if _, err := base.Chain(edit(fresh[:len(fresh)-int(cut)%len(fresh)], edits), index); err != nil &&
-			!errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknownFormat) {
-			t.Errorf("error %v is of no kind", err)
+	f.Fuzz(func(t *testing.T, layout uint8, edits []byte) {
+		b := bases[int(layout)%len(bases)]
+		tables := b.tables
+		tables.data = edit(tables.data, edits)
+		if spoiled := openSpoiled(t, b.image.fileWith(tables)); spoiled != nil {
+			spoiled.Chain(slices.Clone(b.fresh), b.index)
 		}
 	})
 }
@@ -119,6 +117,7 @@ func openSpoiled(t *testing.T, file []byte) *Base {
 
 func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte("fvar\tjulia_f_1\nfvar\t@3\ngvar\tx\nused\t2\ncode\t-1\t0\n"))
+	f.Add([]byte("entry\tf=jlcapi_f_3\ncode\t-2\t0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if _, err := ParseIndex("index.txt", text); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Errorf("error %v is of no kind", err)

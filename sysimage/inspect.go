@@ -21,7 +21,7 @@ type Package struct {
 
 // Packages lists the top-level modules of the image, largest code first.
 func (b *Base) Packages() ([]Package, error) {
-	modules, err := b.format.codeModules()
+	modules, err := b.codeModules()
 	if err != nil {
 		return nil, err
 	}

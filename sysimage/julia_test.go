@@ -48,25 +48,6 @@ func imageOf(t testing.TB, julia string) string {
 	return string(image)
 }
 
-// cellAddrs returns the virtual addresses of the cells of an image, and the place of invoke in a code instance.
-func cellAddrs(b *Base) (addrs []uint64, invoke int) {
-	switch m := b.format.(type) {
-	case *image15:
-		for i := range b.Globals {
-			addrs = append(addrs, m.global(at32(m.globals, i)))
-		}
-		return addrs, codeInvoke
-	case *image110:
-		addrs = make([]uint64, len(b.Globals))
-		for _, s := range m.shards {
-			for i := range len(s.globals) / 4 {
-				addrs[at32(s.globalIndices, i)] = s.global(at32(s.globals, i))
-			}
-		}
-	}
-	return addrs, codeInvoke110
-}
-
 func TestAgainstJulia(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, julia string) {
 		b := openTest(t, imageOf(t, julia))
@@ -80,7 +61,7 @@ func TestAgainstJulia(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		addrs, invoke := cellAddrs(b)
+		addrs, invoke := b.tables.cells(), int(b.layout.code.invoke)
 		var places []byte
 		for _, addr := range addrs {
 			places = le.AppendUint64(places, addr-data.Value)

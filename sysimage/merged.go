@@ -84,6 +84,13 @@ func (t *table) end(name string, start int) {
 
 func (t *table) uint32(v uint32) { t.section.Data = le.AppendUint32(t.section.Data, v) }
 
+// blobSize exports the size of the blob.
+func (t *table) blobSize(size uint64) {
+	start := t.begin()
+	t.section.Data = le.AppendUint64(t.section.Data, size)
+	t.end("jl_system_image_size", start)
+}
+
 // diff appends the difference of target and the anchor, which the link fills in.
 func (t *table) diff(target elfpatch.Address) {
 	t.section.Fixups = append(t.section.Fixups, elfpatch.Fixup{
@@ -110,8 +117,8 @@ const (
 // cellsSymbol is where the cells of new code start.
 const cellsSymbol = "new.cells"
 
-// cells are the cells of new code.
-func cells(names []string) elfpatch.Section {
+// cellSection is the section of the cells of new code.
+func cellSection(names []string) elfpatch.Section {
 	s := elfpatch.Section{Name: globalSection, Align: 8, Writable: true, Data: make([]byte, 8*len(names)),
 		Symbols: []elfpatch.Symbol{{Name: cellsSymbol, Size: 8 * uint64(len(names))}}}
 	for i, name := range names {
@@ -120,8 +127,8 @@ func cells(names []string) elfpatch.Section {
 	return s
 }
 
-// heap is the section of a blob.
-func heap(blob []byte) elfpatch.Section {
+// blobSection is the section of a blob.
+func blobSection(blob []byte) elfpatch.Section {
 	return elfpatch.Section{
 		Name: heapSection, Align: 64, Writable: true, Data: blob,
 		Symbols: []elfpatch.Symbol{{Name: "jl_system_image_data", Size: uint64(len(blob)), Export: true}},

@@ -15,35 +15,8 @@ var le = binary.LittleEndian
 // maxFunctions bounds what a file can make this program allocate: fifty times what Julia's own image has.
 const maxFunctions = 1 << 20
 
-// Calling conventions that a code instance without a wrapper may have (jl_callingconv_t).
-const (
-	conventionBoxed      = 1
-	conventionParameters = 3
-)
-
 // at32 is element i of a table of 4 byte fields.
 func at32(table []byte, i int) uint32 { return le.Uint32(table[4*i:]) }
-
-// An extent is a part of a blob.
-type extent struct{ start, size int }
-
-func (e extent) end() int { return e.start + e.size }
-
-func (e extent) of(data []byte) []byte { return data[e.start:e.end():e.end()] }
-
-// parseSymbols lists the names of a blob's symbols: {u32 length, name, zero byte} each.
-func parseSymbols(rest []byte) ([][]byte, error) {
-	var names [][]byte
-	for len(rest) > 0 {
-		if len(rest) < 5 || int64(le.Uint32(rest))+5 > int64(len(rest)) {
-			return nil, fmt.Errorf("%w: symbol %d of the heap reaches beyond its section", ErrDamaged, len(names))
-		}
-		length := le.Uint32(rest)
-		names = append(names, rest[4:4+length:4+length])
-		rest = rest[length+5:]
-	}
-	return names, nil
-}
 
 // A tableReader reads an exported table from its start on.
 type tableReader struct {
@@ -64,6 +37,38 @@ func (r *tableReader) take(n uint32) []byte {
 	}
 	r.at.Offset += 4 * uint64(n)
 	return data
+}
+
+// numbers returns the next n fields, nil after an error.
+func (r *tableReader) numbers(n uint32) []uint32 {
+	data := r.take(n)
+	list := make([]uint32, len(data)/4)
+	for i := range list {
+		list[i] = at32(data, i)
+	}
+	return list
+}
+
+// places returns the next n fields as distances from base, as virtual addresses. It has the form that readClones wants.
+func (r *tableReader) places(base uint64) func(n uint32) ([]uint64, error) {
+	return func(n uint32) ([]uint64, error) {
+		data := r.take(n)
+		list := make([]uint64, len(data)/4)
+		for i := range list {
+			list[i] = base + uint64(int64(int32(at32(data, i))))
+		}
+		return list, r.err
+	}
+}
+
+// slots reads a table of slots, a count and {u32 function, i32 distance of the cell from base} each.
+func (r *tableReader) slots(base uint64) []slot {
+	fields := r.numbers(2 * r.count(2))
+	list := make([]slot, len(fields)/2)
+	for i := range list {
+		list[i] = slot{fields[2*i], base + uint64(int64(int32(fields[2*i+1])))}
+	}
+	return list
 }
 
 // number returns the next field, 0 after an error.

@@ -6,11 +6,11 @@
 // it, such tables, in which the base's functions keep their numbers and stay where they are.
 //
 // The package knows what the tables and the blob mean. How an image is an ELF file is the business of package elfpatch.
-// What differs between versions of Julia is in the files that are named after the version.
+// Julia's versions are data: a layout (layout.go) says in numbers what their images are like, and which forms the heap and the
+// tables have. Each form is in a file of its own; all else is written once.
 package sysimage
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,30 +52,13 @@ type Base struct {
 	Code []CodeInstance
 	// Modules are all modules of the heap, in ascending order of their offset.
 	Modules []Module
-	// NameCounter is larger than any number that a function's name ends with, 0 where the format does not say.
-	NameCounter uint64
 
 	// data are the distinct offsets of Globals of kind GlobalData, ascending.
-	data []uint32
-	// format does what differs between versions.
-	format format
+	data   []uint32
+	layout *layout
+	heap   *heap
+	tables tables
 }
-
-// A format is an image in terms of the version of Julia that made it.
-type format interface {
-	// chain completes a new heap for an image that is chained to this one. It takes over blob.
-	chain(blob []byte, index *Index) (*Merged, error)
-	// check follows every reference of the tables and of the blob.
-	check() error
-	// codeModules returns for each element of Base.Code an index into Base.Modules: where its method is defined.
-	codeModules() ([]int, error)
-}
-
-// formats are tried in this order. Each fills a Base whose Layers are set, or returns ErrUnknownFormat with the reason.
-var formats = []struct {
-	julia string
-	open  func(*Base) (format, error)
-}{{"1.5", openV1_5}, {"1.10", openV1_10}}
 
 // BlobSizes are the parts of a blob, in bytes.
 type BlobSizes struct {
@@ -154,22 +137,51 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	var versions, reasons []string
-	for _, f := range formats {
-		b := &Base{Layers: layers, Format: f.julia, Note: note}
-		b.format, err = f.open(b)
+	if julia := seriesOf(layers); julia != "" {
+		return nil, fmt.Errorf("%s: %w: it was made by Julia %s; use an image made by %s", top.Path, ErrUnknownFormat, julia, supported())
+	}
+	var reasons []string
+	for _, l := range layouts {
+		b := &Base{Layers: layers, Format: l.julia, Note: note, layout: l}
+		err := b.read()
 		if err == nil {
-			b.collectData()
 			return b, nil
 		}
 		if !errors.Is(err, ErrUnknownFormat) {
 			return nil, fmt.Errorf("%s: %w; build it again, or install the Julia again that it belongs to", top.Path, err)
 		}
 		reason := strings.TrimPrefix(err.Error(), ErrUnknownFormat.Error()+": ")
-		versions, reasons = append(versions, f.julia), append(reasons, "not of Julia "+f.julia+", since "+reason)
+		reasons = append(reasons, "not of Julia "+l.julia+", since "+reason)
 	}
-	return nil, fmt.Errorf("%s: %w: %s; use an image made by Julia %s", top.Path, ErrUnknownFormat,
-		strings.Join(reasons, ", "), strings.Join(versions, " or "))
+	return nil, fmt.Errorf("%s: %w: %s; use an image made by %s", top.Path, ErrUnknownFormat, strings.Join(reasons, ", "), supported())
+}
+
+// seriesOf returns the series of the Julia that an image says it was linked for, if that is none that has a layout: the end of
+// the name of libjulia, of which images up to Julia 1.9 say no more than "1".
+func seriesOf(layers []*elfpatch.Image) string {
+	for _, im := range layers {
+		for _, needed := range im.Needed() {
+			_, version, ok := strings.Cut(needed, "libjulia.so.")
+			parts := strings.Split(version, ".")
+			if !ok || len(parts) < 2 {
+				continue
+			}
+			series := parts[0] + "." + parts[1]
+			if !slices.ContainsFunc(layouts, func(l *layout) bool { return l.julia == series }) {
+				return series
+			}
+		}
+	}
+	return ""
+}
+
+// supported names the series that have a layout.
+func supported() string {
+	var names []string
+	for _, l := range layouts {
+		names = append(names, l.julia)
+	}
+	return "Julia " + strings.Join(names, " or ")
 }
 
 // Check follows every reference of the image's tables and of its blob, and says what is wrong with one that is. It is for
@@ -181,7 +193,7 @@ func (b *Base) Check(unwanted ...string) error {
 			return fmt.Errorf("%s: module %s was left in the heap; build it again", b.Layers[0].Path, m.Name)
 		}
 	}
-	if err := b.format.check(); err != nil {
+	if err := b.check(); err != nil {
 		return fmt.Errorf("%s: %w; build it again", b.Layers[0].Path, err)
 	}
 	return nil
@@ -193,39 +205,9 @@ func (b *Base) Check(unwanted ...string) error {
 //
 // The result has symbols of index undefined, as objects define them: see Index.
 func (b *Base) Chain(blob []byte, index *Index) (*Merged, error) {
-	m, err := b.format.chain(blob, index)
+	m, err := b.chain(blob, index)
 	if err != nil {
 		return nil, fmt.Errorf("chaining to %s: %w", b.Layers[0].Path, err)
 	}
 	return m, nil
-}
-
-// collectData fills data.
-func (b *Base) collectData() {
-	for _, g := range b.Globals {
-		if g.Kind == GlobalData {
-			b.data = append(b.data, g.Offset)
-		}
-	}
-	slices.Sort(b.data)
-	b.data = slices.Compact(b.data)
-}
-
-// mergeCode sorts code instances of which wrapper and body are elements of their own, and makes one of the two.
-func mergeCode(code []CodeInstance) ([]CodeInstance, error) {
-	slices.SortStableFunc(code, func(a, b CodeInstance) int { return cmp.Compare(a.Offset, b.Offset) })
-	merged := code[:0]
-	for _, c := range code {
-		if n := len(merged); n > 0 && merged[n-1].Offset == c.Offset {
-			last := &merged[n-1]
-			if c.Invoke >= 0 && last.Invoke >= 0 || c.Spec >= 0 && last.Spec >= 0 {
-				return nil, fmt.Errorf("%w: functions %d and %d belong to the same part of a code instance", ErrDamaged,
-					max(last.Invoke, last.Spec), max(c.Invoke, c.Spec))
-			}
-			last.Invoke, last.Spec = max(last.Invoke, c.Invoke), max(last.Spec, c.Spec)
-			continue
-		}
-		merged = append(merged, c)
-	}
-	return merged, nil
 }

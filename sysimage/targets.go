@@ -60,28 +60,30 @@ type feature struct {
 
 // A clones is what tables say of a target: those of an image, or of a shard of it.
 type clones struct {
-	// complete: there is code for all functions in offsets.
+	// complete: there is code for all functions.
 	complete bool
 	// fallback is the complete target whose code serves where an incomplete one has none.
 	fallback int
-	// indices are the u32 indices of functions, offsets the i32 places of code.
-	indices, offsets []byte
+	// indices are numbers of functions, with indexFlag if bit 31 says something, ascending.
+	indices []uint32
+	// code are virtual addresses: of all functions if complete, else of those that indices lists.
+	code []uint64
 }
 
 // indexFlag is bit 31 of a count or of a function index of a clone table.
 const indexFlag = 1 << 31
 
-// readClones reads what two tables have for each of a number of targets. The second one has offsets of functions, in the
+// readClones reads what two tables have for each of a number of targets. Take reads places of code from the second one, in the
 // order of the first, which has:
 //
 //	u32 count, and
-//	if bit 31 of count is set (all functions were cloned, always so for target 0, whose offsets are given as first):
+//	if bit 31 of count is set (all functions were cloned, always so for target 0, whose code is given as first):
 //	  count × u32 function index, ascending: the functions that slots are to be filled with
 //	else:
 //	  u32 index of a complete target, whose code serves where this one has none
 //	  count × u32 function index, ascending, bit 31 set if slots are to be filled with it
-func readClones(indices, offsets *tableReader, first []byte, targets int) ([]clones, error) {
-	n := uint32(len(first) / 4)
+func readClones(indices *tableReader, take func(n uint32) ([]uint64, error), first []uint64, targets int) ([]clones, error) {
+	n := uint32(len(first))
 	var list []clones
 	for i := range targets {
 		count := indices.number()
@@ -96,24 +98,25 @@ func readClones(indices, offsets *tableReader, first []byte, targets int) ([]clo
 				return nil, fmt.Errorf("%w: target %d falls back to target %d, which is not complete", ErrDamaged, i, c.fallback)
 			}
 		}
-		c.indices = indices.take(count)
-		switch {
-		case i == 0:
-			c.offsets = first
-		case c.complete:
-			c.offsets = offsets.take(n)
-		default:
-			c.offsets = offsets.take(count)
-		}
+		c.indices = indices.numbers(count)
 		if indices.err != nil {
 			return nil, indices.err
 		}
-		if offsets.err != nil {
-			return nil, offsets.err
+		var err error
+		switch {
+		case i == 0:
+			c.code = first
+		case c.complete:
+			c.code, err = take(n)
+		default:
+			c.code, err = take(count)
+		}
+		if err != nil {
+			return nil, err
 		}
 		previous := int64(-1)
-		for j := range int(count) {
-			index := int64(at32(c.indices, j) &^ indexFlag)
+		for _, entry := range c.indices {
+			index := int64(entry &^ indexFlag)
 			if index <= previous || index >= int64(n) {
 				return nil, fmt.Errorf("%w: function indices of target %d do not ascend", ErrDamaged, i)
 			}
@@ -124,23 +127,48 @@ func readClones(indices, offsets *tableReader, first []byte, targets int) ([]clo
 	return list, nil
 }
 
-// chosen returns the offset of each function that the loader chooses on a target.
-func chosen(list []clones, target int) []uint32 {
+// chosen returns the code of each function that the loader chooses on a target.
+func chosen(list []clones, target int) []uint64 {
 	c := list[target]
-	full := c.offsets
-	if !c.complete {
-		full = list[c.fallback].offsets
+	if c.complete {
+		return c.code
 	}
-	offsets := make([]uint32, len(full)/4)
-	for i := range offsets {
-		offsets[i] = at32(full, i)
+	code := slices.Clone(list[c.fallback].code)
+	for i, entry := range c.indices {
+		code[entry&^indexFlag] = c.code[i]
 	}
-	if !c.complete {
-		for j := range len(c.indices) / 4 {
-			offsets[at32(c.indices, j)&^indexFlag] = at32(c.offsets, j)
+	return code
+}
+
+// A slot is an entry of a table of cells that calls go through, to be filled with the chosen target's code.
+type slot struct {
+	function uint32
+	cell     uint64 // virtual address
+}
+
+// checkSlots sees to it that slots are cells, in the order of their functions, and that each target fills only functions into
+// // slots that exist. There are n functions; the distances of cells from origin are multiples of 8; where says which of several
+// tables it is, after a space.
+func (b *Base) checkSlots(slots []slot, list []clones, n int, origin uint64, where string) error {
+	slotted := make([]bool, n)
+	previous, of := uint32(0), "function"
+	if where != "" {
+		of = "its function"
+	}
+	for i, s := range slots {
+		if s.function < previous || int(s.function) >= n || !b.isCell(s.cell, origin) {
+			return fmt.Errorf("%w: slot %d%s, of %s %d, is at %#x", ErrDamaged, i, where, of, s.function, s.cell)
+		}
+		previous, slotted[s.function] = s.function, true
+	}
+	for t, c := range list {
+		for _, entry := range c.indices {
+			if (c.complete || entry&indexFlag != 0) && !slotted[entry&^indexFlag] {
+				return fmt.Errorf("%w: target %d fills slots of function %d%s, which has none", ErrDamaged, t, entry&^indexFlag, where)
+			}
 		}
 	}
-	return offsets
+	return nil
 }
 
 // Bounds for what a file can make this program read; no Julia comes near them.
@@ -214,10 +242,10 @@ func featureNames(set []byte, names []feature) []string {
 	return list
 }
 
-// x86Features15 are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
+// features1_5 are the features that Julia 1.5 knows and LLVM 9 too (src/features_x86.h). Words of the set are what CPUID
 // returns: 0 leaf 1 ECX, 2 to 4 leaf 7 EBX, ECX, EDX, 5 leaf 0x80000001 ECX, 7 leaf 0xd.1 EAX, 8 leaf 0x80000008 EBX,
 // 9 leaf 7.1 EAX, 10 leaf 0x14 EBX.
-var x86Features15 = []feature{
+var features1_5 = []feature{
 	{0, "sse3"},
 	{1, "pclmul"},
 	{9, "ssse3"},
@@ -287,8 +315,8 @@ var x86Features15 = []feature{
 	{32*10 + 4, "ptwrite"},
 }
 
-// x86Features110 are the features that Julia 1.10 knows and LLVM 15 too.
-var x86Features110 = append(slices.DeleteFunc(slices.Clone(x86Features15), func(f feature) bool { return f.name == "lwp" }),
+// features1_10 are the features that Julia 1.10 knows and LLVM 15 too.
+var features1_10 = append(slices.DeleteFunc(slices.Clone(features1_5), func(f feature) bool { return f.name == "lwp" }),
 	feature{32*4 + 5, "uintr"},
 	feature{32*4 + 14, "serialize"},
 	feature{32*4 + 16, "tsxldtrk"},

@@ -1,8 +1,9 @@
 package sysimage
 
-// This file is the loader of Julia 1.10 as far as it reads tables: parse_sysimg (src/processor.cpp), jl_update_all_fptrs,
-// jl_update_all_gvars and jl_read_reloclist (src/staticdata.c), written down line by line. It reads what it is pointed to by
-// the names of exported symbols and nothing else, as libjulia does, so it judges images without using what it is to test.
+// This file writes the tables of Julia 1.10 for tests, and is the loader of Julia 1.10 as far as it reads tables: parse_sysimg
+// (src/processor.cpp), jl_update_all_fptrs, jl_update_all_gvars and jl_read_reloclist (src/staticdata.c), written down line by line.
+// It reads what it is pointed to by the names of exported symbols and nothing else, as libjulia does, so it judges images without
+// using what it is to test.
 
 import (
 	"slices"
@@ -11,24 +12,43 @@ import (
 	"chainbuild/elfpatch"
 )
 
-// A loaded110 is what the loader has written into memory.
-type loaded110 struct {
-	invoke, spec map[uint32]uint64 // by offset of the code instance: address of its wrapper, of its body
-	cells        map[uint64]uint64 // by address: the reference that it was filled with
-	slots        map[uint64]uint64 // by address: the code that it was filled with
-	relocs       [2][]uint64       // positions of type tags, and of other references
-	// typeof is where the loader copies jl_small_typeof to, thread where it writes the other variables of the runtime.
-	typeof uint64
-	thread [3]uint64
+// shardTables writes tables in shards. Offsets of functions count from the first one of a shard, those of cells from its last cell.
+func (m *testImage) shardTables() testTables {
+	w := tableWriter{}
+	w.relocs = map[uint64]uint64{}
+	var shards []uint64
+	for _, s := range m.shards {
+		textBase, dataBase := s.code[0][0], s.lastCell()
+		functions, indices := []uint32{uint32(len(s.functions))}, []uint32{}
+		for i, f := range s.functions {
+			functions, indices = append(functions, uint32(s.code[0][i]-textBase)), append(indices, uint32(f))
+		}
+		cells, cellIndices := []uint32{uint32(len(s.cells))}, []uint32{}
+		for c := range 100 {
+			if addr, ok := s.cells[c]; ok {
+				cells, cellIndices = append(cells, uint32(addr-dataBase)), append(cellIndices, uint32(c))
+			}
+		}
+		cloneIndices, cloneOffsets := s.cloneFields(m.targets, textBase)
+		shards = append(shards, textBase, w.fields(functions...), w.fields(indices...), dataBase, w.fields(cells...), w.fields(cellIndices...),
+			w.fields(s.slotFields(dataBase)...), w.fields(cloneOffsets...), w.fields(cloneIndices...))
+	}
+	header, shardTable, targets := w.fields(m.header[:]...), w.pointers(shards...), w.fields(m.targetFields()...)
+	threads := w.pointers(testThread, testThread+8, testThread+16)
+	roots := w.pointers(header, shardTable, threads, testTypeof, targets)
+	size := w.fields(uint32(len(m.heapBlob())), 0)
+	w.symbols = append(w.symbols, elfpatch.Symbol{Name: "jl_image_pointers", Offset: roots, Size: 40},
+		elfpatch.Symbol{Name: "jl_system_image_size", Offset: size, Size: 8})
+	return w.testTables
 }
 
-// load110 runs the loader for one target of the image whose layers are given.
-func load110(t *testing.T, layers []*elfpatch.Image, target int) loaded110 {
+// loadShards runs the loader for one target of the image whose layers are given.
+func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	t.Helper()
-	m := newMemory110(t, layers)
+	m := newMemory(t, layers)
 	u32, i32 := m.u32, m.i32
 	const tag = uint32(0x80000000)
-	out := loaded110{invoke: map[uint32]uint64{}, spec: map[uint32]uint64{}, cells: map[uint64]uint64{}, slots: map[uint64]uint64{}}
+	out := newLoaded()
 
 	// parse_sysimg
 	pointers := m.symbol("jl_image_pointers")

@@ -137,13 +137,13 @@ func (b *startupBench) image(t *testing.T, level int, layout elfpatch.Layout, la
 	for i := range sources {
 		sources[i].Base = layers[len(layers)-1]
 	}
-	c := &merge110{image110: &image110{base: &Base{Layers: layers}, threadCells: sources[:3], smallTypeof: sources[3]}}
-	parts, err := c.startup(layout)
+	below := &Base{Layers: layers, tables: &shardTables{threadCells: sources[:3], smallTypeof: sources[3]}}
+	parts, err := loadRegister{}.parts(&chaining{base: below}, layout)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Merged{bases: layers, thin: parts, standalone: parts, Aliases: c.runtimeData(), Exports: map[string]string{check: check},
-		Sections: []elfpatch.Section{cells(nil), {Name: tableSection, Align: 8, Data: make([]byte, 8),
+	m := &Merged{bases: layers, thin: parts, standalone: parts, Aliases: loadRegister{}.aliases(below), Exports: map[string]string{check: check},
+		Sections: []elfpatch.Section{cellSection(nil), {Name: tableSection, Align: 8, Data: make([]byte, 8),
 			Symbols: []elfpatch.Symbol{{Name: "jl_image_pointers", Size: 8, Export: true}}}}}
 	job, err := m.Job(layout, []*elfpatch.Object{object})
 	if err != nil {

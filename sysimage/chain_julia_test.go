@@ -89,7 +89,7 @@ for frame in trace[1:4]
 end
 `
 
-func TestChainRealJulia110(t *testing.T) {
+func TestChainRealJulia(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, julia string) {
 		run := func(args ...string) string {
 			t.Helper()

@@ -1,6 +1,6 @@
 package sysimage
 
-// This file lets backtraces of Julia 1.5 see the code of thin images.
+// This file is what images of Julia 1.5 do when they are loaded: it lets backtraces see the code of thin ones.
 //
 // jl_lookup_code_address in src/stackwalk.c says which function an address belongs to. For code of a system image
 // (jl_dylib_DI_for_fptr and jl_getDylibFunctionInfo in src/debuginfo.cpp) it knows the method instance, and cleans
@@ -84,9 +84,25 @@ type backtraceTables struct {
 	records int
 }
 
-// backtraces makes the parts of a thin image that are for backtraces. It returns nothing for an image without
-// functions.
-func (c *merge15) backtraces() (layoutParts, error) {
+// loadLookup redirects look-ups of addresses.
+type loadLookup struct{}
+
+// aliases are two variables that Julia fills when it loads an image; each module of new code refers to them.
+func (loadLookup) aliases(b *Base) map[string]elfpatch.Address {
+	list := map[string]elfpatch.Address{}
+	for _, name := range []string{"jl_get_ptls_states_slot", "jl_tls_offset"} {
+		if at, err := b.symbol(name); err == nil {
+			list[name] = at
+		}
+	}
+	return list
+}
+
+// parts makes the hooks and their data for a thin image. It returns nothing for an image without functions.
+func (loadLookup) parts(c *chaining, layout elfpatch.Layout) (layoutParts, error) {
+	if layout != elfpatch.Thin {
+		return layoutParts{}, nil
+	}
 	bottom := c.base.Layers[len(c.base.Layers)-1]
 	tables := backtraceTables{count: len(c.base.Functions) + len(c.functions), records: c.recordsAt}
 	for tables.first < len(c.base.Functions) {
@@ -105,7 +121,11 @@ func (c *merge15) backtraces() (layoutParts, error) {
 		data.Data = append(data.Data, make([]byte, 8)...)
 	}
 	data.Symbols = append(data.Symbols, elfpatch.Symbol{Name: backtraceOrigin, Size: 8})
-	cell(c.functionsBase)
+	origin, err := c.base.symbol("jl_sysimg_fvars_base")
+	if err != nil {
+		return layoutParts{}, err
+	}
+	cell(origin)
 	data.Symbols = append(data.Symbols, elfpatch.Symbol{Name: backtraceRanges, Offset: 8})
 	cell(elfpatch.Address{Symbol: elfpatch.CodeStart})
 	cell(elfpatch.Address{Symbol: elfpatch.CodeEnd})

@@ -1,6 +1,6 @@
 package sysimage
 
-// This file does at load time what the loader of Julia 1.10 does for one library of a system image only, the one whose
+// This file is what images of Julia 1.10 do when they are loaded. It does what the loader does for one library of a system image only, the one whose
 // jl_image_pointers it has found: the topmost of thin images, while all else lies in the layers below.
 //
 //   - Code of an image reaches four variables of the runtime at fixed distances (jl_pgcstack_func_slot, jl_pgcstack_key_slot,
@@ -64,18 +64,22 @@ const (
 	startupLayers  = "startup.layers"
 )
 
-// runtimeData says where the lowest layer has the runtime variables.
-func (m *image110) runtimeData() map[string]elfpatch.Address {
+// loadRegister hooks jl_register_fptrs.
+type loadRegister struct{}
+
+// aliases say where the lowest layer has the runtime variables.
+func (loadRegister) aliases(b *Base) map[string]elfpatch.Address {
 	data := map[string]elfpatch.Address{}
-	for i, at := range m.sources() {
+	for i, at := range b.runtimeVariables() {
 		data[runtimeVariables[i].name] = at
 	}
 	return data
 }
 
-// sources are the places of the runtime variables in the lowest layer.
-func (m *image110) sources() []elfpatch.Address {
-	return []elfpatch.Address{m.threadCells[0], m.threadCells[1], m.threadCells[2], m.smallTypeof}
+// runtimeVariables are the places of the runtime variables in the lowest layer.
+func (b *Base) runtimeVariables() []elfpatch.Address {
+	t := b.tables.(*shardTables)
+	return []elfpatch.Address{t.threadCells[0], t.threadCells[1], t.threadCells[2], t.smallTypeof}
 }
 
 // storages lists the storage of thin images in the layers.
@@ -90,9 +94,8 @@ func (b *Base) storages() (list []elfpatch.Address) {
 	return list
 }
 
-// startup makes what an image of the given layout needs when it is loaded: nothing if it is standalone and without thin
-// images inside.
-func (c *merge110) startup(layout elfpatch.Layout) (layoutParts, error) {
+// parts makes code and data. A standalone image without thin images inside needs nothing.
+func (loadRegister) parts(c *chaining, layout elfpatch.Layout) (layoutParts, error) {
 	t := &table{section: elfpatch.Section{Name: startupSection, Align: 8, Writable: true}}
 	cells := func(name string, to ...elfpatch.Address) {
 		t.section.Symbols = append(t.section.Symbols,
@@ -118,13 +121,13 @@ func (c *merge110) startup(layout elfpatch.Layout) (layoutParts, error) {
 		for _, im := range c.base.Layers {
 			layers = append(layers, elfpatch.Address{Base: im})
 		}
-		c.checkDistance(t)
+		checkDistance(t, c.base.tables.(*shardTables))
 	} else if len(storages) == 0 {
 		return layoutParts{}, nil
 	}
 	room(startupSlot, 8, false)
 	room(startupSaved, 8, false)
-	cells(startupSources, c.sources()...)
+	cells(startupSources, c.base.runtimeVariables()...)
 	cells(startupStorage, storages...)
 	cells(startupLayers, layers...)
 
@@ -138,11 +141,11 @@ func (c *merge110) startup(layout elfpatch.Layout) (layoutParts, error) {
 // checkDistance appends distances that nobody reads: the image's guard completes them when it is loaded, and refuses to go on
 // if they do not fit 4 bytes. The loader counts all functions from the first one and all cells from the first cell, in as
 // many bytes, and looks at no overflow.
-func (c *merge110) checkDistance(t *table) {
-	for _, s := range c.shards[:min(1, len(c.shards))] {
+func checkDistance(t *table, base *shardTables) {
+	for _, s := range base.shards[:min(1, len(base.shards))] {
 		t.anchor = s.pointers[shardFunctionBase]
 		t.diff(elfpatch.Address{Symbol: elfpatch.CodeEnd})
-		t.anchor = s.pointers[shardGlobalBase]
+		t.anchor = s.pointers[shardCellBase]
 		t.diff(elfpatch.Address{Symbol: cellsSymbol})
 	}
 }

@@ -1,8 +1,9 @@
 package sysimage
 
-// This file is the loader of Julia 1.5 as far as it reads tables: parse_sysimg (src/processor.cpp), jl_update_all_fptrs
-// and jl_update_all_gvars (src/staticdata.c), written down line by line. It reads what it is pointed to by the names of
-// exported symbols and nothing else, as libjulia does, so it judges images without using what it is to test.
+// This file writes the tables of Julia 1.5 for tests, and is the loader of Julia 1.5 as far as it reads tables: parse_sysimg
+// (src/processor.cpp), jl_update_all_fptrs and jl_update_all_gvars (src/staticdata.c), written down line by line. It reads what it
+// is pointed to by the names of exported symbols and nothing else, as libjulia does, so it judges images without using what it is
+// to test.
 
 import (
 	"testing"
@@ -10,49 +11,49 @@ import (
 	"chainbuild/elfpatch"
 )
 
-// A loaded is what the loader has written into memory.
-type loaded struct {
-	invoke, spec map[uint32]uint64 // by offset of the code instance: address of its wrapper, of its body
-	cells        map[uint64]uint32 // by address: the reference that it was filled with
-	slots        map[uint64]uint64 // by address: the code that it was filled with
+// symbolTables writes tables with the content of the image's one shard.
+func (m *testImage) symbolTables() testTables {
+	s := m.shards[0]
+	w := tableWriter{}
+	origin := s.lastCell()
+	functions := []uint32{uint32(m.functions)}
+	for _, addr := range s.code[0] {
+		functions = append(functions, uint32(addr-testCode))
+	}
+	w.export("jl_sysimg_fvars_offsets", functions...)
+	cells := []uint32{uint32(len(s.cells))}
+	for i := range len(s.cells) {
+		cells = append(cells, uint32(s.cells[i]-origin))
+	}
+	w.export("jl_sysimg_gvars_offsets", cells...)
+	w.export("jl_dispatch_reloc_slots", s.slotFields(origin)...)
+	w.export("jl_dispatch_target_ids", m.targetFields()...)
+	indices, offsets := s.cloneFields(m.targets, testCode)
+	w.export("jl_dispatch_fvars_idxs", indices...)
+	w.export("jl_dispatch_fvars_offsets", offsets...)
+	w.export("jl_system_image_size", uint32(len(m.heapBlob())), 0)
+	w.export("jl_globalUnique", 1000, 0)
+	w.symbols = append(w.symbols, elfpatch.Symbol{Name: "jl_sysimg_gvars_base", Offset: origin, Size: 8})
+	return w.testTables
 }
 
-// load runs the loader for one target of the image whose layers are given.
-func load(t *testing.T, layers []*elfpatch.Image, target int) loaded {
+// loadSymbols runs the loader for one target of the image whose layers are given.
+func loadSymbols(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	t.Helper()
-	symbol := func(name string) uint64 {
-		for _, im := range layers {
-			if s, ok := im.Lookup(name); ok {
-				return s.Value
-			}
-		}
-		t.Fatalf("no symbol %s", name)
-		return 0
-	}
-	memory := func(addr, size uint64) []byte {
-		for i := len(layers) - 1; i >= 0; i-- {
-			if data, err := layers[i].Bytes(addr, size); err == nil {
-				return data
-			}
-		}
-		t.Fatalf("read of %d bytes at %#x", size, addr)
-		return nil
-	}
-	u32 := func(addr uint64) uint32 { return le.Uint32(memory(addr, 4)) }
-	u64 := func(addr uint64) uint64 { return le.Uint64(memory(addr, 8)) }
-	i32 := func(addr uint64) uint64 { return uint64(int64(int32(u32(addr)))) }
+	m := newMemory(t, layers)
+	u32, i32 := m.u32, m.i32
 	const tag = uint32(0x80000000)
-	out := loaded{map[uint32]uint64{}, map[uint32]uint64{}, map[uint64]uint32{}, map[uint64]uint64{}}
+	out := newLoaded()
 
 	// parse_sysimg
-	dataBase, textBase := symbol("jl_sysimg_gvars_base"), symbol("jl_sysimg_fvars_base")
-	offsets := symbol("jl_sysimg_fvars_offsets")
+	dataBase, textBase := m.symbol("jl_sysimg_gvars_base"), m.symbol("jl_sysimg_fvars_base")
+	offsets := m.symbol("jl_sysimg_fvars_offsets")
 	nfunc := u32(offsets)
 	offsets += 4
-	relocSlots := symbol("jl_dispatch_reloc_slots")
+	relocSlots := m.symbol("jl_dispatch_reloc_slots")
 	nreloc := u32(relocSlots)
 	relocSlots += 4
-	cloneIdxs, cloneOffsets := symbol("jl_dispatch_fvars_idxs"), symbol("jl_dispatch_fvars_offsets")
+	cloneIdxs, cloneOffsets := m.symbol("jl_dispatch_fvars_idxs"), m.symbol("jl_dispatch_fvars_offsets")
 	tagLen := u32(cloneIdxs)
 	cloneIdxs += 4
 	if tagLen&tag == 0 {
@@ -120,7 +121,7 @@ func load(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	}
 
 	// jl_restore_system_image_from_stream: where the records are
-	blob := memory(symbol("jl_system_image_data"), u64(symbol("jl_system_image_size")))
+	blob := m.bytes(m.symbol("jl_system_image_data"), m.u64(m.symbol("jl_system_image_size")))
 	pos := 0
 	next := func(align int) []byte {
 		n := int(le.Uint32(blob[pos:]))
@@ -128,10 +129,21 @@ func load(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 		pos += n
 		return blob[pos-n : pos]
 	}
-	next(1)
+	objects := len(next(1)) + 4
 	next(16)
 	next(1)
-	next(1)
+	relocs := next(1)
+	list := 0
+	for i := range len(relocs) / 4 {
+		switch word := at32(relocs, i); {
+		case word == 0:
+			list++
+		case list > 1 || int(word) >= objects:
+			t.Fatalf("relocation at %d of %d in list %d", word, objects, list)
+		default:
+			out.relocs[list] = append(out.relocs[list], uint64(word))
+		}
+	}
 	globals, functions := next(1), next(1)
 
 	// jl_update_all_fptrs
@@ -165,10 +177,10 @@ func load(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	}
 
 	// jl_update_all_gvars
-	gvars := symbol("jl_sysimg_gvars_offsets") + 4
+	gvars := m.symbol("jl_sysimg_gvars_offsets") + 4
 	for i := range uint64(len(globals) / 4) {
 		if ref := le.Uint32(globals[4*i:]); ref != 0 {
-			out.cells[dataBase+i32(gvars+4*i)] = ref
+			out.cells[dataBase+i32(gvars+4*i)] = uint64(ref)
 		}
 	}
 	return out

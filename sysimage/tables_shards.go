@@ -1,0 +1,365 @@
+package sysimage
+
+// This file reads and merges tables that come in shards, those of Julia 1.10. emit_shard_table and its neighbours in
+// src/aotcompile.cpp and CloneCtx::emit_metadata in src/llvm-multiversioning.cpp write them, parse_sysimg in src/processor.cpp
+// and jl_restore_system_image_data in src/staticdata.c read them. Exported symbols are jl_system_image_data, the blob,
+// jl_system_image_size, its size as u64, and
+//
+//	jl_image_pointers     5 pointers (jl_image_pointers_t of src/processor.h)
+//	   0 header           u32 version: 1, u32 number of shards, of functions, of cells
+//	   8 shards           9 pointers per shard, see below
+//	  16 ptls             3 pointers to 8 byte cells: jl_pgcstack_func_slot, jl_pgcstack_key_slot, jl_tls_offset
+//	  24 jl_small_typeof  128 pointers, filled by the loader with the runtime's jl_small_typeof
+//	  32 target data      u32 number of targets, then the targets as targets.go describes them
+//
+// A shard is what one of the threads that compiled the image has made. All offsets are int32.
+//
+//	   0 fvar_base        what offsets of functions count from
+//	   8 fvar_offsets     u32 n, then n offsets of functions: target 0's code. Target 0 is always complete
+//	  16 fvar_idxs        n × u32 index of the function in the image
+//	  24 gvar_base        what offsets of cells count from
+//	  32 gvar_offsets     u32 m, then m offsets of 8 byte cells
+//	  40 gvar_idxs        m × u32 index of the cell in the image
+//	  48 clone_slots      u32 s, then s × {u32 number of the function in the shard, i32 offset of a cell}, ascending: cells
+//	                      that calls go through, to be filled with the chosen target's code
+//	  56 clone_offsets    offsets of functions per target, as readClones describes them
+//	  64 clone_idxs       numbers of functions in the shard per target, as readClones describes them
+//
+// Versions of the header do not tell versions of Julia apart: the shards of Julia 1.11 have 8 pointers.
+//
+// A function that is in several shards is what the last of them says. The blob has a record for each cell; it may have
+// fewer records of functions than there are functions.
+//
+// In the merged tables the shards of the base are repeated as they are: pointers to its tables. After them come
+//
+//   - a shard for the new functions and cells. New functions have one variant, which serves on all targets.
+//   - a shard for each shard of the base that has functions with several variants which new code calls. Those are called
+//     through slots of the new image, which the loader fills if they are slots of some shard. So the shard has these
+//     functions once more, each with the variants that the loader chooses anyway, and the slots for them.
+//
+// Offsets count from a place of the library that they lead into. So they need no work when the image is loaded.
+
+import (
+	"fmt"
+	"slices"
+
+	"chainbuild/elfpatch"
+)
+
+const (
+	shardVersion = 1
+	// maxShards bounds what a file can make this program allocate; a shard comes with each thread, or each image of a chain.
+	maxShards = 1 << 12
+)
+
+// Pointers of a shard.
+const (
+	shardFunctionBase = iota
+	shardFunctions
+	shardFunctionIndices
+	shardCellBase
+	shardCells
+	shardCellIndices
+	shardSlots
+	shardCloneOffsets
+	shardCloneIndices
+	shardPointers
+)
+
+// shardTables are tables in shards.
+type shardTables struct {
+	b      *Base
+	shards []shard
+	// ptls, smallTypeof and targetData are what jl_image_pointers leads to beside the shards; threadCells is what ptls
+	// leads to.
+	ptls, smallTypeof, targetData elfpatch.Address
+	threadCells                   []elfpatch.Address
+	// cellCount is the header's number of cells.
+	cellCount int
+	// owners are, by function index, the last shards that have the function.
+	owners []int
+}
+
+// A shard is a shard of the tables.
+type shard struct {
+	// pointers are the shard itself.
+	pointers []elfpatch.Address
+	// functionIndices are the image's indices of the functions, whose code is that of clones.
+	functionIndices []uint32
+	// cellIndices are the image's indices of the cells, whose virtual addresses are in cells.
+	cellIndices []uint32
+	cells       []uint64
+	slots       []slot
+	// clones are what the tables have per target.
+	clones []clones
+}
+
+// cellBase is what offsets of cells count from.
+func (s *shard) cellBase() uint64 { return s.pointers[shardCellBase].Offset }
+
+func readShardTables(b *Base) (tables, error) {
+	at, err := b.symbol("jl_image_pointers")
+	if err != nil {
+		return nil, err
+	}
+	roots, err := b.pointers(at, 5)
+	if err != nil {
+		return nil, err
+	}
+	header := &tableReader{name: "jl_image_header", at: roots[0]}
+	version, shards, functions, cells := header.number(), header.number(), header.number(), header.number()
+	if header.err != nil {
+		return nil, header.err
+	}
+	if version != shardVersion {
+		return nil, fmt.Errorf("%w: its tables are of version %d", ErrUnknownFormat, version)
+	}
+	if shards > maxShards || functions > maxFunctions || cells > 16*maxFunctions {
+		return nil, fmt.Errorf("%w: it has %d shards, %d functions, %d cells", ErrUnknownFormat, shards, functions, cells)
+	}
+	m := &shardTables{b: b, ptls: roots[2], smallTypeof: roots[3], targetData: roots[4], cellCount: int(cells)}
+	if m.threadCells, err = b.pointers(m.ptls, 3); err != nil {
+		return nil, err
+	}
+	if b.Targets, err = parseTargets(m.targetData, b.layout.features); err != nil {
+		return nil, err
+	}
+	pointers, err := b.pointers(roots[1], shardPointers*int(shards))
+	if err != nil {
+		return nil, err
+	}
+	for list := range slices.Chunk(pointers, shardPointers) {
+		s, err := readShard(list, len(b.Targets))
+		if err != nil {
+			return nil, fmt.Errorf("shard %d: %w", len(m.shards), err)
+		}
+		m.shards = append(m.shards, s)
+	}
+	if len(m.shards) > 0 {
+		b.addTargets(m.shards[0].clones)
+	}
+	return m, m.readFunctions(int(functions))
+}
+
+func readShard(pointers []elfpatch.Address, targets int) (shard, error) {
+	s := shard{pointers: pointers}
+	table := func(name string, pointer int) *tableReader { return &tableReader{name: name, at: pointers[pointer]} }
+	functions, cells, slots := table("fvar_offsets", shardFunctions), table("gvar_offsets", shardCells), table("clone_slots", shardSlots)
+	functionIndices, cellIndices := table("fvar_idxs", shardFunctionIndices), table("gvar_idxs", shardCellIndices)
+	code := pointers[shardFunctionBase].Offset
+	first, _ := functions.places(code)(functions.count(1))
+	s.functionIndices = functionIndices.numbers(uint32(len(first)))
+	s.cells, _ = cells.places(s.cellBase())(cells.count(1))
+	s.cellIndices = cellIndices.numbers(uint32(len(s.cells)))
+	s.slots = slots.slots(s.cellBase())
+	for _, r := range []*tableReader{functions, cells, slots, functionIndices, cellIndices} {
+		if r.err != nil {
+			return s, r.err
+		}
+	}
+	var err error
+	s.clones, err = readClones(table("clone_idxs", shardCloneIndices), table("clone_offsets", shardCloneOffsets).places(code), first, targets)
+	return s, err
+}
+
+// readFunctions works out which code the loader chooses for each of n functions on each target.
+func (m *shardTables) readFunctions(n int) error {
+	targets := len(m.b.Targets)
+	variants := make([]uint64, n*targets)
+	functions := make([]Function, n)
+	m.owners = make([]int, n)
+	for number, s := range m.shards {
+		for t := range targets {
+			for i, addr := range chosen(s.clones, t) {
+				index := int(s.functionIndices[i])
+				if index >= n {
+					return fmt.Errorf("%w: shard %d has function %d of %d", ErrDamaged, number, index, n)
+				}
+				variants[index*targets+t] = addr
+				m.owners[index] = number
+				functions[index].Variants = variants[index*targets : (index+1)*targets : (index+1)*targets]
+			}
+		}
+	}
+	for i, f := range functions {
+		if f.Variants == nil {
+			return fmt.Errorf("%w: function %d is in no shard", ErrDamaged, i)
+		}
+	}
+	m.b.Functions = functions
+	return nil
+}
+
+func (m *shardTables) cells() []uint64 {
+	addrs := make([]uint64, m.cellCount)
+	for _, s := range m.shards {
+		for i, index := range s.cellIndices {
+			if int(index) < len(addrs) {
+				addrs[index] = s.cells[i]
+			}
+		}
+	}
+	return addrs
+}
+
+// check sees to it that each cell is in one shard and can be written to, and that slots are cells.
+func (m *shardTables) check() error {
+	seen := make([]bool, m.cellCount)
+	for number, s := range m.shards {
+		for i, index := range s.cellIndices {
+			if int(index) >= m.cellCount || seen[index] || !m.b.isCell(s.cells[i], s.cellBase()) {
+				return fmt.Errorf("%w: shard %d has cell %d of native code at %#x", ErrDamaged, number, index, s.cells[i])
+			}
+			seen[index] = true
+		}
+		if err := m.b.checkSlots(s.slots, s.clones, len(s.functionIndices), s.cellBase(), fmt.Sprintf(" of shard %d", number)); err != nil {
+			return err
+		}
+	}
+	if i := slices.Index(seen, false); i >= 0 {
+		return fmt.Errorf("%w: cell %d of native code is in no shard", ErrDamaged, i)
+	}
+	return nil
+}
+
+// fingerprint is a table of functions.
+func (m *shardTables) fingerprint(im *elfpatch.Image) []elfpatch.Fingerprint {
+	for _, s := range m.shards {
+		if at := s.pointers[shardFunctions]; at.Base == im {
+			return []elfpatch.Fingerprint{{Base: im, Addr: at.Offset, Size: 4 + 4*uint64(len(s.functionIndices))}}
+		}
+	}
+	return nil
+}
+
+// Symbols of sections of tables, by which fields lead to them.
+const (
+	constantSymbol = "constant.tables"
+	pointerSymbol  = "pointer.tables"
+)
+
+// A shardMerge writes the shards of an image on top of another.
+type shardMerge struct {
+	*shardTables
+	*chaining
+	*table
+	// all are the pointers of the merged shards.
+	all []elfpatch.Address
+}
+
+func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
+	w := &shardMerge{shardTables: m, chaining: c, table: &table{section: elfpatch.Section{Name: constantSection, Align: 8}}}
+	for _, s := range m.shards {
+		w.all = append(w.all, s.pointers...)
+	}
+	w.newShard()
+	byShard := make([][]int, len(m.shards))
+	for _, i := range c.switched() {
+		byShard[m.owners[i]] = append(byShard[m.owners[i]], i)
+	}
+	for i, functions := range byShard {
+		if len(functions) > 0 {
+			w.slotShard(m.shards[i].pointers[shardFunctionBase], functions)
+		}
+	}
+	base := c.base
+	header := w.here()
+	for _, n := range []int{shardVersion, len(w.all) / shardPointers, len(base.Functions) + len(c.functions), len(base.Globals) + len(c.index.Globals)} {
+		w.uint32(uint32(n))
+	}
+	w.blobSize(blobSize)
+	w.section.Symbols = append(w.section.Symbols, elfpatch.Symbol{Name: constantSymbol, Size: uint64(len(w.section.Data))})
+
+	pointers := &table{section: elfpatch.Section{Name: tableSection, Align: 8, Writable: true}}
+	for _, to := range w.all {
+		pointers.pointer(to)
+	}
+	pointers.section.Symbols = []elfpatch.Symbol{{Name: pointerSymbol, Size: uint64(len(pointers.section.Data))}}
+	start := pointers.begin()
+	for _, to := range []elfpatch.Address{header, {Symbol: pointerSymbol}, m.ptls, m.smallTypeof, m.targetData} {
+		pointers.pointer(to)
+	}
+	pointers.end("jl_image_pointers", start)
+	return []elfpatch.Section{w.section, pointers.section}
+}
+
+// here is the place of what comes next.
+func (w *shardMerge) here() elfpatch.Address {
+	return elfpatch.Address{Symbol: constantSymbol, Offset: uint64(w.begin())}
+}
+
+// plain appends a table of n entries, counted one with their number before them.
+func (w *shardMerge) plain(n int, entry func(i int)) elfpatch.Address {
+	at := w.here()
+	for i := range n {
+		entry(i)
+	}
+	return at
+}
+
+func (w *shardMerge) counted(n int, entry func(i int)) elfpatch.Address {
+	at := w.here()
+	w.uint32(uint32(n))
+	for i := range n {
+		entry(i)
+	}
+	return at
+}
+
+// newShard appends the shard of the new functions and cells.
+func (w *shardMerge) newShard() {
+	functions, cells := w.functions, w.index.Globals
+	code := elfpatch.Address{Symbol: elfpatch.CodeStart}
+	w.anchor = code
+	s := make([]elfpatch.Address, shardPointers)
+	s[shardFunctionBase] = code
+	s[shardFunctions] = w.counted(len(functions), func(i int) { w.diff(elfpatch.Address{Symbol: functions[i].symbol}) })
+	s[shardFunctionIndices] = w.plain(len(functions), func(i int) { w.uint32(uint32(len(w.base.Functions) + i)) })
+	s[shardCellBase] = elfpatch.Address{Symbol: cellsSymbol}
+	s[shardCells] = w.counted(len(cells), func(i int) { w.uint32(uint32(8 * i)) })
+	s[shardCellIndices] = w.plain(len(cells), func(i int) { w.uint32(uint32(len(w.base.Globals) + i)) })
+	s[shardSlots] = w.counted(0, nil)
+	s[shardCloneOffsets] = w.here()
+	// Other targets than the first have no code of their own and fall back to that.
+	s[shardCloneIndices] = w.plain(len(w.base.Targets), func(i int) {
+		if i == 0 {
+			w.uint32(indexFlag)
+			return
+		}
+		w.uint32(0)
+		w.uint32(0)
+	})
+	w.all = append(w.all, s...)
+}
+
+// slotShard appends a shard that has slots of functions of the base filled, which lie in the layer of origin.
+func (w *shardMerge) slotShard(origin elfpatch.Address, functions []int) {
+	n, targets := len(functions), len(w.base.Targets)
+	slot := func(i int) elfpatch.Address {
+		return elfpatch.Address{Symbol: elfpatch.SlotSymbol(BaseSymbol(functions[i]))}
+	}
+	variant := func(target, i int) {
+		w.uint32(uint32(w.base.Functions[functions[i]].Variants[target] - origin.Offset))
+	}
+	s := make([]elfpatch.Address, shardPointers)
+	s[shardFunctionBase] = origin
+	s[shardFunctions] = w.counted(n, func(i int) { variant(0, i) })
+	s[shardFunctionIndices] = w.plain(n, func(i int) { w.uint32(uint32(functions[i])) })
+	s[shardCellBase] = slot(0)
+	s[shardCells] = w.counted(0, nil)
+	s[shardCellIndices] = w.here()
+	w.anchor = slot(0)
+	s[shardSlots] = w.counted(n, func(i int) {
+		w.uint32(uint32(i))
+		w.diff(slot(i))
+	})
+	s[shardCloneOffsets] = w.plain((targets-1)*n, func(i int) { variant(1+i/n, i%n) })
+	s[shardCloneIndices] = w.plain(targets*(n+1), func(i int) {
+		if i%(n+1) == 0 {
+			w.uint32(uint32(n) | indexFlag)
+			return
+		}
+		w.uint32(uint32(i%(n+1) - 1))
+	})
+	w.all = append(w.all, s...)
+}
