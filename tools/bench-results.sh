@@ -1,14 +1,12 @@
 #!/bin/sh
-# bench-results.sh PACKAGES measures again what bench/results holds of a version
-# of Julia (CHAINBUILD_JULIA), with the packages in the folder PACKAGES (a subfolder
-# of sources for each), and makes the tables and charts there. It takes about an
-# hour of a machine that should do nothing else meanwhile: the files say how busy
-# it was. `make build` comes first.
+# bench-results.sh PACKAGES measures again what bench/results holds of a version of Julia (CHAINBUILD_JULIA), with the
+# packages in the folder PACKAGES (a subfolder of sources for each), and replaces the samples, tables and charts there. It
+# takes about an hour of a machine that should do nothing else meanwhile: the files say how busy it was. `make build` comes
+# first.
 set -eu
 
 packages=$(CDPATH='' cd -- "$1" && pwd -P)
 cd "$(dirname -- "$0")/.."
-chainbuild=$PWD/bin/chainbuild
 CHAINBUILD_JULIA=$(tools/find-julia.sh | tail -n 1)
 PATH=$PWD/bin:$PATH
 export CHAINBUILD_JULIA PATH
@@ -27,6 +25,15 @@ chainbuild bench --packages packages Added Method DataFrames OhMyREPL stdlib -o 
 chainbuild bench --packages packages --comparators none \
 	Orbits 'Pkg status' 'REPL completion' CSV JSON StaticArrays CairoMakie GLMakie JuMP OrdinaryDiffEq Plots -o chained || failed=1
 chainbuild bench growth -o growth || failed=1
-"$chainbuild" bench report stock/samples.jsonl chained/samples.jsonl -o "$results/workloads"
-"$chainbuild" bench report growth/samples.jsonl -o "$results/growth"
+
+# keep FOLDER CHART SAMPLES... puts the samples together, and keeps what cannot be made of them or is shown in the documentation.
+keep() {
+	folder=$1 chart=$2
+	shift 2
+	chainbuild bench report "$@" -o "made/$folder"
+	mkdir -p "$results/$folder"
+	cp "made/$folder/samples.jsonl" "made/$folder/tables.md" "made/$folder/$chart" "$results/$folder"
+}
+keep workloads first-use.svg stock chained
+keep growth growth-time.svg growth
 exit "${failed:-0}"

@@ -239,18 +239,19 @@ func defaultWorkers() []int {
 func newBenchReportCommand(stdout *os.File) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:   "report FILE... -o FOLDER",
+		Use:   "report MEASUREMENT... -o FOLDER",
 		Short: "Make the tables and charts of measurements again",
-		Long: `Make the tables and charts of samples.jsonl files again. Several files are put
-together: they should be of one machine and one Julia. Of a workload that two have
-the later file's samples are taken.`,
-		Args: usage(cobra.MinimumNArgs(1)),
+		Long: `Make the tables and charts of measurements again, from samples.jsonl files or
+folders that have one. Several are put together: they should be of one machine and
+one Julia. Of a workload that two have, the later one's samples are taken.`,
+		Example: `  chainbuild bench report bench/results/julia-1.10/workloads -o report`,
+		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var results *bench.Results
 			for _, path := range args {
-				read, err := bench.ReadResultsFile(path)
+				read, err := readMeasurement(path)
 				if err != nil {
-					return &pipeline.UsageError{Err: err}
+					return err
 				}
 				if results == nil {
 					results = read
@@ -285,12 +286,9 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var read [2]*bench.Results
 			for i, path := range args {
-				if info, err := os.Stat(path); err == nil && info.IsDir() {
-					path = filepath.Join(path, bench.SamplesFile)
-				}
 				var err error
-				if read[i], err = bench.ReadResultsFile(path); err != nil {
-					return &pipeline.UsageError{Err: err}
+				if read[i], err = readMeasurement(path); err != nil {
+					return err
 				}
 			}
 			comparison, err := bench.Compare(read[0], read[1], o)
@@ -313,6 +311,18 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 	flags.StringSliceVar(&o.Metrics, "metric", nil, "compare only metrics that match the `PATTERN`, such as 'cold/*'")
 	flags.BoolVar(&o.All, "all", false, "list what did not change too")
 	return cmd
+}
+
+// readMeasurement reads a file of samples, or that of a folder.
+func readMeasurement(path string) (*bench.Results, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, bench.SamplesFile)
+	}
+	read, err := bench.ReadResultsFile(path)
+	if err != nil {
+		return nil, &pipeline.UsageError{Err: err}
+	}
+	return read, nil
 }
 
 // usage has arguments that are too few or too many refused as other requests that cannot be met are.
