@@ -11,19 +11,25 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed describe.jl
 var describeScript string
 
-// describe runs the executable once.
-func describe(ctx context.Context, executable string) (*Installation, error) {
+// describe runs the executable once, and gives up when it takes longer than patience or when ctx ends.
+func describe(ctx context.Context, executable string, patience time.Duration) (*Installation, error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	in := &Installation{Executable: executable}
-	cmd := in.Command(ctx, "--history-file=no", "-e", describeScript)
+	cmd := in.Command(waiting, "--history-file=no", "-e", describeScript)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if waiting.Err() != nil {
 			return nil, fmt.Errorf("%s does not answer: name another julia with --julia or CHAINBUILD_JULIA", executable)
 		}
 		said := strings.TrimSpace(lastLine(stderr.String()))

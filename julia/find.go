@@ -25,8 +25,8 @@ const patience = 2 * time.Minute
 // Find finds a julia and describes it. It takes the first of: explicit, if not empty (a path, or a name on PATH); the
 // first of CHAINBUILD_JULIA; julia on PATH; the toolchain of chainbuild's checkout, .toolchain/julia in a folder at or
 // above that of the chainbuild program or the current one. One that is named but does not run is an error, the next is
-// not tried. The error is ErrNotFound if there is none at all.
-func Find(explicit string) (*Installation, error) {
+// not tried. The error is ErrNotFound if there is none at all, and the cause of ctx's end if that comes first.
+func Find(ctx context.Context, explicit string) (*Installation, error) {
 	executable, err := locate(explicit)
 	if err != nil {
 		return nil, err
@@ -35,9 +35,7 @@ func Find(explicit string) (*Installation, error) {
 	if in, ok := recall[Installation](dirs, name, nil); ok {
 		return in, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	in, err := describe(ctx, executable)
+	in, err := describe(ctx, executable, patience)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,13 @@
 package julia
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // description is what the fake julia of these tests says about itself. DIR stands for its folder.
@@ -67,13 +69,13 @@ func isolate(t *testing.T) {
 
 func TestFindOrder(t *testing.T) {
 	isolate(t)
-	if _, err := Find(""); !errors.Is(err, ErrNotFound) {
+	if _, err := Find(t.Context(), ""); !errors.Is(err, ErrNotFound) {
 		t.Fatalf("Find returned %v where there is no julia", err)
 	}
 	root := t.TempDir()
 	find := func(explicit, want string) {
 		t.Helper()
-		in, err := Find(explicit)
+		in, err := Find(t.Context(), explicit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +126,7 @@ func TestFindRefuses(t *testing.T) {
 		{script("odd", "echo 'word_size\tmany'"), `word_size is "many"`},
 	}
 	for _, test := range tests {
-		if _, err := Find(test.path); err == nil || !strings.Contains(err.Error(), test.says) {
+		if _, err := Find(t.Context(), test.path); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("Find(%q) returned %v, which does not say %q", test.path, err, test.says)
 		}
 	}
@@ -133,7 +135,7 @@ func TestFindRefuses(t *testing.T) {
 func TestDescription(t *testing.T) {
 	isolate(t)
 	dir := t.TempDir()
-	in, err := Find(fakeJulia(t, dir))
+	in, err := Find(t.Context(), fakeJulia(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +165,7 @@ func TestFindRemembers(t *testing.T) {
 	path := fakeJulia(t, dir)
 	asked := func(want int, why string) {
 		t.Helper()
-		if _, err := Find(path); err != nil {
+		if _, err := Find(t.Context(), path); err != nil {
 			t.Fatal(err)
 		}
 		if got := timesAsked(t, dir); got != want {
@@ -212,9 +214,88 @@ func TestFindDoesNotRememberLaunchers(t *testing.T) {
 	if in.isItself() {
 		t.Error("a program outside of Sys.BINDIR was taken for the julia itself")
 	}
-	in.BinDir, _ = filepath.EvalSymlinks("/bin")
-	if sh, _ := filepath.EvalSymlinks("/bin/sh"); filepath.Dir(sh) == in.BinDir && !in.isItself() {
+	// A program that is no script, reached through a link as a julia on PATH may be.
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "bin", "julia")
+	link := filepath.Join(dir, "julia")
+	if err := errors.Join(os.Mkdir(filepath.Dir(program), 0o755), os.WriteFile(program, []byte("\x7fELF"), 0o755), os.Symlink(program, link)); err != nil {
+		t.Fatal(err)
+	}
+	in = Installation{Executable: link, BinDir: filepath.Dir(program)}
+	if !in.isItself() {
 		t.Error("a program in Sys.BINDIR was taken for a launcher")
+	}
+	in.BinDir = dir
+	if in.isItself() {
+		t.Error("a link in Sys.BINDIR to a program elsewhere was taken for the julia itself")
+	}
+}
+
+// hangingJulia makes a script that says its process id in a file and never answers.
+func hangingJulia(t *testing.T) (path, pid string) {
+	t.Helper()
+	dir := t.TempDir()
+	path, pid = filepath.Join(dir, "julia"), filepath.Join(dir, "pid")
+	// The sleep is a process of its own, which has to go too.
+	script := "#!/bin/sh\nsleep 600 &\necho $! > '" + pid + ".new'\nmv '" + pid + ".new' '" + pid + "'\nwait\n"
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path, pid
+}
+
+// gone waits until there is no process with the id in the file, or until it is dead and only waits to be reaped.
+func gone(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		status, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(text)), "status"))
+		if err != nil || strings.Contains(string(status), "\nState:\tZ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %s is still there", text)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestFindEndsWithItsContext(t *testing.T) {
+	isolate(t)
+	path, pid := hangingJulia(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("stopped")
+	go func() {
+		for {
+			if _, err := os.Stat(pid); err == nil {
+				cancel(stopped)
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	began := time.Now()
+	if _, err := Find(ctx, path); !errors.Is(err, stopped) {
+		t.Errorf("Find returned %v", err)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	gone(t, pid)
+}
+
+func TestFindLosesItsPatience(t *testing.T) {
+	isolate(t)
+	path, _ := hangingJulia(t)
+	if _, err := describe(t.Context(), path, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), path+" does not answer: name another julia with --julia") {
+		t.Errorf("describe returned %v", err)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func TestRealDescription(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, path string) {
 		t.Setenv("JULIA_DEPOT_PATH", t.TempDir()+":")
-		in, err := Find(path)
+		in, err := Find(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestRealDescription(t *testing.T) {
 		if in.DepotPaths[0] != FirstDepot() {
 			t.Errorf("its first depot is %s, where %s was expected", in.DepotPaths[0], FirstDepot())
 		}
-		again, err := Find(path)
+		again, err := Find(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestRealDescription(t *testing.T) {
 }
 
 func TestRealStarts(t *testing.T) {
-	in, err := Find(juliatest.Julia(t))
+	in, err := Find(t.Context(), juliatest.Julia(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestRealStarts(t *testing.T) {
 }
 
 func TestRealEvents(t *testing.T) {
-	in, err := Find(juliatest.Julia(t))
+	in, err := Find(t.Context(), juliatest.Julia(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 // This file is the commands that measure chained images and compare measurements.
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 			return nil
 		}
 		o.Workloads = workloads
-		if err := completeBenchOptions(&o, executable); err != nil {
+		if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {
 			return &pipeline.UsageError{Err: err}
 		}
 		return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.Run(cmd.Context(), o) })
@@ -95,7 +96,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 }
 
 // completeBenchOptions checks the flags and fills in what they leave open.
-func completeBenchOptions(o *bench.Options, executable string) error {
+func completeBenchOptions(ctx context.Context, o *bench.Options, executable string) error {
 	if o.Rounds < 1 || o.Starts < 0 || o.Jobs < 1 {
 		return fmt.Errorf("--rounds and --jobs do not take less than 1, nor --starts less than 0")
 	}
@@ -116,7 +117,7 @@ func completeBenchOptions(o *bench.Options, executable string) error {
 		}
 	}
 	var err error
-	if o.Julia, err = julia.Find(executable); err != nil {
+	if o.Julia, err = julia.Find(ctx, executable); err != nil {
 		return err
 	}
 	o.ProgramVersion = versionText()
@@ -202,7 +203,7 @@ compile workers, and warm. A model of the stages is fitted to what was measured:
 says what more processors and more machines would gain, and what stays.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := completeBenchOptions(&o, executable); err != nil {
+			if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {
 				return &pipeline.UsageError{Err: err}
 			}
 			for _, number := range append(slices.Clone(g.Sizes), g.Jobs...) {

@@ -58,7 +58,7 @@ for one in the current folder without --project.`,
 			if err != nil {
 				return &pipeline.UsageError{Err: err}
 			}
-			in, err := julia.Find(executable)
+			in, err := julia.Find(cmd.Context(), executable)
 			if err != nil {
 				return &pipeline.UsageError{Err: err}
 			}

@@ -60,7 +60,7 @@ func (f *projectFlags) addExclude() {
 
 // open reads the project. Whatever is wrong with it is wrong before any work.
 func (f *projectFlags) open() (*project.Project, error) {
-	p, err := project.Open(project.Options{Julia: f.julia, Project: f.name, LikeJulia: f.likeJulia, Settings: f.override})
+	p, err := project.Open(f.cmd.Context(), project.Options{Julia: f.julia, Project: f.name, LikeJulia: f.likeJulia, Settings: f.override})
 	if err != nil {
 		return nil, &pipeline.UsageError{Err: err}
 	}

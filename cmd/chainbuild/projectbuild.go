@@ -96,7 +96,7 @@ func (b *projectBuildFlags) say(format string, args ...any) {
 
 // open reads the project, with the settings that the flags of a build override.
 func (b *projectBuildFlags) open(cmd *cobra.Command) (*project.Project, error) {
-	p, err := project.Open(project.Options{Julia: b.options.Julia, Project: b.options.Project, Settings: func(s *project.Settings) {
+	p, err := project.Open(cmd.Context(), project.Options{Julia: b.options.Julia, Project: b.options.Project, Settings: func(s *project.Settings) {
 		changed := cmd.Flags().Changed
 		s.Packages = append(s.Packages, b.options.Packages...)
 		s.Exclude = append(s.Exclude, b.choice.leaveOut...)

@@ -39,7 +39,7 @@ func TestScript(t *testing.T) {
 
 func TestScriptJulia(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {
-		in, err := julia.Find(executable)
+		in, err := julia.Find(t.Context(), executable)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if b.inputs, err = check(&b.o); err != nil {
 		return nil, err
 	}
-	if b.julia, err = julia.Find(o.Julia); err != nil {
+	if b.julia, err = julia.Find(ctx, o.Julia); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	} else if err != nil {
 		return nil, &UsageError{err}
 	}
 	if err = b.stage("inspect", func() error { return b.inspect(ctx) }); err != nil {

@@ -13,6 +13,7 @@ package project
 // This file finds a project and puts together what is known of it.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,9 +57,9 @@ type Options struct {
 	Settings func(*Settings)
 }
 
-// Open reads the project.
-func Open(o Options) (*Project, error) {
-	in, err := julia.Find(o.Julia)
+// Open reads the project. Its error is the cause of ctx's end if that comes while the Julia is asked about itself.
+func Open(ctx context.Context, o Options) (*Project, error) {
+	in, err := julia.Find(ctx, o.Julia)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 func open(t *testing.T, dir string, change func(*julia.Installation)) *Project {
 	t.Helper()
 	program := fakeJulia(t, change)
-	p, err := Open(Options{Julia: program, Project: dir})
+	p, err := Open(t.Context(), Options{Julia: program, Project: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
