@@ -112,6 +112,8 @@ func (b *bencher) measureChain(ctx context.Context, j *job, path, cache, subject
 	b.sample(j, round, subject, Partitions, float64(c.result.Partitions.Total))
 	b.sample(j, round, subject, Hits, float64(c.result.Partitions.Hits))
 	b.sample(j, round, subject, Compiling, c.compiling)
+	b.sample(j, round, subject, Passes, c.result.Compiling.Passes)
+	b.sample(j, round, subject, Codegen, c.result.Compiling.Codegen)
 	for _, stage := range c.result.Stages {
 		b.sample(j, round, subject, Stage+stage.Name, stage.Seconds)
 	}

@@ -120,6 +120,8 @@ const (
 	Stage      = "stage/"     // s: a stage of a build; its name follows
 	CPU        = "cpu"        // s: processor time of a run or of a chained build, of all its processes
 	Compiling  = "compiling"  // s: what compile workers were at work, all together
+	Passes     = "passes"     // s: of that, in LLVM's passes; 0 where Julia does not tell them from code generation
+	Codegen    = "codegen"    // s: of that, in code generation
 	BuildCPU   = "build cpu"  // s: processor time of a build that is compared with
 	BuildPeak  = "build peak" // bytes: largest resident set of any one process of it
 	Peak       = "peak"       // bytes: largest resident set of any one process

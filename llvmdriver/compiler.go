@@ -69,7 +69,7 @@ func Start(ctx context.Context, o Options) (*Compiler, error) {
 	return &Compiler{pool: pool, target: o.Target}, nil
 }
 
-// Times are what compiling a partition took.
+// Times are what compiling a partition took. Passes is 0 where the runtime runs them within code generation, as that of Julia 1.10 does.
 type Times struct {
 	Passes, Codegen time.Duration
 }

@@ -33,6 +33,7 @@ type object struct {
 	data      []byte
 	inputs    []objcache.Input // of its key
 	hit       bool             // it came from the cache
+	times     llvmdriver.Times // of compiling it
 }
 
 type added struct {
@@ -83,7 +84,7 @@ func (c *compiler) wait(ctx context.Context) error {
 	var mu sync.Mutex // guards done, made and counts
 	done := 0
 	began := false
-	counts := &c.b.result.Partitions
+	counts, compiling := &c.b.result.Partitions, &c.b.result.Compiling
 	for {
 		select {
 		case <-ctx.Done():
@@ -116,10 +117,14 @@ func (c *compiler) wait(ctx context.Context) error {
 						counts.Misses++
 						counts.MissBytes += int64(len(o.data))
 					}
+					compiling.Passes += o.times.Passes.Seconds()
+					compiling.Codegen += o.times.Codegen.Seconds()
 				} else {
 					cancel(err)
 				}
-				c.b.report(PartitionEnded{At: time.Now(), Partition: p.Number, Hit: o.hit, Err: err, Done: done, Total: p.total})
+				c.b.report(PartitionEnded{
+					At: time.Now(), Partition: p.Number, Hit: o.hit, Err: err, Done: done, Total: p.total, Passes: o.times.Passes, Codegen: o.times.Codegen,
+				})
 			})
 		}
 	}
@@ -140,7 +145,7 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 			return o, nil
 		}
 	}
-	data, _, err := c.pool.Compile(ctx, p, func(worker int, lost error) {
+	data, times, err := c.pool.Compile(ctx, p, func(worker int, lost error) {
 		if lost != nil {
 			c.b.report(Warning{At: time.Now(), Text: fmt.Sprintf("partition %d is tried again: %v", p.Number, lost)})
 		}
@@ -155,7 +160,7 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	case !o.hit:
 		cache.Put(hash.Key(), data) // what goes wrong, the cache has reported
 	}
-	o.data = data
+	o.data, o.times = data, times
 	return o, nil
 }
 

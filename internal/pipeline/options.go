@@ -75,6 +75,7 @@ type Result struct {
 	Statements StatementCounts `json:"statements"`
 	Functions  FunctionCounts  `json:"functions"`
 	Partitions PartitionCounts `json:"partitions"`
+	Compiling  CompileTimes    `json:"compiling"`
 	// Stages are the stages of the build in the order in which they started. They may overlap.
 	Stages []Stage `json:"stages"`
 	// Unresolved are the statements that could not be used, in the order of the files.
@@ -104,6 +105,13 @@ type PartitionCounts struct {
 	// HitBytes and MissBytes are the sizes of their objects.
 	HitBytes  int64 `json:"hit_bytes"`
 	MissBytes int64 `json:"miss_bytes"`
+}
+
+// CompileTimes are sums over the partitions that were compiled, by all workers together, in seconds.
+type CompileTimes struct {
+	// Passes is 0 where Julia does not tell their time from that of code generation.
+	Passes  float64 `json:"passes_seconds"`
+	Codegen float64 `json:"codegen_seconds"`
 }
 
 // A Stage is one step of a build and the time it took.
@@ -162,6 +170,8 @@ type (
 		Err error
 		// Done of Total partitions have an object, this one included.
 		Done, Total int
+		// Passes and Codegen are what compiling took, see CompileTimes; 0 for a hit.
+		Passes, Codegen time.Duration
 	}
 	// UnresolvedStatement is a statement that the build goes on without.
 	UnresolvedStatement struct {

@@ -30,7 +30,7 @@ func story(last Finished) []Event {
 		Note{At: tick(), Text: "files are in /tmp/x"},
 		StageEnded{At: tick(), Name: "heap", Took: 5 * time.Second},
 		Warning{At: tick(), Text: "the base is old"},
-		PartitionEnded{At: tick(), Partition: 2, Done: 2, Total: 2},
+		PartitionEnded{At: tick(), Partition: 2, Done: 2, Total: 2, Passes: 250 * time.Millisecond, Codegen: 500 * time.Millisecond},
 		StageEnded{At: tick(), Name: "objects", Took: 6 * time.Second},
 		last,
 	}
@@ -41,6 +41,7 @@ func succeeded() Finished {
 		Image: "/out/chained.so", Seconds: 8.314, Bytes: 14_200_000, PeakRSS: 612_000_000,
 		Statements: StatementCounts{Total: 1268, Resolved: 1265, Unresolved: 3},
 		Functions:  FunctionCounts{New: 1408, Base: 21316}, Partitions: PartitionCounts{Total: 2, Hits: 1, Misses: 1},
+		Compiling: CompileTimes{Passes: 0.25, Codegen: 0.5},
 		Stages: []Stage{{"load", 1}, {"heap", 5}, {"objects", 6}},
 	}}
 }
@@ -205,7 +206,7 @@ func TestJSONReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"bytes":14200000,"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
+	const want = `{"bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
 		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
 		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"objects","seconds":6}],` +
 		`"statements":{"resolved":1265,"total":1268,"unresolved":3}}`
@@ -276,6 +277,10 @@ func TestTimings(t *testing.T) {
 			case "partition 2":
 				if e.Args["functions"] != 1200.0 {
 					t.Errorf("partition 2 has the arguments %v in the trace", e.Args)
+				}
+				// It has them once it has ended.
+				if passes, codegen := e.Args["passes_seconds"], e.Args["codegen_seconds"]; last.Err == nil && (passes != 0.25 || codegen != 0.5) {
+					t.Errorf("partition 2 was %v s in passes and %v s in code generation in the trace, and not 0.25 s and 0.5 s", passes, codegen)
 				}
 			}
 		}

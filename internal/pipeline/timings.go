@@ -8,6 +8,7 @@ package pipeline
 //	pid  1; tid the row: stages in the rows from 0, since overlapping spans of a row must enclose one another,
 //	     workers in the rows from firstWorkerRow, one each
 //	ts, dur  microseconds from the start of the build
+//	args     of a partition: functions, and once it is compiled passes_seconds and codegen_seconds; of what failed: error
 
 import (
 	"encoding/json"
@@ -67,7 +68,11 @@ func (t *Timings) Report(e Event) {
 			args: map[string]any{"functions": e.Functions},
 		})
 	case PartitionEnded:
-		t.end(partitionKey(e.Partition), e.At, e.Err)
+		key := partitionKey(e.Partition)
+		if s := t.open[key]; s != nil && e.Codegen > 0 {
+			s.args["passes_seconds"], s.args["codegen_seconds"] = e.Passes.Seconds(), e.Codegen.Seconds()
+		}
+		t.end(key, e.At, e.Err)
 	}
 }
 
