@@ -42,7 +42,7 @@ func succeeded() Finished {
 		Statements: StatementCounts{Total: 1268, Resolved: 1265, Unresolved: 3},
 		Functions:  FunctionCounts{New: 1408, Base: 21316}, Partitions: PartitionCounts{Total: 2, Hits: 1, Misses: 1},
 		Compiling: CompileTimes{Passes: 0.25, Codegen: 0.5},
-		Stages: []Stage{{"load", 1}, {"heap", 5}, {"objects", 6}},
+		Stages:    []Stage{{"load", 1}, {"heap", 5}, {"objects", 6}},
 	}}
 }
 

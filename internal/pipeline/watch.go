@@ -55,15 +55,8 @@ func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Cont
 		if err != nil {
 			report(Warning{At: time.Now(), Text: "the build failed and the image stays as it was: " + err.Error()})
 		}
-		changed := files.changes()
-		if len(changed) == 0 {
-			count, polled := files.count()
-			report(Watching{At: time.Now(), Files: count, Polled: polled})
-			if changed, err = files.wait(ctx); err != nil {
-				return err
-			}
-		}
-		if changed, err = files.settle(ctx, changed); err != nil {
+		changed, err := files.next(ctx, func(count int, polled bool) { report(Watching{At: time.Now(), Files: count, Polled: polled}) })
+		if err != nil {
 			return err
 		}
 		report(Changed{At: time.Now(), Paths: relative(changed)})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -129,69 +130,72 @@ func (f *fakeBuilder) changes(want ...string) {
 }
 
 func TestWatch(t *testing.T) {
-	for name, options := range map[string]WatchOptions{"events": {}, "clock": {Poll: 10 * time.Millisecond}} {
-		t.Run(name, func(t *testing.T) {
-			f, dir := startWatch(t, options)
-			o := f.begins()
-			write(t, "Pkg/src/Pkg.jl", "module Pkg end")
-			write(t, "Pkg/src/parts/one.jl", "1")
-			o.sources(filepath.Join(dir, "Pkg/src"))
-			o.sources(filepath.Join(dir, "Pkg/Manifest.toml"))
-			f.end <- nil
-			// The sources were written after the build had begun: it may have read something else.
-			f.changes("Pkg/src/Pkg.jl", "Pkg/src/parts/one.jl")
-			f.begins()
-			f.end <- nil
-			if got := says[Watching](f); got.Files != 3 || got.Polled != (name == "clock") {
-				t.Errorf("watched are %+v", got)
-			}
+	t.Run("events", func(t *testing.T) { testWatch(t, WatchOptions{}) })
+	t.Run("clock", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { testWatch(t, WatchOptions{Poll: 10 * time.Millisecond}) })
+	})
+}
 
-			change := func(path, text string) {
-				t.Helper()
-				write(t, path, text)
-				f.changes(path)
-				f.begins()
-				f.end <- nil
-				says[Watching](f)
-			}
-			change("trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
-			change("Pkg/src/parts/one.jl", "2")
-			change("Pkg/src/parts/one.jl", "3")
-			change("Pkg/src/more/two.jl", "new")
-			change("Pkg/src/more/two.jl", "newer")
-			change("Pkg/Manifest.toml", "[[Dates]]")
-
-			// An editor's way to save, which leaves its own files behind.
-			write(t, "Pkg/src/.Pkg.jl.swp", "")
-			write(t, "Pkg/src/Pkg.jl~", "module Pkg end")
-			write(t, "Pkg/src/.new", "module Pkg; end")
-			if err := os.Rename("Pkg/src/.new", "Pkg/src/Pkg.jl"); err != nil {
-				t.Fatal(err)
-			}
-			f.changes("Pkg/src/Pkg.jl")
-			f.begins()
-			f.end <- nil
-			says[Watching](f)
-
-			if err := os.Remove("Pkg/src/parts/one.jl"); err != nil {
-				t.Fatal(err)
-			}
-			f.changes("Pkg/src/parts/one.jl")
-			f.begins()
-			f.end <- nil
-			says[Watching](f)
-
-			// What changes nothing: another file, another time, the same content again, the image.
-			write(t, "notes.txt", "remember")
-			write(t, "trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
-			write(t, "out.so", "image")
-			if err := os.Chtimes("Pkg/src/Pkg.jl", time.Now(), time.Now()); err != nil {
-				t.Fatal(err)
-			}
-			f.rests()
-			f.stops()
-		})
+func testWatch(t *testing.T, options WatchOptions) {
+	f, dir := startWatch(t, options)
+	o := f.begins()
+	write(t, "Pkg/src/Pkg.jl", "module Pkg end")
+	write(t, "Pkg/src/parts/one.jl", "1")
+	o.sources(filepath.Join(dir, "Pkg/src"))
+	o.sources(filepath.Join(dir, "Pkg/Manifest.toml"))
+	f.end <- nil
+	// The sources were written after the build had begun: it may have read something else.
+	f.changes("Pkg/src/Pkg.jl", "Pkg/src/parts/one.jl")
+	f.begins()
+	f.end <- nil
+	if got := says[Watching](f); got.Files != 3 || got.Polled != (options.Poll > 0) {
+		t.Errorf("watched are %+v", got)
 	}
+
+	change := func(path, text string) {
+		t.Helper()
+		write(t, path, text)
+		f.changes(path)
+		f.begins()
+		f.end <- nil
+		says[Watching](f)
+	}
+	change("trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
+	change("Pkg/src/parts/one.jl", "2")
+	change("Pkg/src/parts/one.jl", "3")
+	change("Pkg/src/more/two.jl", "new")
+	change("Pkg/src/more/two.jl", "newer")
+	change("Pkg/Manifest.toml", "[[Dates]]")
+
+	// An editor's way to save, which leaves its own files behind.
+	write(t, "Pkg/src/.Pkg.jl.swp", "")
+	write(t, "Pkg/src/Pkg.jl~", "module Pkg end")
+	write(t, "Pkg/src/.new", "module Pkg; end")
+	if err := os.Rename("Pkg/src/.new", "Pkg/src/Pkg.jl"); err != nil {
+		t.Fatal(err)
+	}
+	f.changes("Pkg/src/Pkg.jl")
+	f.begins()
+	f.end <- nil
+	says[Watching](f)
+
+	if err := os.Remove("Pkg/src/parts/one.jl"); err != nil {
+		t.Fatal(err)
+	}
+	f.changes("Pkg/src/parts/one.jl")
+	f.begins()
+	f.end <- nil
+	says[Watching](f)
+
+	// What changes nothing: another file, another time, the same content again, the image.
+	write(t, "notes.txt", "remember")
+	write(t, "trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
+	write(t, "out.so", "image")
+	if err := os.Chtimes("Pkg/src/Pkg.jl", time.Now(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	f.rests()
+	f.stops()
 }
 
 // A change while a build runs lets it end, and the next one begin at once.
@@ -211,20 +215,58 @@ func TestWatchChangeDuringBuild(t *testing.T) {
 
 // Several changes in quick succession are one.
 func TestWatchSettles(t *testing.T) {
-	f, dir := startWatch(t, WatchOptions{Settle: 150 * time.Millisecond})
-	f.begins().sources(filepath.Join(dir, "src"))
-	f.end <- nil
-	says[Watching](f)
-	for _, text := range []string{"1", "2", "3"} {
-		write(t, "trace.jl", text)
+	synctest.Test(t, func(t *testing.T) {
+		f, dir := startWatch(t, WatchOptions{Settle: 150 * time.Millisecond, Poll: 10 * time.Millisecond})
+		f.begins().sources(filepath.Join(dir, "src"))
+		f.end <- nil
+		says[Watching](f)
+		for _, text := range []string{"1", "2", "3"} {
+			write(t, "trace.jl", text)
+			time.Sleep(50 * time.Millisecond)
+			write(t, "src", text) // a file by the name that a folder was expected to have
+		}
+		f.changes("src", "trace.jl")
+		f.begins()
+		f.end <- nil
+		says[Watching](f)
+
+		// What is as it was when it settles has not changed.
+		write(t, "trace.jl", "")
 		time.Sleep(50 * time.Millisecond)
-		write(t, "src", text) // a file by the name that a folder was expected to have
+		write(t, "trace.jl", "3")
+		f.rests()
+		f.stops()
+	})
+}
+
+// A source that is written as the build begins may have been read before or after: it counts as changed, whatever the grain of times.
+func TestWatchedAsTheBuildBegins(t *testing.T) {
+	for _, test := range []struct {
+		modified, began time.Time
+		changed         bool
+	}{
+		{time.Unix(1000, 1), time.Unix(1000, 0), true},
+		{time.Unix(1000, 1), time.Unix(1000, 5_000_000), true},
+		{time.Unix(1000, 1), time.Unix(1000, 500_000_000), false},
+		{time.Unix(1000, 0), time.Unix(1000, 500_000_000), true},
+		{time.Unix(1000, 0), time.Unix(1003, 0), false},
+	} {
+		path := filepath.Join(t.TempDir(), "source.jl")
+		write(t, path, "1")
+		if err := os.Chtimes(path, test.modified, test.modified); err != nil {
+			t.Fatal(err)
+		}
+		files := watchFiles(WatchOptions{Poll: time.Hour})
+		files.began = test.began
+		files.add(path)
+		if changed, _ := files.look(); (len(changed) > 0) != test.changed {
+			t.Errorf("written %v before the build began, the changes are %q", test.began.Sub(test.modified), changed)
+		}
+		files.begin()
+		if changed, _ := files.look(); len(changed) > 0 {
+			t.Errorf("after the next build began, the changes are %q", changed)
+		}
 	}
-	f.changes("src", "trace.jl")
-	f.begins()
-	f.end <- nil
-	says[Watching](f)
-	f.stops()
 }
 
 // A build that fails is told of, and the next change starts another one.

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,8 +27,13 @@ const (
 	defaultPoll   = 2 * time.Second
 	// maxSettle is how often a change may put off a build that others have started to wait for.
 	maxSettle = 25
-	// clockGrain is how long after a write another one may leave the same time of modification, on the coarsest of file systems.
-	clockGrain = 2 * time.Second
+)
+
+// How long after a write another one may leave the same time of modification: on the coarsest of file systems, which keep whole seconds, and on
+// all others, whose times are those of the kernel's last tick.
+const (
+	coarseGrain = 2 * time.Second
+	fineGrain   = 10 * time.Millisecond
 )
 
 // A watchedFiles is a set of files and folders and what was in them. Its methods may be called by several goroutines at once.
@@ -38,13 +42,18 @@ type watchedFiles struct {
 	except  map[string]bool // outputs, which may lie in a folder that is watched
 
 	mu      sync.Mutex
-	files   map[string]fileState
+	files   map[string]watchedFile
 	trees   map[string]bool
 	folders map[string]bool   // that events were asked for
 	notify  *fsnotify.Watcher // nil: there are no events at all
 	blind   bool              // some folder gives no events
 	began   time.Time         // of the build
 }
+
+// A watchedFile is a file as it was when the last build began, and when it was last looked at.
+type watchedFile struct{ built, now fileState }
+
+func (f watchedFile) hasChanged() bool { return !f.now.sameContent(f.built) }
 
 // A fileState is what a file was when it was last looked at; the zero value: not there.
 type fileState struct {
@@ -55,12 +64,16 @@ type fileState struct {
 	sum      uint64
 }
 
+func (s fileState) sameContent(other fileState) bool {
+	return s.there == other.there && s.sum == other.sum
+}
+
 // watchFiles returns an empty set. Files named in except do not count as a part of a folder.
 func watchFiles(w WatchOptions, except ...string) *watchedFiles {
 	if w.Settle == 0 {
 		w.Settle = defaultSettle
 	}
-	f := &watchedFiles{options: w, except: map[string]bool{}, files: map[string]fileState{}, trees: map[string]bool{}, folders: map[string]bool{}}
+	f := &watchedFiles{options: w, except: map[string]bool{}, files: map[string]watchedFile{}, trees: map[string]bool{}, folders: map[string]bool{}}
 	for _, path := range except {
 		if path, err := filepath.Abs(path); err == nil {
 			f.except[path] = true
@@ -79,11 +92,14 @@ func (f *watchedFiles) close() {
 	}
 }
 
-// begin says that a build begins.
+// begin says that a build begins, of what the files were when they were last looked at.
 func (f *watchedFiles) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.began = time.Now()
+	for path, file := range f.files {
+		f.files[path] = watchedFile{built: file.now, now: file.now}
+	}
 }
 
 // add adds a file, which need not be there, or a folder with all that is in it.
@@ -108,11 +124,12 @@ func (f *watchedFiles) addFile(path string) {
 	if _, known := f.files[path]; known {
 		return
 	}
-	state := lookAt(path, fileState{})
-	if state.there && !f.began.IsZero() && state.modified.After(f.began) {
-		state = fileState{} // the build that runs may have read what it was before
+	now := lookAt(path, fileState{})
+	file := watchedFile{built: now, now: now}
+	if now.there && !f.began.IsZero() && now.modified.Add(now.grain()).After(f.began) {
+		file.built = fileState{} // the build that runs may have read what it was before
 	}
-	f.files[path] = state
+	f.files[path] = file
 	f.ask(filepath.Dir(path))
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		f.ask(filepath.Dir(real))
@@ -167,6 +184,14 @@ func isRemote(folder string) bool {
 	return unix.Statfs(folder, &system) == nil && slices.Contains(remoteFileSystems, int64(system.Type))
 }
 
+// grain is the unit that the file's time of modification is kept in.
+func (s fileState) grain() time.Duration {
+	if s.modified.Nanosecond() == 0 {
+		return coarseGrain
+	}
+	return fineGrain
+}
+
 // lookAt returns a file's state, given what it was before.
 func lookAt(path string, before fileState) fileState {
 	now := time.Now()
@@ -174,7 +199,7 @@ func lookAt(path string, before fileState) fileState {
 	if err != nil || !info.Mode().IsRegular() {
 		return fileState{}
 	}
-	if before.there && before.size == info.Size() && before.modified.Equal(info.ModTime()) && before.looked.Sub(before.modified) > clockGrain {
+	if before.there && before.size == info.Size() && before.modified.Equal(info.ModTime()) && before.looked.Sub(before.modified) > coarseGrain {
 		return before
 	}
 	file, err := os.Open(path)
@@ -189,46 +214,69 @@ func lookAt(path string, before fileState) fileState {
 	return fileState{there: true, size: info.Size(), modified: info.ModTime(), looked: now, sum: sum.Sum64()}
 }
 
-// changes are the files whose content has changed since it was last asked for, in alphabetical order.
-func (f *watchedFiles) changes() []string {
+// look looks at the files. It returns those whose content is not what it was when the last build began, in alphabetical order, and whether that of
+// any is not what it was at the last look.
+func (f *watchedFiles) look() (changed []string, moved bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for root := range f.trees {
 		f.walk(root, func(path string) {
 			if _, known := f.files[path]; !known {
-				f.files[path] = fileState{}
+				f.files[path] = watchedFile{}
 			}
 		})
 	}
-	var changed []string
-	for path, before := range f.files {
-		now := lookAt(path, before)
-		if !now.there {
+	for path, file := range f.files {
+		before := file.now
+		file.now = lookAt(path, before)
+		if !file.now.there {
 			f.ask(filepath.Dir(path)) // its folder may have come, or come again
 		}
-		f.files[path] = now
-		if now.there != before.there || now.sum != before.sum {
+		f.files[path] = file
+		moved = moved || !file.now.sameContent(before)
+		if file.hasChanged() {
 			changed = append(changed, path)
 		}
 	}
 	slices.Sort(changed)
-	return changed
+	return changed, moved
 }
 
 // count says how many files there are, and whether a clock is needed to see them change.
 func (f *watchedFiles) count() (files int, polled bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for state := range maps.Values(f.files) {
-		if state.there {
+	for _, file := range f.files {
+		if file.now.there {
 			files++
 		}
 	}
 	return files, f.blind
 }
 
-// wait waits until files have changed, and returns them.
-func (f *watchedFiles) wait(ctx context.Context) ([]string, error) {
+// next returns the files that have changed since the last build began, once they change no more. If it has to wait for a change, it says so first,
+// with the number of files, and whether a clock is needed to see them change.
+func (f *watchedFiles) next(ctx context.Context, waiting func(files int, polled bool)) ([]string, error) {
+	changed, _ := f.look()
+	for said := false; ; {
+		if len(changed) == 0 {
+			if !said {
+				waiting(f.count())
+				said = true
+			}
+			if err := f.wait(ctx); err != nil {
+				return nil, err
+			}
+		}
+		var err error
+		if changed, err = f.settle(ctx); err != nil || len(changed) > 0 {
+			return changed, err
+		}
+	}
+}
+
+// wait waits until files have changed.
+func (f *watchedFiles) wait(ctx context.Context) error {
 	var events chan fsnotify.Event
 	var failures chan error
 	if f.notify != nil {
@@ -247,38 +295,37 @@ func (f *watchedFiles) wait(ctx context.Context) ([]string, error) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		case event := <-events:
 			if event.Op == fsnotify.Chmod {
 				continue
 			}
 			// Many come at once, most of them about other files.
 			if err := f.pause(ctx); err != nil {
-				return nil, err
+				return err
 			}
 		case <-failures: // some events are lost
 		case <-clock:
 		}
-		if changed := f.changes(); len(changed) > 0 {
-			return changed, nil
+		if changed, _ := f.look(); len(changed) > 0 {
+			return nil
 		}
 	}
 }
 
-// settle waits until nothing changes any more, and returns all that has changed.
-func (f *watchedFiles) settle(ctx context.Context, changed []string) ([]string, error) {
+// settle waits until nothing changes any more, and returns all that has changed: nothing, if it has all changed back. A file that is written anew is
+// empty for a moment.
+func (f *watchedFiles) settle(ctx context.Context) (changed []string, err error) {
 	for range maxSettle {
 		if err := f.pause(ctx); err != nil {
 			return nil, err
 		}
-		more := f.changes()
-		if len(more) == 0 {
+		var moved bool
+		if changed, moved = f.look(); !moved {
 			break
 		}
-		changed = append(changed, more...)
 	}
-	slices.Sort(changed)
-	return slices.Compact(changed), nil
+	return changed, nil
 }
 
 // pause waits for as long as changes need to settle, and forgets the events of that time.
