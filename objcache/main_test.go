@@ -42,10 +42,10 @@ func process(mode string, args []string) {
 	c, err := Open(args[0], Options{Warn: func(err error) { fmt.Println("warning:", err) }})
 	check(err)
 	switch mode {
-	case "churn": // SEED: use 40 entries at random
+	case "churn": // SEED [aloud]: use 40 entries at random, and print a dot for each use
 		seed, err := strconv.ParseUint(args[1], 10, 64)
 		check(err)
-		churn(c, rand.New(rand.NewPCG(seed, 0)))
+		churn(c, rand.New(rand.NewPCG(seed, 0)), len(args) > 2)
 	case "put file": // FILE
 		check(c.PutFile(testKey(1), args[1]))
 	case "umask": // UMASK
@@ -79,7 +79,7 @@ func check(err error) {
 }
 
 // churn uses entries at random for a while and checks whatever it gets.
-func churn(c *Cache, random *rand.Rand) {
+func churn(c *Cache, random *rand.Rand, aloud bool) {
 	const keys, uses = 40, 600
 	for range uses {
 		key := testKey(random.IntN(keys))
@@ -90,6 +90,9 @@ func churn(c *Cache, random *rand.Rand) {
 			check(fmt.Errorf("the data of %v are other data", key))
 		case err != nil || random.IntN(4) == 0:
 			c.Put(key, want)
+		}
+		if aloud {
+			fmt.Print(".")
 		}
 	}
 	c.Close()

@@ -3,6 +3,7 @@ package objcache
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,19 +148,17 @@ func TestKilled(t *testing.T) {
 func TestKilledAnyTime(t *testing.T) {
 	c, w := newCache(t, Options{})
 	for n := range 8 {
-		cmd := testProcess("churn", c.Dir(), strconv.Itoa(n))
+		cmd := testProcess("churn", c.Dir(), strconv.Itoa(n), "aloud")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The first has stored something by then, however slow the machine is.
-		for deadline := time.Now().Add(10 * time.Second); n == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			if s, err := c.Stats(t.Context()); err != nil {
-				t.Fatal(err)
-			} else if s.Entries > 0 {
-				break
-			}
+		if _, err := io.ReadFull(out, make([]byte, 20+7*n)); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+7*n) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}

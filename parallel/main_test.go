@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,6 +84,9 @@ func worker(mode string) {
 			length, _ := time.ParseDuration(argument)
 			time.Sleep(length)
 			fmt.Fprintln(reply, "{}")
+		case "meet": // arguments: a number and a folder; that many tasks are done at a time
+			count, folder, _ := strings.Cut(argument, "\t")
+			fmt.Fprintln(reply, meet(count, folder))
 		case "crash":
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			time.Sleep(time.Hour)
@@ -107,6 +112,29 @@ func worker(mode string) {
 			fmt.Fprintf(reply, "{\"sum\":%d}\n", block[len(block)-1])
 		}
 	}
+}
+
+// meet waits until as many tasks as count says wait in the folder, and returns the answer.
+func meet(count, folder string) string {
+	number, err := strconv.Atoi(count)
+	if err != nil {
+		return fmt.Sprintf(`{"error":%q}`, err)
+	}
+	file := func(i int) string { return filepath.Join(folder, strconv.Itoa(i)) }
+	place := 0
+	for ; ; place++ {
+		if f, err := os.OpenFile(file(place), os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			f.Close()
+			break
+		}
+	}
+	last := file(place/number*number + number - 1)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(last); err == nil {
+			return "{}"
+		}
+	}
+	return fmt.Sprintf(`{"error":"no %d tasks were done at a time"}`, number)
 }
 
 // children starts a process of the group that does not end by itself, and tells its id.
