@@ -11,7 +11,7 @@ import (
 
 // assembleNested is a function that saves registers, uses room on the stack, and calls a function that is given to it:
 // nested(f, x) = f(x) + x.
-func assembleNested(t *testing.T) *Object {
+func assembleNested(t testing.TB) *Object {
 	t.Helper()
 	var a Asm
 	a.Begin("nested")

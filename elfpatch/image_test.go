@@ -386,14 +386,3 @@ func useAll(m *Image, err error) {
 		m.Bytes(r.Offset, 8)
 	}
 }
-
-func FuzzImage(f *testing.F) {
-	f.Add(smallImage(f))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := Parse("fuzz.so", data)
-		useAll(m, err)
-		if err == nil && len(m.Relocs()) > len(data)/8*2 {
-			t.Errorf("%d relocations in %d bytes", len(m.Relocs()), len(data))
-		}
-	})
-}

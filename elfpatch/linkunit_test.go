@@ -79,10 +79,21 @@ func testObject(t testing.TB, name string, symbols []ObjectSymbol, relas map[int
 	return parsed
 }
 
-// TestRelocations links an object with every type of relocation against every kind of symbol and compares each field with
-// the formula of the ABI, for which it looks the addresses up in what was written.
-func TestRelocations(t *testing.T) {
-	symbols := []ObjectSymbol{
+// A relocated is a field of everyRelocation: a relocation against one of its symbols.
+type relocated struct {
+	kind   elf.R_X86_64
+	symbol uint32
+	addend int64
+}
+
+// The symbols of everyRelocation, by their numbers in it. "called" is for a slot of the job.
+const toText, toData, toNumber, toImport, toSlot, toWeak = 1, 2, 3, 4, 5, 6
+
+// everyRelocation is an object with every type of relocation against every kind of symbol: fields in .text, 8 bytes for
+// each, and pointers in .data.rel.ro.
+func everyRelocation(t testing.TB) (o *Object, symbols []ObjectSymbol, fields, pointers []relocated) {
+	t.Helper()
+	symbols = []ObjectSymbol{
 		{Name: "in_text", Section: 1, Value: 16, Size: 5, Bind: local, Type: fn},
 		{Name: "in_data", Section: 2, Value: 24, Size: 6, Bind: global, Type: object},
 		{Name: "number", Section: SectionAbsolute, Value: 0x77, Bind: global},
@@ -90,35 +101,35 @@ func TestRelocations(t *testing.T) {
 		{Name: "called", Bind: global},
 		{Name: "maybe", Bind: weak},
 	}
-	const inText, inData, number, imported, slot, maybe = 1, 2, 3, 4, 5, 6
-	type field struct {
-		kind   elf.R_X86_64
-		symbol uint32
-		addend int64
-	}
-	fields := []field{
-		{elf.R_X86_64_PC32, inText, -4}, {elf.R_X86_64_PC32, inData, 12}, {elf.R_X86_64_PLT32, inText, -4},
-		{elf.R_X86_64_PLT32, imported, -4}, {elf.R_X86_64_PLT32, slot, -4}, {elf.R_X86_64_PC32, slot, -4},
-		{elf.R_X86_64_PC64, inData, 3}, {elf.R_X86_64_GOTPCREL, inData, -4}, {elf.R_X86_64_GOTPCRELX, imported, -4},
-		{elf.R_X86_64_REX_GOTPCRELX, slot, -4}, {elf.R_X86_64_GOTPCREL64, inText, 1}, {elf.R_X86_64_GOT32, inData, 0},
-		{elf.R_X86_64_GOT64, imported, 0}, {elf.R_X86_64_GOTOFF64, inData, 2}, {elf.R_X86_64_GOTPC32, inData, -4},
-		{elf.R_X86_64_GOTPC64, inText, 9}, {elf.R_X86_64_PLTOFF64, imported, 0}, {elf.R_X86_64_PLTOFF64, inText, 7},
-		{elf.R_X86_64_32, number, 1}, {elf.R_X86_64_32S, number, -0x78}, {elf.R_X86_64_16, number, 2},
-		{elf.R_X86_64_8, number, 3}, {elf.R_X86_64_64, number, 4}, {elf.R_X86_64_SIZE32, inText, 1},
-		{elf.R_X86_64_SIZE64, inData, 1}, {elf.R_X86_64_NONE, inData, 1}, {elf.R_X86_64_GOTPCREL, maybe, -4},
+	fields = []relocated{
+		{elf.R_X86_64_PC32, toText, -4}, {elf.R_X86_64_PC32, toData, 12}, {elf.R_X86_64_PLT32, toText, -4},
+		{elf.R_X86_64_PLT32, toImport, -4}, {elf.R_X86_64_PLT32, toSlot, -4}, {elf.R_X86_64_PC32, toSlot, -4},
+		{elf.R_X86_64_PC64, toData, 3}, {elf.R_X86_64_GOTPCREL, toData, -4}, {elf.R_X86_64_GOTPCRELX, toImport, -4},
+		{elf.R_X86_64_REX_GOTPCRELX, toSlot, -4}, {elf.R_X86_64_GOTPCREL64, toText, 1}, {elf.R_X86_64_GOT32, toData, 0},
+		{elf.R_X86_64_GOT64, toImport, 0}, {elf.R_X86_64_GOTOFF64, toData, 2}, {elf.R_X86_64_GOTPC32, toData, -4},
+		{elf.R_X86_64_GOTPC64, toText, 9}, {elf.R_X86_64_PLTOFF64, toImport, 0}, {elf.R_X86_64_PLTOFF64, toText, 7},
+		{elf.R_X86_64_32, toNumber, 1}, {elf.R_X86_64_32S, toNumber, -0x78}, {elf.R_X86_64_16, toNumber, 2},
+		{elf.R_X86_64_8, toNumber, 3}, {elf.R_X86_64_64, toNumber, 4}, {elf.R_X86_64_SIZE32, toText, 1},
+		{elf.R_X86_64_SIZE64, toData, 1}, {elf.R_X86_64_NONE, toData, 1}, {elf.R_X86_64_GOTPCREL, toWeak, -4},
 	}
 	relas := map[int][]Rela{}
 	for i, f := range fields {
 		relas[1] = append(relas[1], Rela{Offset: uint64(8 * i), Type: uint32(f.kind), Sym: f.symbol, Addend: f.addend})
 	}
-	pointers := []field{
-		{elf.R_X86_64_64, inText, 1}, {elf.R_X86_64_64, inData, -1}, {elf.R_X86_64_64, imported, 5},
-		{elf.R_X86_64_64, slot, 0}, {elf.R_X86_64_64, maybe, 0},
+	pointers = []relocated{
+		{elf.R_X86_64_64, toText, 1}, {elf.R_X86_64_64, toData, -1}, {elf.R_X86_64_64, toImport, 5},
+		{elf.R_X86_64_64, toSlot, 0}, {elf.R_X86_64_64, toWeak, 0},
 	}
 	for i, f := range pointers {
 		relas[3] = append(relas[3], Rela{Offset: uint64(8 * i), Type: uint32(f.kind), Sym: f.symbol, Addend: f.addend})
 	}
-	o := testObject(t, "all.o", symbols, relas)
+	return testObject(t, "all.o", symbols, relas), symbols, fields, pointers
+}
+
+// TestRelocations links an object with every type of relocation and compares each field with the formula of the ABI, for
+// which it looks the addresses up in what was written.
+func TestRelocations(t *testing.T) {
+	o, symbols, fields, pointers := everyRelocation(t)
 	m := linkInMemory(t, &Job{Objects: []*Object{testObject(t, "first.o", nil, nil), o},
 		Slots: []Slot{{Name: "called", Target: Address{Symbol: "in_data", Offset: 8}}}})
 
@@ -131,8 +142,8 @@ func TestRelocations(t *testing.T) {
 		return at
 	}
 	got, plt, slots := addr(".got"), addr(".plt"), addr(".data.slots")
-	at := map[uint32]uint64{inText: staticAddr(t, m, "in_text"), inData: staticAddr(t, m, "in_data"), number: 0x77}
-	if at[inText] != addr(".text")+256+16 || at[inData] != addr(".data")+256+24 {
+	at := map[uint32]uint64{toText: staticAddr(t, m, "in_text"), toData: staticAddr(t, m, "in_data"), toNumber: 0x77}
+	if at[toText] != addr(".text")+256+16 || at[toData] != addr(".data")+256+24 {
 		t.Fatalf("the symbols lie at %#x", at)
 	}
 	loaded := map[uint64]Rela{} // relocations of the loader by place
@@ -144,7 +155,7 @@ func TestRelocations(t *testing.T) {
 	name := func(symbol uint32) string { return symbols[symbol-1].Name }
 	// entry finds where the address of a symbol is loaded from.
 	entry := func(symbol uint32) uint64 {
-		if symbol == slot {
+		if symbol == toSlot {
 			return slots
 		}
 		data, _, _ := m.Section(".got")
@@ -179,7 +190,7 @@ func TestRelocations(t *testing.T) {
 		switch f.kind {
 		case elf.R_X86_64_PC32, elf.R_X86_64_PLT32:
 			want = at[f.symbol] + a - p
-			if f.symbol == imported || f.symbol == slot {
+			if f.symbol == toImport || f.symbol == toSlot {
 				want = stub(f.symbol) + a - p
 			}
 		case elf.R_X86_64_PC64:
@@ -200,7 +211,7 @@ func TestRelocations(t *testing.T) {
 			want, size = got+a-p, 8
 		case elf.R_X86_64_PLTOFF64:
 			want, size = at[f.symbol]+a-got, 8
-			if f.symbol == imported {
+			if f.symbol == toImport {
 				want = stub(f.symbol) + a - got
 			}
 		case elf.R_X86_64_32, elf.R_X86_64_32S:
@@ -228,24 +239,24 @@ func TestRelocations(t *testing.T) {
 		p := addr(".data.rel.ro") + 256 + uint64(8*i)
 		r, want := loaded[p], Rela{Type: uint32(elf.R_X86_64_RELATIVE), Addend: int64(at[f.symbol]) + f.addend}
 		switch f.symbol {
-		case imported, maybe:
+		case toImport, toWeak:
 			want.Type, want.Addend = uint32(elf.R_X86_64_64), f.addend
 			if names[p] != name(f.symbol) {
 				t.Errorf("the pointer to %s is to %s", name(f.symbol), names[p])
 			}
-		case slot:
-			want.Addend = int64(stub(slot))
+		case toSlot:
+			want.Addend = int64(stub(toSlot))
 		}
 		if r.Type != want.Type || r.Addend != want.Addend {
 			t.Errorf("the pointer to %s is relocated by %+v and not by %+v", name(f.symbol), r, want)
 		}
 	}
-	if r := loaded[slots]; r.Type != uint32(elf.R_X86_64_RELATIVE) || uint64(r.Addend) != at[inData]+8 {
+	if r := loaded[slots]; r.Type != uint32(elf.R_X86_64_RELATIVE) || uint64(r.Addend) != at[toData]+8 {
 		t.Errorf("the slot is relocated by %+v", r)
 	}
 	for _, s := range m.DynSymbols() {
 		if s.Name == "maybe" && elf.ST_BIND(s.Info) != elf.STB_WEAK || s.Name == "imported" && elf.ST_BIND(s.Info) != elf.STB_GLOBAL {
-			t.Errorf("%s is imported with the binding %s", s.Name, elf.ST_BIND(s.Info))
+			t.Errorf("%s is toImport with the binding %s", s.Name, elf.ST_BIND(s.Info))
 		}
 	}
 }
@@ -553,58 +564,3 @@ func TestWriteError(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// FuzzLink links damaged objects: they are refused or linked, and nothing panics.
-func FuzzLink(f *testing.F) {
-	f.Add(writeObject(testObject(f, "seed.o", []ObjectSymbol{{Name: "a", Section: 1, Bind: global, Type: fn}, {Name: "b", Bind: global}},
-		map[int][]Rela{1: {{Type: uint32(elf.R_X86_64_PLT32), Sym: 2}, {Offset: 16, Type: uint32(elf.R_X86_64_GOTPCREL), Sym: 1}},
-			2: {{Type: uint32(elf.R_X86_64_64), Sym: 1}}})))
-	f.Add(writeObject(manyFunctions("f", 2)))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := ParseObject("fuzz.o", data)
-		if err != nil {
-			return
-		}
-		for i := range o.Sections {
-			if o.Sections[i].Size > 1<<20 {
-				return // a large .bss, say, is no fault
-			}
-		}
-		m := newMemory()
-		if _, err := Write(m, &Job{Objects: []*Object{o, manyFunctions("g", 1)}}); err != nil {
-			return
-		}
-		if _, err := Parse("fuzz.so", m.data); err != nil {
-			t.Errorf("what was linked cannot be read: %v", err)
-		}
-	})
-}
-
-// FuzzBase builds on damaged bases, in both layouts. Large addresses are the base's right, so files are not kept whole.
-func FuzzBase(f *testing.F) {
-	lower := newMemory()
-	data := Section{Name: ".data.x", Writable: true, Data: make([]byte, 3*pageSize),
-		Symbols: []Symbol{{Name: "x", Size: 8, Export: true}}, Fixups: []Fixup{{Target: Address{Symbol: "x", Offset: 8}}}}
-	job := &Job{Objects: []*Object{manyFunctions("f", 2)}, Sections: []Section{data}, Note: []byte("note")}
-	if _, err := Write(lower, job); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(lower.data, uint64(0x3000), uint64(pageSize))
-	f.Fuzz(func(t *testing.T, file []byte, addr, size uint64) {
-		m, err := Parse("fuzz.so", file)
-		if err != nil {
-			return
-		}
-		for _, layout := range []Layout{Thin, Standalone} {
-			place := Address{Base: m, Offset: addr}
-			Write(discard{}, &Job{Layout: layout, Bases: []*Image{m}, Objects: []*Object{manyFunctions("g", 1)},
-				Drop: []Fingerprint{{m, addr, size}}, Check: []Fingerprint{{m, addr, size % 100}},
-				Slots: []Slot{{Name: "imported", Target: place}}, Sections: []Section{distances(place), entries("g0")}})
-		}
-	})
-}
-
-// discard is a file that nobody will read.
-type discard struct{}
-
-func (discard) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }

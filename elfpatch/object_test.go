@@ -233,23 +233,3 @@ func TestParseObjectSurvivesDamage(t *testing.T) {
 		}
 	}
 }
-
-func FuzzObject(f *testing.F) {
-	f.Add(writeObject(smallObject()))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := ParseObject("fuzz.o", data)
-		if err != nil {
-			return
-		}
-		for i := range o.Sections {
-			for _, r := range o.Sections[i].Relas {
-				_ = o.Symbols[r.Sym]
-			}
-		}
-		for _, s := range o.Symbols {
-			if s.Section >= 0 {
-				_ = o.Sections[s.Section]
-			}
-		}
-	})
-}

@@ -52,6 +52,15 @@ func TestReadTrace(t *testing.T) {
 func FuzzReadTrace(f *testing.F) {
 	f.Add(good + "x")
 	f.Add("precompile(Tuple{\n" + good)
+	// A real trace: whole lines, its last one torn, and a process's line within another one's.
+	trace, err := os.ReadFile("../../statements/testdata/trace-1.5.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	text := string(trace[:4000])
+	f.Add(text[:strings.LastIndex(text, "\n")+1])
+	f.Add(text)
+	f.Add(text[:2000] + good + text[2000:])
 	f.Fuzz(func(t *testing.T, text string) {
 		found, _, err := readTrace("test", strings.NewReader(text))
 		if err != nil {
