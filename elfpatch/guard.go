@@ -1,7 +1,7 @@
 package elfpatch
 
-// This file makes the constructor of thin images: it sees to it that the libraries which were loaded are the ones that
-// the image was written for, before anything else of the image is used, and completes what depends on how far apart
+// This file makes the constructor of thin images. Before anything else of the image is used, the constructor checks that
+// the libraries which were loaded are those that the image was written for, and completes what depends on how far apart
 // they were loaded. It runs after the loader has relocated the image and calls nothing, libc included. In order:
 //
 //  1. Pins: exported symbols of a library, whose addresses the loader looked up, lie as far from each other as they did

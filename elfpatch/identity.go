@@ -1,8 +1,8 @@
 package elfpatch
 
-// This file identifies an image by what it is made from. The hash becomes the build-id, and part of the name of the
-// image's anchor, so that images which differ in anything never pass for each other. It is taken from the inputs and not
-// from the file, since the file contains it, and so that it can be computed while the link goes on.
+// This file identifies an image by a hash of what it is made from. The hash becomes the build-id, and a part of the name of
+// the image's anchor, so that images which differ in anything are never taken for each other. It is a hash of the inputs
+// and not of the file, because the file contains it, and because it can then be computed while the link goes on.
 
 import (
 	"crypto/sha256"

@@ -2,9 +2,9 @@ package elfpatch
 
 // This file is the link from top to bottom: each pass is one line of Write and one file.
 //
-// What a link of ours is asked for differs from what a system linker does. The bulk of the output is data that the caller
-// laid out; the libraries it builds on are known, byte by byte; and the result must run beside the code of those
-// libraries, or hold a copy of it. Hence three decisions that all passes share:
+// This link differs from that of a system linker. Most of the output is data that the caller laid out. The libraries that
+// the image builds on are known byte by byte. And the result must run beside the code of those libraries, or hold a copy of
+// it. Hence three decisions that all passes share:
 //
 //   - Virtual addresses are unique among an image and its bases: an image starts above the highest address of its bases
 //     (only the page of its ELF header lies at 0, so that the address it is loaded at is the one its addresses count

@@ -8,8 +8,8 @@ package objcache
 //	  <64 digits>.entry       see entry.go
 //	  put-<digits>.temporary  an entry that is being written; or that a process which was killed had begun
 //
-// Whatever else there is stays untouched. Folders and files are the user's alone, whatever the umask: entries hold code
-// that runs, so who can write one can run code as the user.
+// Anything else in the folder stays untouched. Folders and files are the user's alone, whatever the umask: entries hold code
+// that runs, so anybody who can write one can run code as the user.
 
 import (
 	"context"

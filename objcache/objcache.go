@@ -1,17 +1,17 @@
 // Package objcache keeps what is slow to make, under keys made from all that it depends on, in a folder that any number
 // of processes share.
 //
-// It is content-addressed on the side of the inputs: a Key is the hash of a complete description of a repeatable
-// computation, and an entry is the computation's result. An entry therefore never changes its meaning; two processes that
-// store one key store results that are as good as each other, and whichever comes last stays.
+// A Key is the hash of a complete description of a repeatable computation, and an entry is the result of that computation. So
+// an entry never changes its meaning. If two processes store the same key, their results are equally good, and the later one
+// stays.
 //
-// What makes it safe without locks: an entry appears under its name by a rename, when it is whole, so a reader opens all
-// of an old one, all of a new one, or none. Nothing is flushed to the disk: whatever a crash of the machine leaves is
-// found by the check that each read makes (entry.go), and dropped. An entry may go away at any time, because it is
-// damaged, or has not been used for long (trim.go): to the reader it is a miss.
+// It is safe without locks: an entry gets its name by a rename when it is whole, so a reader opens all of an old one, all of
+// a new one, or none. Nothing is flushed to the disk. If the machine crashes, each read's check finds what is damaged
+// (entry.go) and drops it. An entry may go away at any time, because it is damaged or was not used for long (trim.go). To the
+// reader that is a miss.
 //
-// A cache is never a reason to fail: without space, rights or a working disk less is stored or found, the caller is
-// warned once and goes on.
+// A cache never makes its user fail. Without space, rights or a working disk, less is stored or found; the caller is warned
+// once and goes on.
 package objcache
 
 // This file is a cache as builds use it: opening, getting, putting.

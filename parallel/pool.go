@@ -7,10 +7,10 @@ package parallel
 // standard input and waits for the line that answers it. Workers are started before there are tasks, so their start-up
 // costs nothing while something else is being done.
 //
-// A worker that ends, or answers what is no JSON object, is lost: its place gets another one when the next task
-// comes. The task is tried once more, since what killed the worker may have been chance (memory pressure, someone's
-// kill). Twice is no chance: the task then fails, and with it the Run that it belongs to. A worker that answers
-// {"error": "…"} is well, and trying again would end the same: that task fails at once.
+// A worker that ends, or whose answer is not a JSON object, is lost: its place gets another one when the next task
+// comes. The task is tried once more, since the worker may have died by chance (memory pressure, someone's kill). If it is
+// lost a second time, the task fails, and with it the Run that it belongs to. A worker that answers {"error": "…"} is
+// healthy, and another try would end the same: that task fails at once.
 
 import (
 	"container/heap"

@@ -1,8 +1,8 @@
 // Package parallel runs worker processes: one of them, or a pool that takes on tasks. It does not know what they do.
 //
 // A worker writes its events to file descriptor 3, one JSON object per line; what it prints is kept for error messages.
-// It is the leader of a process group, and nothing of the group outlives it: not when it ends by itself, not when it is
-// stopped, and not when this process is killed.
+// It is the leader of a process group. Nothing of the group outlives it, whether it ends by itself, is stopped, or this
+// process is killed.
 package parallel
 
 // This file runs one process.

@@ -1,10 +1,10 @@
-// Package private says and sees to it that folders and files are the user's alone.
+// Package private makes folders and files that are the user's alone, and tells whether others are.
 //
-// Chainbuild keeps code that runs: objects, images. Who can write to the place where it is kept can have code of his run
-// as the user, so such places are refused, and what chainbuild makes is made for the user alone, whatever the umask.
+// Chainbuild keeps code that runs: objects, images. Anybody who can write to the place where it is kept can run code as the
+// user. So such places are refused, and what chainbuild makes is made for the user alone, whatever the umask.
 //
-// Only the place itself is looked at, not the folders above it. Who may write to those could take the place away, but not
-// put another one there that is the user's.
+// Only the place itself is looked at, not the folders above it. Somebody who may write to those could take the place away,
+// but could not put another one there that belongs to the user.
 package private
 
 import (
