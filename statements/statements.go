@@ -38,22 +38,6 @@ type Statement struct {
 	Modules []string
 }
 
-// Modules returns the distinct Modules of all statements in alphabetical order.
-func (f *File) Modules() []string {
-	seen := make(map[string]bool)
-	for _, s := range f.Statements {
-		for _, m := range s.Modules {
-			seen[m] = true
-		}
-	}
-	names := make([]string, 0, len(seen))
-	for name := range seen {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // A RefusedError lists what is not a precompile statement in a file.
 type RefusedError struct {
 	// Name is the name of the file, as given to Parse.
