@@ -39,7 +39,7 @@ func describe(ctx context.Context, executable string, patience time.Duration) (*
 		return nil, fmt.Errorf("%s does not run as a julia (%w%s): name one that does with --julia or CHAINBUILD_JULIA", executable, err, said)
 	}
 	if err := in.parseDescription(stdout.String()); err != nil {
-		return nil, fmt.Errorf("%s does not describe itself as a julia does (%w): name a Julia of version 1.5 or later with --julia or CHAINBUILD_JULIA", executable, err)
+		return nil, fmt.Errorf("%s does not describe itself as a julia does (%w): name a Julia %s with --julia or %s", executable, err, supported(), Environment)
 	}
 	return in, nil
 }

@@ -298,30 +298,3 @@ func TestFindLosesItsPatience(t *testing.T) {
 		t.Errorf("describe returned %v", err)
 	}
 }
-
-func TestWriteWorker(t *testing.T) {
-	dir := t.TempDir()
-	names, err := WriteWorker(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(names) == 0 {
-		t.Error("there are no worker sources")
-	}
-	for _, name := range names {
-		written, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Error(err)
-		}
-		source, err := os.ReadFile(filepath.Join("worker", name))
-		if err != nil {
-			t.Error(err)
-		}
-		if string(written) != string(source) {
-			t.Errorf("%s differs from its source", name)
-		}
-	}
-	if _, err := WriteWorker(filepath.Join(dir, "nowhere")); err == nil {
-		t.Error("a folder that does not exist was written to")
-	}
-}

@@ -6,7 +6,6 @@ package julia
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,15 +51,6 @@ func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second
 	return cmd
-}
-
-// Before says whether this Julia is older than version major.minor.
-func (in *Installation) Before(major, minor int) bool {
-	var have [2]int
-	if _, err := fmt.Sscanf(in.Version, "%d.%d", &have[0], &have[1]); err != nil {
-		return false
-	}
-	return have[0] < major || have[0] == major && have[1] < minor
 }
 
 // HasDefaultImage says whether path is the image that this Julia loads by default.

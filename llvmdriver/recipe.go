@@ -24,8 +24,8 @@ type Recipe struct {
 	inputs [][2]string // names and values
 }
 
-// NewRecipe describes how the given Julia compiles for target.
-func NewRecipe(in *julia.Installation, target Target) (*Recipe, error) {
+// NewRecipe describes how workers of the given Julia that run the given sources compile for target.
+func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*Recipe, error) {
 	r := &Recipe{}
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
@@ -37,11 +37,7 @@ func NewRecipe(in *julia.Installation, target Target) (*Recipe, error) {
 		add(library[0], id)
 	}
 	add("Julia", in.Version)
-	pipeline, err := julia.WorkerSources(in.Pipeline(), "roots.jl")
-	if err != nil {
-		return nil, err
-	}
-	add("pipeline", pipeline)
+	add("compile worker", sources.Compiling())
 	add("optimisation level", fmt.Sprint(target.OptLevel))
 	add("processor", target.CPU)
 	if target.CPU == "native" {

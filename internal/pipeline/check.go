@@ -141,7 +141,7 @@ func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation,
 	if in.WordSize != 64 {
 		return refuse("%s is a Julia of %d bits: name one of 64 bits with --julia", in.Executable, in.WordSize)
 	}
-	if !strings.HasPrefix(in.Version+".", base.Format+".") {
+	if series, err := in.Series(); err != nil || series.Name != base.Format {
 		return refuse("%s is an image of Julia %s and %s is Julia %s: name the Julia that it was made by with --julia, or leave out --base",
 			top, base.Format, in.Executable, in.Version)
 	}

@@ -44,7 +44,7 @@ type added struct {
 // startCompiler makes ready for partitions. If this image was built before, most objects will be in the cache, and no worker is
 // started that may not be needed; else the workers are ready when the first partition comes.
 func (b *builder) startCompiler(ctx context.Context) (*compiler, error) {
-	recipe, err := llvmdriver.NewRecipe(b.julia, b.target)
+	recipe, err := llvmdriver.NewRecipe(b.julia, b.sources, b.target)
 	if err != nil {
 		return nil, err
 	}

@@ -77,10 +77,7 @@ type frontEvent struct {
 // runFront runs the front worker. Partitions go to the compiler as they come, the heap to heap. It returns what the heap is chained with.
 func (b *builder) runFront(ctx context.Context, compiler *compiler, heap *heapFile) (*sysimage.Index, error) {
 	args := []string{"--output-o", b.file("unused.o"), "--output-incremental=yes", "-J", b.file("shim.so")}
-	if !b.julia.Before(1, 9) {
-		// The new image cannot refer to code of package images; packages' caches without code serve.
-		args = append(args, "--pkgimages=no")
-	}
+	args = append(args, b.series.FrontOptions...)
 	if b.o.Project != "" {
 		args = append(args, "--project="+b.o.Project)
 	}

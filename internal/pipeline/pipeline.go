@@ -59,6 +59,9 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	} else if err != nil {
 		return nil, &UsageError{err}
 	}
+	if b.series, err = b.julia.Series(); err != nil && o.Base == "" {
+		return nil, &UsageError{err} // a base that is named is of another Julia then, which checkBase says
+	}
 	if err = b.stage("inspect", func() error { return b.inspect(ctx) }); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,8 @@ type builder struct {
 	target  llvmdriver.Target
 	inputs  *inputs
 	julia   *julia.Installation
+	series  *julia.Series
+	sources *julia.Sources // of the workers
 	base    *sysimage.Base
 	cache   *objcache.Cache // nil: none
 	last    *record         // of the last build of this image; nil: none is known
@@ -202,7 +207,11 @@ func (b *builder) inspect(ctx context.Context) error {
 	if b.base, err = sysimage.OpenFile(path); err != nil {
 		return &UsageError{err}
 	}
-	return checkBase(ctx, b.base, b.julia, &b.o, b.inputs.output)
+	if err := checkBase(ctx, b.base, b.julia, &b.o, b.inputs.output); err != nil {
+		return err
+	}
+	b.sources = b.series.Sources()
+	return nil
 }
 
 // prepare writes what the workers read: the shim, the index of the base, their sources, the request.
@@ -211,7 +220,7 @@ func (b *builder) prepare() error {
 	if err := os.Mkdir(b.worker, 0o700); err != nil {
 		return err
 	}
-	if _, err := julia.WriteWorker(b.worker); err != nil {
+	if err := b.sources.Write(b.worker); err != nil {
 		return err
 	}
 	if err := os.WriteFile(b.file("base.index"), b.base.Index(), 0o600); err != nil {

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"time"
 
-	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/sysimage"
@@ -54,12 +53,8 @@ func (b *builder) workerImagePath() (string, error) {
 		h.Add(fmt.Sprint("build id of layer ", i), id)
 	}
 	h.AddString("Julia", b.julia.Version)
-	sources, err := julia.WorkerSources()
-	if err != nil {
-		return "", err
-	}
-	h.AddString("sources", sources)
-	recipe, err := llvmdriver.NewRecipe(b.julia, workersTarget)
+	h.AddString("sources", b.sources.All())
+	recipe, err := llvmdriver.NewRecipe(b.julia, b.sources, workersTarget)
 	if err != nil {
 		return "", err
 	}
@@ -100,6 +95,8 @@ func (b *builder) makeWorkerImage(ctx context.Context) {
 			target:  workersTarget,
 			inputs:  &inputs{output: path, emit: EmitAll},
 			julia:   b.julia,
+			series:  b.series,
+			sources: b.sources,
 			base:    b.base,
 			self:    true,
 			result:  &Result{},
@@ -131,10 +128,10 @@ func removeOld(folder string) {
 	}
 }
 
-// frontOnWorkers says whether the front worker starts from the worker image. From Julia 1.9 on, packages' caches refer to places in the image
-// that they were made with: only a process on the base itself can load them, and there packages are what takes long.
+// frontOnWorkers says whether the front worker starts from the worker image. Where packages' caches fit one image, only a process on the base
+// itself can load them, and there packages are what takes long.
 func (b *builder) frontOnWorkers() bool {
-	if b.workers == "" || b.julia.Before(1, 9) {
+	if b.workers == "" || !b.series.CachesFitOneImage {
 		return b.workers != ""
 	}
 	for _, name := range slices.Concat(b.o.Packages, b.inputs.modules) {
@@ -156,7 +153,7 @@ func (b *builder) liveImage() string {
 // frontArgs make a Julia on the shim the front worker.
 func (b *builder) frontArgs() []string {
 	if b.frontOnWorkers() {
-		return []string{"-e", startCode("start_front.jl"), b.file("request.txt")}
+		return []string{"-e", b.sources.Read("start_front.jl"), b.file("request.txt")}
 	}
 	return []string{filepath.Join(b.worker, "front.jl"), b.file("request.txt")}
 }
@@ -164,21 +161,11 @@ func (b *builder) frontArgs() []string {
 // emitArgs make a Julia a partition worker.
 func (b *builder) emitArgs() []string {
 	var args []string
-	if !b.julia.Before(1, 6) {
-		// Code generation takes the process's own processor.
+	if b.series.CompilesForProcess {
 		args = append(args, "-C", b.target.Option)
 	}
 	if b.workers != "" {
-		return append(args, "-J", b.workers, "-e", startCode("start_emit.jl"))
+		return append(args, "-J", b.workers, "-e", b.sources.Read("compile/start_emit.jl"))
 	}
-	return append(args, "-O1", filepath.Join(b.worker, "emit.jl"))
-}
-
-// startCode is a source of the workers as julia's -e takes it.
-func startCode(name string) string {
-	source, err := julia.WorkerSources(name)
-	if err != nil {
-		panic(err) // it is part of the binary
-	}
-	return source
+	return append(args, "-O1", filepath.Join(b.worker, "compile", "emit.jl"))
 }

@@ -1,7 +1,7 @@
 # Native code of the new method instances, split into partitions.
 #
 # The base has code for its own methods, so their bodies become declarations `base.N`, N their index in the base's table.
-# What the runtime's handle for emitted code looks like is in v1_5.jl and v1_10.jl.
+# What the runtime's handle for emitted code looks like is in runtime/.
 
 const Value = Ptr{Cvoid}
 

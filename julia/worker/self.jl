@@ -11,7 +11,7 @@ function infer_workers()
     # As in front.jl, but not by Core.atdoc!, which would be inferred for our function's type.
     atdoc = Core.atdoc
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, undocumented)
-    Base.include(emit, joinpath(@__DIR__, "emit_main.jl"))
+    Base.include(emit, joinpath(@__DIR__, "compile", "emit_main.jl"))
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, atdoc)
     push!(OURS, emit)
     wanted = Any[]

@@ -1,4 +1,4 @@
-# What the front worker asks of the runtime, as Julia 1.10 has it. v1_5.jl answers the same for an older Julia; the rest of the worker
+# What the front worker asks of the runtime, as Julia 1.10 has it. runtime_1_5.jl answers the same for an older Julia; the rest of the worker
 # knows no version.
 
 """

@@ -1,4 +1,4 @@
-# What the front worker asks of the runtime, as Julia 1.5 has it. v1_10.jl answers the same for a later Julia; the rest of the worker
+# What the front worker asks of the runtime, as Julia 1.5 has it. runtime_1_10.jl answers the same for a later Julia; the rest of the worker
 # knows no version.
 
 "Make the process one in which packages can be loaded."

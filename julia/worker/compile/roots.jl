@@ -1,5 +1,5 @@
 # Frames of the garbage collector are laid out in the order of a hash table by address: here the addresses are chosen, so that equal code
-# becomes equal objects. pipeline_v1_5.jl does that right before the frames are made. pipeline_v1_10.jl, where all passes are one call, has to
+# becomes equal objects. passes_1_5.jl does that right before the frames are made. passes_1_10.jl, where all passes are one call, has to
 # do it at the beginning: the places that passes make themselves (AllocOpt's) lie where they may.
 
 """

@@ -1,6 +1,6 @@
 # The partition worker: turns bitcode of a partition into an object, with Julia's own optimisation pipeline.
 #
-# It runs as `julia emit.jl`, reads one request per line from stdin (fields separated by tabs) and answers each with one JSON
+# It runs as `julia compile/emit.jl`, reads one request per line from stdin (fields separated by tabs) and answers each with one JSON
 # object on file descriptor 3:
 #   emit <bitcode> <object> <opt level> <cpu> <features>   ->  {"passes_ns":…,"codegen_ns":…} or {"error":…}
 

@@ -3,7 +3,7 @@
 const Ref_ = Ptr{Cvoid}
 
 Base.include(@__MODULE__, joinpath(@__DIR__, "roots.jl"))
-Base.include(@__MODULE__, joinpath(@__DIR__, VERSION < v"1.6" ? "pipeline_v1_5.jl" : "pipeline_v1_10.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "passes.jl"))
 
 const EVENT_FD = Cint(3)
 

@@ -1,0 +1,77 @@
+package julia
+
+// This file is the table of the series of Julia that images are built for, and what differs between them outside of the
+// image format, which is package sysimage's.
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Series is the releases of Julia that share a minor version: their internals, and so what is said here, are the same.
+type Series struct {
+	// Name is how their versions begin, such as "1.10".
+	Name string
+	// Runtime are the files of worker/runtime that define what the front worker asks of the runtime (worker/contract.jl). Each is
+	// called after its subject and the oldest series that it serves; a younger series lists it again where it still fits.
+	Runtime []string
+	// Passes is the file of worker/compile that turns bitcode into objects.
+	Passes string
+	// FrontOptions are further options of the front worker's Julia.
+	FrontOptions []string
+	// CachesFitOneImage says that packages' caches refer to places in the image that they were made with, so that they can be
+	// loaded on that image alone.
+	CachesFitOneImage bool
+	// CompilesForProcess says that code is generated for the processor of the process that does it, which julia's -C chooses.
+	// Otherwise each request to a compile worker says for which.
+	CompilesForProcess bool
+}
+
+// all are the supported series, the oldest first.
+var all = []*Series{
+	{
+		Name:    "1.5",
+		Runtime: []string{"runtime_1_5.jl"},
+		Passes:  "passes_1_5.jl",
+	},
+	{
+		Name:    "1.10",
+		Runtime: []string{"runtime_1_10.jl"},
+		Passes:  "passes_1_10.jl",
+		// A new image cannot refer to code of package images; packages' caches without code serve.
+		FrontOptions:       []string{"--pkgimages=no"},
+		CachesFitOneImage:  true,
+		CompilesForProcess: true,
+	},
+}
+
+// version is a version as Base.VERSION prints it: major, minor and patch, what precedes the release, what was built.
+var version = regexp.MustCompile(`^(\d+\.\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$`)
+
+// Series returns the series that this Julia is of. The error says which are supported if it is of none.
+//
+// A series begins with the first release candidate of its first release: up to there its internals change, so alphas, betas
+// and development versions are of no series. What comes before a later patch release has the internals of the series.
+func (in *Installation) Series() (*Series, error) {
+	if parts := version.FindStringSubmatch(in.Version); parts != nil {
+		name, patch, before := parts[1], parts[2], parts[3]
+		i := slices.IndexFunc(all, func(s *Series) bool { return s.Name == name })
+		if i >= 0 && (before == "" || patch != "0" || strings.HasPrefix(before, "rc")) {
+			return all[i], nil
+		}
+	}
+	return nil, fmt.Errorf("%s is Julia %s, which is not supported: name a release of Julia %s with --julia or %s",
+		in.Executable, in.Version, supported(), Environment)
+}
+
+// supported are the names of the supported series as a sentence has them: "1.5 or 1.10".
+func supported() string {
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
