@@ -2,7 +2,7 @@ package llvmdriver
 
 // This file gives an object's names their meaning.
 //
-// The bitcode of a partition calls what it shares with others by position (julia/worker/canonical.jl), so that equal code is
+// The bitcode of a partition calls what it shares with others by position (julia/worker/pieces.jl), so that equal code is
 // equal bytes. The partition's map says what each position is in this build: one line each, the name in the object, a tab,
 // and the name that the whole build knows.
 
