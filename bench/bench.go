@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/settings"
 	"chainbuild/julia"
 	"chainbuild/sysimage"
 )
@@ -32,8 +33,8 @@ type Options struct {
 	Workloads []*Workload
 	// Packages is a folder of package sources; empty: packages come from the user's depot and registries.
 	Packages string
-	// Emit is what chained builds compile, as build.Options has it.
-	Emit string
+	// Emit is what chained builds compile.
+	Emit settings.Emit
 	// Comparators are of Comparators.
 	Comparators []string
 	// Rounds is how often everything is measured, Starts how often each image is started in each round.
@@ -113,7 +114,7 @@ func newBencher(ctx context.Context, o Options) (*bencher, error) {
 		Julia: JuliaInfo{
 			Version: o.Julia.Version, ImageBytes: int64(len(base.Layers[0].Data)), ImageFunctions: len(base.Functions), CPUName: o.Julia.CPUName,
 		},
-		Rounds: o.Rounds, Starts: o.Starts, Jobs: o.Jobs, Emit: o.Emit,
+		Rounds: o.Rounds, Starts: o.Starts, Jobs: o.Jobs, Emit: string(o.Emit),
 	}
 	b.Report(b.results.Header)
 	// What is found out about a Julia and its image is kept, as is the image that the workers start from. The first build on a base pays for

@@ -44,7 +44,7 @@ func (b *bencher) chain(ctx context.Context, j *job, path, cache string) (*chain
 	defer os.Remove(timings)
 	arguments := []string{
 		"build", "--julia", b.Julia.Executable, "--statements", j.trace, "--output", path, "--jobs", strconv.Itoa(j.jobs),
-		"--emit", b.Emit, "--cache-dir", cache, "--timings", timings, "--json", "--quiet",
+		"--emit", string(b.Emit), "--cache-dir", cache, "--timings", timings, "--json", "--quiet",
 	}
 	if j.dir != "" {
 		arguments = append(arguments, "--project", filepath.Join(j.dir, "project"))

@@ -8,7 +8,7 @@ import (
 	"math"
 	"strings"
 
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/words"
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -87,7 +87,7 @@ func (m *Model) predictions(cores int) Table {
 	t.Header[1] = "1 core"
 	t.Header = append(t.Header, fmt.Sprintf("2 machines of %d cores", cores), "no worker gets below")
 	for _, n := range predictedSizes {
-		name := pipeline.Thousands(int(n))
+		name := words.Thousands(int(n))
 		if n > 1.5*m.Most {
 			name += ", beyond what was measured"
 		}
@@ -98,9 +98,9 @@ func (m *Model) predictions(cores int) Table {
 		cells = append(cells, formatSeconds(m.SecondsWith(n, cores, cores, cores, gigabit, remoteSetup)), formatSeconds(m.Floor(n)))
 		t.Rows = append(t.Rows, Row{Cells: cells})
 	}
-	pays := "never saves a tenth of a cold build, up to " + pipeline.Thousands(int(paysLimit)) + " new functions"
+	pays := "never saves a tenth of a cold build, up to " + words.Thousands(int(paysLimit)) + " new functions"
 	if from := m.PaysFrom(cores, gigabit, remoteSetup, paysLimit); from > 0 {
-		pays = "saves a tenth of a cold build from " + pipeline.Thousands(int(from)) + " new functions on"
+		pays = "saves a tenth of a cold build from " + words.Thousands(int(from)) + " new functions on"
 	}
 	t.Rows = append(t.Rows, Row{Cells: []string{"a second machine"}, Note: pays})
 	return t

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/words"
 )
 
 // A Table is what people read. The first column is text, the others are numbers.
@@ -175,11 +175,11 @@ func (c cells) sum(subject string) string {
 }
 
 func (c cells) bytes(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string { return pipeline.FormatBytes(int64(s.Median)) })
+	return c.format(subject, what, func(s Summary) string { return words.Bytes(int64(s.Median)) })
 }
 
 func (c cells) count(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string { return pipeline.Thousands(int(s.Median)) })
+	return c.format(subject, what, func(s Summary) string { return words.Thousands(int(s.Median)) })
 }
 
 // ratio is that of two medians.
@@ -235,8 +235,8 @@ func (r *Results) preamble() []string {
 	}
 	lines := []string{
 		fmt.Sprintf("Julia %s (its own image: %s, %s functions), %s, on %d × %s, %s of memory, %s. %s.",
-			h.Julia.Version, pipeline.FormatBytes(h.Julia.ImageBytes), pipeline.Thousands(h.Julia.ImageFunctions), h.Program,
-			h.Machine.Cores, h.Machine.Processor, pipeline.FormatBytes(h.Machine.MemoryBytes), h.Machine.Kernel, h.Date),
+			h.Julia.Version, words.Bytes(h.Julia.ImageBytes), words.Thousands(h.Julia.ImageFunctions), h.Program,
+			h.Machine.Cores, h.Machine.Processor, words.Bytes(h.Machine.MemoryBytes), h.Machine.Kernel, h.Date),
 		fmt.Sprintf("Medians of %s rounds, ± the largest distance of a sample; %d compile workers; %sstock builds once. Cold: nothing of the content in the cache. Memory is the largest process. Load of the machine before: %s",
 			rounds, h.Jobs, emitted, loads),
 	}
@@ -370,7 +370,7 @@ func formatValue(metric string, s Summary) string {
 	case "s":
 		text = formatSeconds(s.Median)
 	case "B":
-		text = pipeline.FormatBytes(int64(s.Median))
+		text = words.Bytes(int64(s.Median))
 	}
 	if spread := s.Spread(); spread > 0 {
 		text += fmt.Sprintf(" ±%.0f %%", 100*spread)

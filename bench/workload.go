@@ -17,7 +17,6 @@ package bench
 // Those that come with chainbuild are in workloads/*.toml; their folders and scripts are there or in the module's examples.
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -29,8 +28,7 @@ import (
 	"strings"
 
 	"chainbuild/examples"
-
-	"github.com/pelletier/go-toml/v2"
+	"chainbuild/internal/tomlfile"
 )
 
 //go:embed workloads
@@ -99,14 +97,15 @@ func ReadWorkload(path string) (*Workload, error) {
 // ParseWorkload reads a workload from the text of a TOML file. Name is what errors call the file; its script and package are in files.
 func ParseWorkload(name string, text []byte, files fs.FS) (*Workload, error) {
 	w := &Workload{files: files}
-	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
-	if err := decoder.Decode(w); err != nil {
-		var unknown *toml.StrictMissingError
-		if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
-			first := unknown.Errors[0]
-			line, _ := first.Position()
-			return nil, fmt.Errorf("%s:%d: a workload has no field %s: see `chainbuild bench --help` for those it has", name, line, strings.Join(first.Key(), "."))
-		}
+	file, err := tomlfile.Parse(name, text)
+	if err == nil {
+		err = file.Decode("", w)
+	}
+	var unknown *tomlfile.UnknownKeyError
+	switch {
+	case errors.As(err, &unknown):
+		return nil, fmt.Errorf("%s:%d: a workload has no field %s: use %s", name, unknown.Line, unknown.Key, unknown.KnownText())
+	case err != nil:
 		return nil, fmt.Errorf("%s is no workload: %w", name, err)
 	}
 	switch {

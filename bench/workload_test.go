@@ -65,7 +65,10 @@ func TestParseWorkload(t *testing.T) {
 	const good = "name = \"a\"\nload = \"using Dates\"\nwork = \"1\"\n"
 	for text, want := range map[string]string{
 		good + "wrok = 1\n":                                "walk.toml:4: a workload has no field wrok",
-		"name = 3":                                         "is no workload",
+		"name = 3":                                         "is no workload: walk.toml:1: name is 3: give a text in quotes",
+		good + "\ncheck = \"1\"":                           "walk.toml:5: check is 1: give a list of names in quotes",
+		good + "[packages.\"1.5\"]\nA = 1":                 "walk.toml:5: A is 1: give a text in quotes",
+		good + "Needs = []":                                "walk.toml:4: a workload has no field Needs: use name, about, load,",
 		"name = ":                                          "is no workload",
 		"load = \"using Dates\"":                           "name is \"\"",
 		"name = \"a/b\"\nload = \"x\"":                     "name is \"a/b\"",

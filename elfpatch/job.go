@@ -3,6 +3,8 @@ package elfpatch
 
 // This file is the vocabulary of a link: what goes into an image, said without knowing what the image is for.
 
+import "fmt"
+
 // A Layout says how a new image reaches the code of the images it builds on.
 type Layout int
 
@@ -14,6 +16,34 @@ const (
 	// are left out: it is for libraries whose only ones are those of compilers' start files and of thin images.
 	Standalone
 )
+
+var layoutNames = [...]string{Thin: "thin", Standalone: "standalone"}
+
+func (l Layout) String() string {
+	if l < 0 || int(l) >= len(layoutNames) {
+		return fmt.Sprintf("layout number %d", int(l))
+	}
+	return layoutNames[l]
+}
+
+// MarshalText refuses what is no layout.
+func (l Layout) MarshalText() ([]byte, error) {
+	if l < 0 || int(l) >= len(layoutNames) {
+		return nil, fmt.Errorf("there is no %v: use %s or %s", l, Thin, Standalone)
+	}
+	return []byte(l.String()), nil
+}
+
+// UnmarshalText takes the name of a layout.
+func (l *Layout) UnmarshalText(text []byte) error {
+	for layout, name := range layoutNames {
+		if name == string(text) {
+			*l = Layout(layout)
+			return nil
+		}
+	}
+	return fmt.Errorf("use %s or %s", Thin, Standalone)
+}
 
 // An Address is a place in the image being written or in one of its bases.
 type Address struct {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,8 @@ type Installation struct {
 	DepotPaths []string `json:"depot_paths"`
 	// StdlibDir is the folder of the standard libraries' sources.
 	StdlibDir string `json:"stdlib_dir"`
+	// Environment is what its processes find in their environment besides what this process has, NAME=VALUE each.
+	Environment []string `json:"-"`
 }
 
 // Command makes a command that runs this Julia with the given arguments, without the user's startup file. It has a
@@ -46,7 +49,7 @@ type Installation struct {
 // The process gets one Julia thread whatever JULIA_NUM_THREADS says: no image may be written while others run.
 func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, in.Executable, append([]string{"--startup-file=no"}, args...)...)
-	cmd.Env = append(os.Environ(), "JULIA_NUM_THREADS=1")
+	cmd.Env = slices.Concat(os.Environ(), in.Environment, []string{"JULIA_NUM_THREADS=1"})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second

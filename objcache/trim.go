@@ -20,12 +20,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -52,19 +49,6 @@ type Removed struct {
 	// EntriesLeft and BytesLeft are still there.
 	EntriesLeft int
 	BytesLeft   int64
-}
-
-// ParseSize reads a size as people write it: a number of bytes, or one of kB, MB, GB (powers of 1000) or KiB, MiB, GiB
-// (powers of 1024), as in 500MB, 1.5GiB.
-func ParseSize(text string) (int64, error) {
-	number := strings.TrimRight(text, "kKMGiB")
-	unit := strings.TrimSpace(text[len(number):])
-	scale, ok := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
-	value, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if !ok || err != nil || !(value >= 0 && value*scale < math.MaxInt64) {
-		return 0, fmt.Errorf("%q is no size: write it as 500MB or 10GiB", text)
-	}
-	return int64(value * scale), nil
 }
 
 // Close trims the cache if it is time to. The cache can still be used.

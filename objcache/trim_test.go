@@ -279,18 +279,3 @@ func TestStatsVerifyClear(t *testing.T) {
 	c.Put(testKey(1), []byte("x"))
 	expectData(t, c, testKey(1), []byte("x"))
 }
-
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{
-		"0": 0, "123": 123, "5B": 5, "1kB": 1000, "500MB": 500_000_000, "10GiB": 10 << 30, "1.5 GiB": 3 << 29, "2KiB": 2048, "3MiB": 3 << 20, "4GB": 4_000_000_000,
-	} {
-		if got, err := ParseSize(text); err != nil || got != want {
-			t.Errorf("%q is %d, not %d: %v", text, got, want, err)
-		}
-	}
-	for _, text := range []string{"", "MB", "-1", "-1MB", "1M", "1mb", "x", "1e400", "NaN", "Inf", "1TB", "9999999999GiB", "1MB MB"} {
-		if got, err := ParseSize(text); err == nil {
-			t.Errorf("%q is taken as %d", text, got)
-		}
-	}
-}

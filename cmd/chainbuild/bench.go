@@ -14,11 +14,13 @@ import (
 	"strings"
 
 	"chainbuild/bench"
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/terminal"
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
+	"github.com/spf13/pflag"
 )
 
 const benchHelp = `Measure what chained images gain and what they cost on this machine.
@@ -59,25 +61,27 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
   chainbuild bench --packages ~/sources DataFrames OhMyREPL -o results
   chainbuild bench compare before.jsonl results/samples.jsonl --threshold 5`,
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVarP(&output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
-	flags.StringVar(&o.Packages, "packages", "", "take packages from the `FOLDER` of sources")
-	flags.StringVar(&o.Emit, "emit", pipeline.EmitTraced, "`WHAT` chained builds compile: all that is new, or traced: what the work was seen to run")
-	flags.StringSliceVar(&o.Comparators, "comparators", bench.Comparators, "`WAYS` to an image to compare with, or none")
-	flags.IntVar(&o.Rounds, "rounds", 5, "how many `TIMES` everything is measured")
-	flags.IntVar(&o.Starts, "starts", 3, "how many `TIMES` each image is started in a round")
-	flags.IntVarP(&o.Jobs, "jobs", "j", runtime.NumCPU(), "`NUMBER` of processes that compile at a time")
-	flags.StringVar(&executable, "julia", "", "the julia `EXECUTABLE` (default: as for build)")
-	flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
-	flags.BoolVar(&list, "list", false, "list the workloads and measure nothing")
-	flags.BoolVar(&asJSON, "json", false, "print samples on standard output, one JSON object a line, and no tables")
+	section(cmd, inSection, func(flags *pflag.FlagSet) {
+		flags.StringVar(&o.Packages, "packages", "", "take packages from the `FOLDER` of sources")
+	})
+	addMeasuredFlags(cmd, &o, &executable)
+	section(cmd, howSection, func(flags *pflag.FlagSet) { addJobsFlag(flags, &o.Jobs) })
+	target := settings.Target{Emit: settings.EmitTraced}
+	addTargetFlags(cmd, howSection, &target, emitFlag)
+	section(cmd, measuredSection, func(flags *pflag.FlagSet) {
+		flags.IntVar(&o.Rounds, "rounds", 5, "how many `TIMES` everything is measured")
+		flags.IntVar(&o.Starts, "starts", 3, "how many `TIMES` each image is started in a round")
+		flags.StringSliceVar(&o.Comparators, "comparators", bench.Comparators, "`WAYS` to an image to compare with, or none")
+	})
+	addResultFlags(cmd, &output, &asJSON)
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&list, "list", false, "list the workloads and measure nothing")
+	})
 	cmd.MarkFlagDirname("packages")
-	cmd.MarkFlagDirname("output")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		workloads, err := bench.Select(args)
 		if err != nil {
-			return &pipeline.UsageError{Err: err}
+			return usage.Wrap(err)
 		}
 		if list {
 			for _, w := range workloads {
@@ -85,9 +89,12 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 			}
 			return nil
 		}
-		o.Workloads = workloads
+		o.Workloads, o.Emit = workloads, target.Emit
+		if err := checkJobs(cmd, o.Jobs); err != nil {
+			return err
+		}
 		if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {
-			return &pipeline.UsageError{Err: err}
+			return usage.Wrap(err)
 		}
 		return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.Run(cmd.Context(), o) })
 	}
@@ -95,13 +102,33 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 	return cmd
 }
 
+// measuredSection is the section of the help about how often and against what is measured.
+const measuredSection = "How it is measured"
+
+// addMeasuredFlags adds the flags that say which programs are measured.
+func addMeasuredFlags(cmd *cobra.Command, o *bench.Options, executable *string) {
+	section(cmd, inSection, func(flags *pflag.FlagSet) {
+		addJuliaFlag(flags, executable)
+		flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
+	})
+}
+
+// addResultFlags adds the flags that say what becomes of the results.
+func addResultFlags(cmd *cobra.Command, output *string, asJSON *bool) {
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		flags.StringVarP(output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
+		addJSONFlag(flags, asJSON, "samples on standard output, one JSON object a line, and no tables")
+	})
+	cmd.MarkFlagDirname("output")
+}
+
 // completeBenchOptions checks the flags and fills in what they leave open.
 func completeBenchOptions(ctx context.Context, o *bench.Options, executable string) error {
-	if o.Rounds < 1 || o.Starts < 0 || o.Jobs < 1 {
-		return fmt.Errorf("--rounds and --jobs do not take less than 1, nor --starts less than 0")
+	if o.Jobs == 0 {
+		o.Jobs = runtime.NumCPU()
 	}
-	if o.Emit != pipeline.EmitAll && o.Emit != pipeline.EmitTraced {
-		return fmt.Errorf("--emit does not take %q: use %s or %s", o.Emit, pipeline.EmitAll, pipeline.EmitTraced)
+	if o.Rounds < 1 || o.Starts < 0 {
+		return fmt.Errorf("--rounds does not take less than 1, nor --starts less than 0")
 	}
 	if len(o.Comparators) == 1 && o.Comparators[0] == "none" {
 		o.Comparators = nil
@@ -136,13 +163,8 @@ func completeBenchOptions(ctx context.Context, o *bench.Options, executable stri
 func runBench(o bench.Options, output string, asJSON bool, stdout, stderr *os.File, measure func(bench.Options) (*bench.Results, error)) error {
 	o.Command = append([]string{"chainbuild"}, os.Args[1:]...)
 	var width func() int
-	if pipeline.IsTerminal(stderr) {
-		width = func() int {
-			if size, err := unix.IoctlGetWinsize(int(stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-				return int(size.Col)
-			}
-			return 80
-		}
+	if terminal.Is(stderr) {
+		width = func() int { return terminal.Width(stderr) }
 	}
 	progress := bench.NewProgress(stderr, width)
 	var encoders []*json.Encoder
@@ -204,27 +226,26 @@ says what more processors and more machines would gain, and what stays.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			for _, number := range append(slices.Clone(g.Sizes), g.Jobs...) {
 				if number < 1 {
-					return &pipeline.UsageError{Err: fmt.Errorf("--sizes and --workers do not take %d: give numbers above 0", number)}
+					return usage.Errorf("--sizes and --workers do not take %d: give numbers above 0", number)
 				}
 			}
 			return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.RunGrowth(cmd.Context(), o, g) })
 		},
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVarP(&output, "output", "o", "", "write samples, tables and charts into `FOLDER`")
-	flags.IntSliceVar(&g.Sizes, "sizes", []int{100, 300, 1000, 3000, 10000, 20000}, "`NUMBERS` of functions of the packages")
-	flags.IntSliceVar(&g.Jobs, "workers", defaultWorkers(), "`NUMBERS` of processes that compile at a time")
-	flags.IntVar(&o.Rounds, "rounds", 3, "how many `TIMES` everything is measured")
-	flags.StringVar(&executable, "julia", "", "the julia `EXECUTABLE` (default: as for build)")
-	flags.StringVar(&o.Program, "chainbuild", "", "the `PROGRAM` to measure (default: this one)")
-	flags.BoolVar(&asJSON, "json", false, "print samples on standard output, one JSON object a line, and no tables")
-	cmd.MarkFlagDirname("output")
-	o.Jobs, o.Emit = 1, pipeline.EmitAll
+	section(cmd, inSection, func(flags *pflag.FlagSet) {
+		flags.IntSliceVar(&g.Sizes, "sizes", []int{100, 300, 1000, 3000, 10000, 20000}, "`NUMBERS` of functions of the packages")
+	})
+	addMeasuredFlags(cmd, &o, &executable)
+	section(cmd, measuredSection, func(flags *pflag.FlagSet) {
+		flags.IntSliceVar(&g.Jobs, "workers", defaultWorkers(), "`NUMBERS` of processes that compile at a time")
+		flags.IntVar(&o.Rounds, "rounds", 3, "how many `TIMES` everything is measured")
+	})
+	addResultFlags(cmd, &output, &asJSON)
+	o.Jobs, o.Emit = 1, settings.EmitAll
 	return cmd
 }
 
@@ -246,7 +267,7 @@ func newBenchReportCommand(stdout *os.File) *cobra.Command {
 folders that have one. Several are put together: they should be of one machine and
 one Julia. Of a workload that two have, the later one's samples are taken.`,
 		Example: `  chainbuild bench report bench/results/julia-1.10/workloads -o report`,
-		Args:    usage(cobra.MinimumNArgs(1)),
+		Args:    arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var results *bench.Results
 			for _, path := range args {
@@ -283,7 +304,7 @@ func newBenchCompareCommand(stdout *os.File) *cobra.Command {
 one. A difference counts if a Mann-Whitney U test finds it significant (alpha) and
 the medians differ by more than the threshold. The exit code is 1 if anything
 became worse that much. Significance needs 4 rounds or more on both sides.`,
-		Args: usage(cobra.ExactArgs(2)),
+		Args: arguments(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var read [2]*bench.Results
 			for i, path := range args {
@@ -294,7 +315,7 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 			}
 			comparison, err := bench.Compare(read[0], read[1], o)
 			if err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			if _, err := fmt.Fprint(stdout, comparison.Text()); err != nil {
 				return err
@@ -321,17 +342,7 @@ func readMeasurement(path string) (*bench.Results, error) {
 	}
 	read, err := bench.ReadResultsFile(path)
 	if err != nil {
-		return nil, &pipeline.UsageError{Err: err}
+		return nil, usage.Wrap(err)
 	}
 	return read, nil
-}
-
-// usage has arguments that are too few or too many refused as other requests that cannot be met are.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &pipeline.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
-		}
-		return nil
-	}
 }

@@ -3,14 +3,17 @@ package main
 // This file is the command that builds an image.
 
 import (
-	"fmt"
 	"os"
 
-	"chainbuild/elfpatch"
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/terminal"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 	"chainbuild/objcache"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newBuildCommand(stdout, stderr *os.File) *cobra.Command {
@@ -53,7 +56,7 @@ changed. A build that runs is finished first; what it has compiled is in the cac
 			return explicit.run(cmd, args)
 		}
 		if explicit.watch {
-			return &pipeline.UsageError{Err: fmt.Errorf("--watch has no statements to watch: name them with --statements, and the image with -o")}
+			return usage.Errorf("--watch has no statements to watch: name them with --statements, and the image with -o")
 		}
 		return ofProject.run(cmd, args)
 	}
@@ -71,53 +74,53 @@ type buildFlags struct {
 
 // addBuildFlags gives the command the flags of a build.
 func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
-	b := &buildFlags{stdout: stdout, stderr: stderr}
+	b := &buildFlags{stdout: stdout, stderr: stderr, options: pipeline.Options{Target: settings.DefaultTarget()}}
 	o := &b.options
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringArrayVarP(&o.Statements, "statements", "s", nil, "`FILE` of precompile statements; may be given several times")
-	flags.StringVarP(&o.Output, "output", "o", "", "the `IMAGE` to write")
-	flags.StringVar(&o.Base, "base", "", "the `IMAGE` to chain to (default: the one that the julia starts from)")
-	flags.StringVar(&o.Julia, "julia", "", "the julia `EXECUTABLE` (default: see Environment)")
-	flags.StringSliceVarP(&o.Packages, "package", "p", nil, "load the package `NAME` too; may be given several times")
-	flags.StringVar(&o.Project, "project", "", "the `PROJECT` that packages are looked up in, as for julia (default: Julia's own choice)")
-	flags.StringVar(&o.Emit, "emit", pipeline.EmitAll, "`WHAT` to compile: all that is new, or traced: what the statements name and call")
-	flags.Var((*layoutFlag)(&o.Layout), "layout", "`LAYOUT` of the image: thin needs the base's file, standalone is one file")
-	flags.StringVarP(&o.CPUTarget, "cpu-target", "C", "native", "the `PROCESSOR` that new code is compiled for")
-	flags.IntVarP(&o.OptLevel, "optimize", "O", 2, "optimisation `LEVEL` of new code, 0 to 3")
-	flags.IntVarP(&o.Jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
-	flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
-	flags.StringVar(&o.Timings, "timings", "", "write what ran when to `FILE`, for Chrome's trace viewer")
-	flags.StringVar(&o.CacheDir, "cache-dir", "", "`FOLDER` of the object cache, or off (default: chainbuild/cache in the first depot)")
-	flags.Var((*sizeFlag)(&o.CacheSize), "cache-limit", "`SIZE` that the cache is kept within, such as 2GB (default: "+pipeline.FormatBytes(objcache.DefaultLimit)+")")
-	flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
-	flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
-	flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
-	flags.BoolVar(&b.watch, "watch", false, "with --statements: go on, and build again when they, the project or a source file changes")
-	flags.DurationVar(&b.watching.Poll, "poll", 0, "with --watch: look at the files each `INTERVAL` (default: when the kernel tells)")
-	flags.BoolVar(&b.json, "json", false, "print events on standard output, one JSON object a line")
-	flags.BoolVarP(&b.quiet, "quiet", "q", false, "say nothing but warnings and errors")
-	flags.BoolVarP(&b.verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
-
-	complete(cmd, "emit", pipeline.EmitAll+"\tall that is new", pipeline.EmitTraced+"\twhat the statements name and call")
-	complete(cmd, "layout", "thin\tneeds the base's file", "standalone\tone file")
-	complete(cmd, "cpu-target", "native", "generic", "haswell")
+	section(cmd, inSection, func(flags *pflag.FlagSet) {
+		flags.StringArrayVarP(&o.Statements, "statements", "s", nil, "`FILE` of precompile statements; may be given several times")
+		flags.StringVar(&o.Base, "base", "", "the `IMAGE` to chain to (default: the one that the julia starts from)")
+		addPackageFlag(flags, &o.Packages)
+		addProjectFlag(flags, &o.Project, "Julia's own choice")
+		addJuliaFlag(flags, &o.Julia)
+	})
+	section(cmd, outSection, func(flags *pflag.FlagSet) {
+		flags.StringVarP(&o.Output, "output", "o", "", "the `IMAGE` to write")
+	})
+	addTargetFlags(cmd, outSection, &o.Target)
+	section(cmd, howSection, func(flags *pflag.FlagSet) {
+		addJobsFlag(flags, &o.Jobs)
+		flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
+		flags.BoolVar(&b.watch, "watch", false, "with --statements: go on, and build again when they, the project or a source file changes")
+		flags.DurationVar(&b.watching.Poll, "poll", 0, "with --watch: look at the files each `INTERVAL` (default: when the kernel tells)")
+		flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
+	})
+	section(cmd, cacheSection, func(flags *pflag.FlagSet) {
+		flags.StringVar(&o.CacheDir, "cache-dir", "", "`FOLDER` of the object cache, or off (default: chainbuild/cache in the first depot)")
+		flags.TextVar(&o.CacheSize, "cache-limit", settings.Size(0), "`SIZE` that the cache is kept within, such as 2GB (default: "+words.Bytes(objcache.DefaultLimit)+")")
+		flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
+		flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
+	})
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		addQuietFlag(flags, &b.quiet, "say nothing but warnings and errors")
+		flags.BoolVarP(&b.verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
+		addJSONFlag(flags, &b.json, "events on standard output, one JSON object a line")
+		flags.StringVar(&o.Timings, "timings", "", "write what ran when to `FILE`, for Chrome's trace viewer")
+	})
 	cmd.MarkFlagFilename("base", "so")
 	cmd.MarkFlagDirname("project")
-
 	return b
 }
 
 // check refuses flags that make no sense together.
 func (b *buildFlags) check(cmd *cobra.Command) error {
 	if b.quiet && b.verbose {
-		return &pipeline.UsageError{Err: fmt.Errorf("--quiet and --verbose contradict each other: give one of them")}
+		return usage.Errorf("--quiet and --verbose contradict each other: give one of them")
 	}
-	if cmd.Flags().Changed("jobs") && b.options.Jobs < 1 {
-		return &pipeline.UsageError{Err: fmt.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", b.options.Jobs)}
+	if err := checkJobs(cmd, b.options.Jobs); err != nil {
+		return err
 	}
 	if cmd.Flags().Changed("poll") && (!b.watch || b.watching.Poll <= 0) {
-		return &pipeline.UsageError{Err: fmt.Errorf("--poll goes with --watch and takes a time above 0, such as 5s")}
+		return usage.Errorf("--poll goes with --watch and takes a time above 0, such as 5s")
 	}
 	return nil
 }
@@ -152,35 +155,9 @@ func textReporter(stderr *os.File, quiet, verbose bool) *pipeline.TextReporter {
 		return pipeline.NewTextReporter(stderr, pipeline.Quiet)
 	case verbose:
 		return pipeline.NewTextReporter(stderr, pipeline.Verbose)
-	case pipeline.IsTerminal(stderr):
+	case terminal.Is(stderr):
 		return pipeline.NewLiveReporter(stderr)
 	default:
 		return pipeline.NewTextReporter(stderr, pipeline.Normal)
 	}
-}
-
-// complete lists the values of a flag for the shell; what follows a tab explains the value.
-func complete(cmd *cobra.Command, flag string, values ...string) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // there is no such flag
-	}
-}
-
-// layoutNames are the values of --layout.
-var layoutNames = map[elfpatch.Layout]string{elfpatch.Thin: "thin", elfpatch.Standalone: "standalone"}
-
-// A layoutFlag is an elfpatch.Layout as a flag's value.
-type layoutFlag elfpatch.Layout
-
-func (f *layoutFlag) String() string { return layoutNames[elfpatch.Layout(*f)] }
-func (f *layoutFlag) Type() string   { return "LAYOUT" }
-
-func (f *layoutFlag) Set(text string) error {
-	for layout, name := range layoutNames {
-		if name == text {
-			*f = layoutFlag(layout)
-			return nil
-		}
-	}
-	return fmt.Errorf("use thin or standalone")
 }

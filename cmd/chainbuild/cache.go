@@ -4,14 +4,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
-	"time"
 
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 
@@ -42,11 +41,11 @@ they meet them. Everything in it can be removed at any time, also while builds r
 	cmd.MarkPersistentFlagDirname("cache-dir")
 
 	// on makes a command that does something to the cache, which is not made if it is not there.
-	on := func(use, short, long string, do func(context.Context, *objcache.Cache) error, limit *sizeFlag) *cobra.Command {
+	on := func(use, short, long string, do func(context.Context, *objcache.Cache) error, limit *settings.Size) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments, RunE: func(cmd *cobra.Command, args []string) error {
 			cache, err := openCache(dir, limit)
 			if err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			return do(cmd.Context(), cache)
 		}}
@@ -55,9 +54,9 @@ they meet them. Everything in it can be removed at any time, also while builds r
 	var asJSON bool
 	stats := on("stats", "Tell what is in the cache", "Tell where the cache is, how many entries it has, how large they are, and when they were used.",
 		func(ctx context.Context, cache *objcache.Cache) error { return printStats(ctx, cache, stdout, asJSON) }, nil)
-	stats.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	addJSONFlag(stats.Flags(), &asJSON, "one JSON object")
 
-	limit := sizeFlag(objcache.DefaultLimit)
+	limit := settings.Size(objcache.DefaultLimit)
 	gc := on("gc", "Remove what was not used for the longest time", `Remove what killed builds have left behind and, if the entries are larger than the
 limit, those that were not used for the longest time, until a tenth of the limit is
 free. Builds do the same now and then.`,
@@ -67,10 +66,10 @@ free. Builds do the same now and then.`,
 				return err
 			}
 			printRemoved(stdout, removed)
-			fmt.Fprintf(stdout, "left %s, %s of %s\n", entries(removed.EntriesLeft), pipeline.FormatBytes(removed.BytesLeft), pipeline.FormatBytes(int64(limit)))
+			fmt.Fprintf(stdout, "left %s, %s of %s\n", words.Count(removed.EntriesLeft, "entry"), words.Bytes(removed.BytesLeft), words.Bytes(int64(limit)))
 			return nil
 		}, &limit)
-	gc.Flags().Var(&limit, "limit", "`SIZE` that the entries may have together, as in 500MB or 10GiB")
+	gc.Flags().TextVar(&limit, "limit", limit, "`SIZE` that the entries may have together, as in 500MB or 10GiB")
 
 	verify := on("verify", "Read every entry and remove the damaged ones",
 		"Read every entry and remove the damaged ones. Builds do that for each entry that\nthey use. The command fails if there were any.",
@@ -91,7 +90,7 @@ free. Builds do the same now and then.`,
 }
 
 // openCache opens the cache in the folder, or the one that builds use. A nil limit means the default.
-func openCache(dir string, limit *sizeFlag) (*objcache.Cache, error) {
+func openCache(dir string, limit *settings.Size) (*objcache.Cache, error) {
 	if dir == "" {
 		dir = objcache.DefaultDir([]string{julia.FirstDepot()})
 	}
@@ -111,46 +110,31 @@ func printStats(ctx context.Context, cache *objcache.Cache, w io.Writer, asJSON 
 		return err
 	}
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(stats)
+		return printJSON(w, stats)
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("folder", "%s", stats.Dir)
-	row("entries", "%s, %s of %s", pipeline.Thousands(stats.Entries), pipeline.FormatBytes(stats.Bytes), pipeline.FormatBytes(stats.Limit))
+	table := newRowTable(w)
+	table.row("folder", "%s", stats.Dir)
+	table.row("entries", "%s, %s of %s", words.Thousands(stats.Entries), words.Bytes(stats.Bytes), words.Bytes(stats.Limit))
 	if stats.Temporary > 0 {
-		row("unfinished", "%s, %s", pipeline.Thousands(stats.Temporary), pipeline.FormatBytes(stats.TemporaryBytes))
+		table.row("unfinished", "%s, %s", words.Thousands(stats.Temporary), words.Bytes(stats.TemporaryBytes))
 	}
 	if stats.Foreign > 0 {
-		row("not its own", "%s, left alone", pipeline.Thousands(stats.Foreign))
+		table.row("not its own", "%s, left alone", words.Thousands(stats.Foreign))
 	}
 	if stats.Entries > 0 {
-		row("used", "between %s and %s", when(stats.Oldest), when(stats.Newest))
+		table.row("used", "between %s and %s", words.Minute(stats.Oldest), words.Minute(stats.Newest))
 	}
 	if !stats.Trimmed.IsZero() {
-		row("trimmed", "%s", when(stats.Trimmed))
+		table.row("trimmed", "%s", words.Minute(stats.Trimmed))
 	}
 	return table.Flush()
 }
 
-func when(t time.Time) string { return t.Format("2006-01-02 15:04") }
-
 func printRemoved(w io.Writer, r objcache.Removed) {
-	fmt.Fprintf(w, "removed %s, %s\n", entries(r.Entries), pipeline.FormatBytes(r.Bytes))
+	fmt.Fprintf(w, "removed %s, %s\n", words.Count(r.Entries, "entry"), words.Bytes(r.Bytes))
 	if r.Temporary > 0 {
-		fmt.Fprintf(w, "removed unfinished ones: %s\n", pipeline.Thousands(r.Temporary))
+		fmt.Fprintf(w, "removed unfinished ones: %s\n", words.Thousands(r.Temporary))
 	}
-}
-
-func entries(n int) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return pipeline.Thousands(n) + " entries"
 }
 
 func verifyCache(ctx context.Context, cache *objcache.Cache, w io.Writer) error {
@@ -163,32 +147,8 @@ func verifyCache(ctx context.Context, cache *objcache.Cache, w io.Writer) error 
 	}
 	if n := len(verified.Damaged); n > 0 {
 		return fmt.Errorf("%s of %s in %s were damaged, see above: builds make them again; if it happens again, check the disk",
-			pipeline.Thousands(n), entries(verified.Entries), cache.Dir())
+			words.Thousands(n), words.Count(verified.Entries, "entry"), cache.Dir())
 	}
-	_, err = fmt.Fprintf(w, "%s, %s: all are whole\n", entries(verified.Entries), pipeline.FormatBytes(verified.Bytes))
+	_, err = fmt.Fprintf(w, "%s, %s: all are whole\n", words.Count(verified.Entries, "entry"), words.Bytes(verified.Bytes))
 	return err
-}
-
-// A sizeFlag is a number of bytes as a flag's value.
-type sizeFlag int64
-
-func (f *sizeFlag) String() string {
-	if *f == 0 {
-		return ""
-	}
-	return pipeline.FormatBytes(int64(*f))
-}
-
-func (f *sizeFlag) Type() string { return "SIZE" }
-
-func (f *sizeFlag) Set(text string) error {
-	size, err := objcache.ParseSize(text)
-	if err != nil {
-		return err
-	}
-	if size == 0 {
-		return fmt.Errorf("give a size above 0, or use `chainbuild cache clear`")
-	}
-	*f = sizeFlag(size)
-	return nil
 }

@@ -3,14 +3,15 @@ package main
 // This file is the command that removes a project's images that are not needed any more.
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
-	"chainbuild/internal/pipeline"
 	"chainbuild/internal/project"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newCleanCommand(stdout *os.File) *cobra.Command {
@@ -29,14 +30,15 @@ removed.
 	}
 	choice := addProjectFlags(cmd)
 	choice.addSettingsFlags()
-	flags := cmd.Flags()
-	flags.BoolVarP(&o.DryRun, "dry-run", "n", false, "only say what would be removed")
-	flags.BoolVar(&o.Gone, "gone", false, "also forget all projects whose folders are gone")
-	flags.IntVar(&o.Keep, "keep", 1, "the `NUMBER` of images to keep that can be used; 0 for all")
-	flags.BoolVar(&asJSON, "json", false, "print one JSON array")
+	section(cmd, "What is removed", func(flags *pflag.FlagSet) {
+		flags.IntVar(&o.Keep, "keep", 1, "the `NUMBER` of images to keep that can be used; 0 for all")
+		flags.BoolVar(&o.Gone, "gone", false, "also forget all projects whose folders are gone")
+		flags.BoolVarP(&o.DryRun, "dry-run", "n", false, "only say what would be removed")
+	})
+	section(cmd, saidSection, func(flags *pflag.FlagSet) { addJSONFlag(flags, &asJSON, "one JSON array") })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if o.Keep < 0 {
-			return &pipeline.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number, 0 for all", o.Keep)}
+			return usage.Errorf("--keep does not take %d: give a number, 0 for all", o.Keep)
 		}
 		p, err := choice.open()
 		if err != nil {
@@ -47,10 +49,7 @@ removed.
 			return err
 		}
 		if asJSON {
-			encoder := json.NewEncoder(stdout)
-			encoder.SetEscapeHTML(false)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(append([]project.Removal{}, removals...))
+			return printJSON(stdout, append([]project.Removal{}, removals...))
 		}
 		what := "removed"
 		if o.DryRun {
@@ -63,9 +62,9 @@ removed.
 				continue
 			}
 			bytes += r.Bytes
-			fmt.Fprintf(stdout, "%s %s, %s: %s\n", what, r.Path, pipeline.FormatBytes(r.Bytes), r.Why)
+			fmt.Fprintf(stdout, "%s %s, %s: %s\n", what, r.Path, words.Bytes(r.Bytes), r.Why)
 		}
-		_, err = fmt.Fprintf(stdout, "%s %s\n", what, pipeline.FormatBytes(bytes))
+		_, err = fmt.Fprintf(stdout, "%s %s\n", what, words.Bytes(bytes))
 		return err
 	}
 	return cmd

@@ -3,7 +3,6 @@ package main
 // This file is the command that tells what an image holds.
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 	"chainbuild/sysimage"
 
 	"github.com/spf13/cobra"
@@ -32,7 +32,7 @@ Nothing of the image is run.`,
   chainbuild inspect --json chained.so | jq '.packages[:5]'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &pipeline.UsageError{Err: fmt.Errorf("inspect takes one image and not %d: see `%s --help`", len(args), cmd.CommandPath())}
+				return usage.Errorf("inspect takes one image and not %d: see `%s --help`", len(args), cmd.CommandPath())
 			}
 			return nil
 		},
@@ -45,15 +45,12 @@ Nothing of the image is run.`,
 				return err
 			}
 			if asJSON {
-				encoder := json.NewEncoder(stdout)
-				encoder.SetEscapeHTML(false)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(contents)
+				return printJSON(stdout, contents)
 			}
 			return contents.print(stdout)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	addJSONFlag(cmd.Flags(), &asJSON, "one JSON object")
 	return cmd
 }
 
@@ -109,7 +106,7 @@ func inspect(path string) (*contents, error) {
 	}
 	image, err := sysimage.OpenFile(absolute)
 	if err != nil {
-		return nil, &pipeline.UsageError{Err: err}
+		return nil, usage.Wrap(err)
 	}
 	defer image.Close()
 	packages, err := image.Packages()
@@ -149,37 +146,34 @@ func layoutOf(image *sysimage.Base) string {
 }
 
 func (c *contents) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("image", "%s", c.Image)
-	row("layout", "%s, %s, of Julia %s's format", c.Layout, pipeline.FormatBytes(c.Bytes), c.Format)
+	table := newRowTable(w)
+	table.row("image", "%s", c.Image)
+	table.row("layout", "%s, %s, of Julia %s's format", c.Layout, words.Bytes(c.Bytes), c.Format)
 	for _, base := range c.Bases {
-		row("base", "%s", base.Path)
+		table.row("base", "%s", base.Path)
 	}
 	var names []string
 	for _, t := range c.Targets {
 		names = append(names, t.Name)
 	}
-	row("targets", "%s", strings.Join(names, ", "))
+	table.row("targets", "%s", strings.Join(names, ", "))
 	ofAll := func(n count) string {
 		if len(c.Bases) == 0 {
-			return pipeline.Thousands(n.Total)
+			return words.Thousands(n.Total)
 		}
-		return fmt.Sprintf("%s, %s of them new", pipeline.Thousands(n.Total), pipeline.Thousands(n.New))
+		return fmt.Sprintf("%s, %s of them new", words.Thousands(n.Total), words.Thousands(n.New))
 	}
-	row("functions", "%s", ofAll(c.Functions))
-	row("cells", "%s", ofAll(c.Cells))
-	row("heap", "%s: objects %s, constants %s, relocations %s", pipeline.FormatBytes(c.Heap.Total),
-		pipeline.FormatBytes(c.Heap.Objects), pipeline.FormatBytes(c.Heap.Constants), pipeline.FormatBytes(c.Heap.Relocs))
+	table.row("functions", "%s", ofAll(c.Functions))
+	table.row("cells", "%s", ofAll(c.Cells))
+	table.row("heap", "%s: objects %s, constants %s, relocations %s", words.Bytes(c.Heap.Total),
+		words.Bytes(c.Heap.Objects), words.Bytes(c.Heap.Constants), words.Bytes(c.Heap.Relocs))
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	table = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "\nmodules\tfunctions\tcode\t  package\n")
+	list := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(list, "\nmodules\tfunctions\tcode\t  package\n")
 	for _, p := range c.Packages {
-		fmt.Fprintf(table, "%s\t%s\t%s\t  %s\n", pipeline.Thousands(p.Modules), pipeline.Thousands(p.Functions), pipeline.FormatBytes(p.Bytes), p.Name)
+		fmt.Fprintf(list, "%s\t%s\t%s\t  %s\n", words.Thousands(p.Modules), words.Thousands(p.Functions), words.Bytes(p.Bytes), p.Name)
 	}
-	return table.Flush()
+	return list.Flush()
 }

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"chainbuild/internal/pipeline"
 	"chainbuild/internal/project"
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 
 	"github.com/spf13/cobra"
@@ -56,18 +56,18 @@ for one in the current folder without --project.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := launcher()
 			if err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			in, err := julia.Find(cmd.Context(), executable)
 			if err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			l.Julia = in.Executable
 			if l.Program, err = os.Executable(); err != nil {
 				return err
 			}
 			if err := l.Install(); err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			fmt.Fprintf(stdout, "%s starts %s\n", l.Path, l.Julia)
 			if !slices.Contains(filepath.SplitList(os.Getenv("PATH")), filepath.Dir(l.Path)) {
@@ -76,7 +76,7 @@ for one in the current folder without --project.`,
 			return nil
 		},
 	}
-	install.Flags().StringVar(&executable, "julia", "", "the julia `EXECUTABLE` to start (default: CHAINBUILD_JULIA, or julia on PATH)")
+	addJuliaFlag(install.Flags(), &executable)
 	remove := &cobra.Command{
 		Use:   "remove",
 		Short: "Remove the command",
@@ -87,7 +87,7 @@ for one in the current folder without --project.`,
 				err = l.Remove()
 			}
 			if err != nil {
-				return &pipeline.UsageError{Err: err}
+				return usage.Wrap(err)
 			}
 			_, err = fmt.Fprintf(stdout, "removed %s\n", l.Path)
 			return err

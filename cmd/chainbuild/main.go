@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/usage"
 )
 
 func main() {
@@ -46,8 +46,8 @@ func run(arguments []string, stdout, stderr *os.File) int {
 		return 128 + int(ended.signal)
 	}
 	printError(stderr, err)
-	var usage *pipeline.UsageError
-	if errors.As(err, &usage) {
+	var refused *usage.Error
+	if errors.As(err, &refused) {
 		return exitUsage
 	}
 	return exitFailed

@@ -11,8 +11,11 @@ import (
 
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/project"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // projectBuildFlags are the flags that a build of a project has besides those of each build.
@@ -20,18 +23,21 @@ type projectBuildFlags struct {
 	*buildFlags
 	choice                    *projectFlags
 	background, noWait, force bool
-	keep                      int
 	log                       string
 }
 
 func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildFlags {
 	b := &projectBuildFlags{buildFlags: common, choice: &projectFlags{cmd: cmd}}
-	b.choice.addExclude()
+	section(cmd, inSection, func(flags *pflag.FlagSet) { addExcludeFlag(flags, &b.choice.exclude) })
+	section(cmd, outSection, func(flags *pflag.FlagSet) {
+		flags.IntVar(&b.choice.keep, "keep", 0, "the `NUMBER` of images to keep that can be used (projects only; default 2)")
+	})
+	section(cmd, howSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&b.background, "background", false, "build in a process of its own and do not wait for it (projects only)")
+		flags.BoolVar(&b.noWait, "no-wait", false, "fail if the project is being built already (projects only)")
+		flags.BoolVar(&b.force, "force", false, "build also what is up to date (projects only)")
+	})
 	flags := cmd.Flags()
-	flags.BoolVar(&b.background, "background", false, "build in a process of its own and do not wait for it (projects only)")
-	flags.BoolVar(&b.noWait, "no-wait", false, "fail if the project is being built already (projects only)")
-	flags.BoolVar(&b.force, "force", false, "build also what is up to date (projects only)")
-	flags.IntVar(&b.keep, "keep", 0, "the `NUMBER` of images to keep that can be used (projects only; default 2)")
 	flags.StringVar(&b.log, "log", "", "the `FILE` that standard error goes to")
 	flags.MarkHidden("log")
 	return b
@@ -41,7 +47,7 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 func (b *projectBuildFlags) checkUnused(cmd *cobra.Command) error {
 	for _, name := range []string{"exclude", "background", "no-wait", "force", "keep"} {
 		if cmd.Flags().Changed(name) {
-			return &pipeline.UsageError{Err: fmt.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)}
+			return usage.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)
 		}
 	}
 	return nil
@@ -52,10 +58,10 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	if err := b.check(cmd); err != nil {
 		return err
 	}
-	if cmd.Flags().Changed("keep") && b.keep < 1 {
-		return &pipeline.UsageError{Err: fmt.Errorf("--keep does not take %d: give a number above 0", b.keep)}
+	if cmd.Flags().Changed("keep") && b.choice.keep < 1 {
+		return usage.Errorf("--keep does not take %d: give a number above 0", b.choice.keep)
 	}
-	p, err := b.open(cmd)
+	p, err := b.open()
 	if err != nil {
 		return err
 	}
@@ -72,7 +78,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	result, err := p.Build(cmd.Context(), o)
 	var busy *project.BusyError
 	if errors.As(err, &busy) {
-		return &pipeline.UsageError{Err: err}
+		return usage.Wrap(err)
 	}
 	if err != nil {
 		return err
@@ -82,7 +88,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	for _, r := range result.Removed {
 		if r.Kept == "" {
-			b.say("removed %s, %s: %s", r.Path, pipeline.FormatBytes(r.Bytes), r.Why)
+			b.say("removed %s, %s: %s", r.Path, words.Bytes(r.Bytes), r.Why)
 		}
 	}
 	return nil
@@ -95,31 +101,9 @@ func (b *projectBuildFlags) say(format string, args ...any) {
 }
 
 // open reads the project, with the settings that the flags of a build override.
-func (b *projectBuildFlags) open(cmd *cobra.Command) (*project.Project, error) {
-	p, err := project.Open(cmd.Context(), project.Options{Julia: b.options.Julia, Project: b.options.Project, Settings: func(s *project.Settings) {
-		changed := cmd.Flags().Changed
-		s.Packages = append(s.Packages, b.options.Packages...)
-		s.Exclude = append(s.Exclude, b.choice.leaveOut...)
-		if changed("cpu-target") {
-			s.CPUTarget = b.options.CPUTarget
-		}
-		if changed("layout") {
-			s.Layout = b.options.Layout
-		}
-		if changed("optimize") {
-			s.OptLevel = b.options.OptLevel
-		}
-		if changed("emit") {
-			s.Emit = b.options.Emit
-		}
-		if changed("keep") {
-			s.Keep = b.keep
-		}
-	}})
-	if err != nil {
-		return nil, &pipeline.UsageError{Err: err}
-	}
-	return p, nil
+func (b *projectBuildFlags) open() (*project.Project, error) {
+	b.choice.julia, b.choice.name, b.choice.packages = b.options.Julia, b.options.Project, b.options.Packages
+	return b.choice.open()
 }
 
 // behind starts the same command without --background.

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"chainbuild/internal/pipeline"
+	"chainbuild/internal/usage"
 
 	"github.com/spf13/cobra"
 )
@@ -75,9 +75,9 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &pipeline.UsageError{Err: fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())}
+		return usage.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
 	})
-	root.SetUsageTemplate(root.UsageTemplate() + environmentHelp)
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()) + environmentHelp)
 
 	// The flags of build work without the word. With nothing at all, help is what is wanted.
 	explicit := addBuildFlags(root, stdout, stderr)
@@ -114,16 +114,4 @@ func versionText() string {
 		number = "(unknown version)"
 	}
 	return fmt.Sprintf("chainbuild %s (%s, %s/%s)", number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// noArguments refuses words that are no flags.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	what := "an argument " + fmt.Sprintf("%q", args[0]) + " of " + cmd.CommandPath()
-	if cmd.Parent() == nil {
-		what = fmt.Sprintf("a command %q", args[0])
-	}
-	return &pipeline.UsageError{Err: fmt.Errorf("there is no such thing as %s: see `%s --help`", what, cmd.CommandPath())}
 }

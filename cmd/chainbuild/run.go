@@ -11,6 +11,7 @@ import (
 	"chainbuild/internal/project"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newRunCommand(stderr *os.File) *cobra.Command {
@@ -34,11 +35,12 @@ not set, that of Julia.`,
 	}
 	choice := addProjectFlags(cmd)
 	choice.addSettingsFlags()
-	flags := cmd.Flags()
-	flags.BoolVarP(&quiet, "quiet", "q", false, "do not say that there is no image")
-	flags.BoolVar(&choice.likeJulia, "like-julia", false, "take the project that julia takes: the current folder does not count")
+	section(cmd, projectSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&choice.likeJulia, "like-julia", false, "take the project that julia takes: the current folder does not count")
+	})
+	section(cmd, saidSection, func(flags *pflag.FlagSet) { addQuietFlag(flags, &quiet, "do not say that there is no image") })
 	// What follows the flags is for Julia; a word that is no flag begins it.
-	flags.SetInterspersed(false)
+	cmd.Flags().SetInterspersed(false)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if name := project.ProjectArgument(args); name != "" {
 			choice.name = name

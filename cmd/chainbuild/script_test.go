@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,6 +103,39 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"waitfor":   waitFor,
 	"waitline":  waitLine,
 	"noprocess": noProcess,
+	"flags":     flagsOf,
+}
+
+var (
+	sectionLine = regexp.MustCompile(`^(\S.*:)$`)
+	flagLine    = regexp.MustCompile(`^ +(?:-\w, )?--([\w-]+) `)
+)
+
+// flagsOf checks that the help that the last command printed has exactly these flags in these sections: flags 'title: name…' …
+func flagsOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: flags 'title: name…'…")
+	}
+	var sections []string
+	title := ""
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		line = strings.TrimSuffix(line, "\n")
+		if match := sectionLine.FindStringSubmatch(line); match != nil {
+			title = match[1]
+		} else if match := flagLine.FindStringSubmatch(line); match != nil {
+			if title != "" {
+				sections = append(sections, title)
+				title = ""
+			}
+			if len(sections) == 0 {
+				ts.Fatalf("the flag --%s is in no section", match[1])
+			}
+			sections[len(sections)-1] += " " + match[1]
+		}
+	}
+	if !slices.Equal(sections, args) {
+		ts.Fatalf("the help has the flags\n%s", strings.Join(sections, "\n"))
+	}
 }
 
 // waitFor waits until a process has a folder in its command line: where it is the temporary one, the front worker of a build runs.

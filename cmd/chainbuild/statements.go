@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -12,11 +11,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"chainbuild/internal/pipeline"
 	"chainbuild/internal/project"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newStatementsCommand(stdout *os.File) *cobra.Command {
@@ -40,14 +41,6 @@ seen for long may be one that the image is good for.
 	return cmd
 }
 
-// fileArguments accepts at least one file.
-func fileArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return &pipeline.UsageError{Err: fmt.Errorf("no file was named: see `%s --help`", cmd.CommandPath())}
-	}
-	return nil
-}
-
 // A statementFilter says which statements are meant.
 type statementFilter struct {
 	packages   []string
@@ -56,9 +49,11 @@ type statementFilter struct {
 }
 
 func (f *statementFilter) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVarP(&f.packages, "package", "p", nil, "only those that name the package `NAME`; may be given several times")
-	cmd.Flags().Var(&f.olderThan, "older-than", "only those that were not seen for `AGE`, such as 90d or 12h")
-	cmd.Flags().BoolVar(&f.unresolved, "unresolved", false, "only those that the newest image could not use")
+	section(cmd, "Which statements", func(flags *pflag.FlagSet) {
+		flags.StringSliceVarP(&f.packages, "package", "p", nil, "only those that name the package `NAME`; may be given several times")
+		flags.Var(&f.olderThan, "older-than", "only those that were not seen for `AGE`, such as 90d or 12h")
+		flags.BoolVar(&f.unresolved, "unresolved", false, "only those that the newest image could not use")
+	})
 }
 
 // isEmpty says whether all statements are meant.
@@ -106,7 +101,7 @@ func newStatementsList(stdout *os.File) *cobra.Command {
 	}
 	choice := addProjectFlags(cmd)
 	filter.addFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
+	section(cmd, saidSection, func(flags *pflag.FlagSet) { addJSONFlag(flags, &asJSON, "one JSON array") })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p, err := choice.open()
 		if err != nil {
@@ -117,10 +112,7 @@ func newStatementsList(stdout *os.File) *cobra.Command {
 			return err
 		}
 		if asJSON {
-			encoder := json.NewEncoder(stdout)
-			encoder.SetEscapeHTML(false)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(list)
+			return printJSON(stdout, list)
 		}
 		table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		for _, s := range list {
@@ -142,10 +134,12 @@ func newStatementsPrune(stdout *os.File) *cobra.Command {
 	}
 	choice := addProjectFlags(cmd)
 	filter.addFlags(cmd)
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "only say how many")
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		flags.BoolVarP(&dryRun, "dry-run", "n", false, "only say how many")
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if filter.isEmpty() {
-			return &pipeline.UsageError{Err: fmt.Errorf("prune needs to know what to forget: give --package, --older-than or --unresolved")}
+			return usage.Errorf("prune needs to know what to forget: give --package, --older-than or --unresolved")
 		}
 		p, err := choice.open()
 		if err != nil {
@@ -154,7 +148,7 @@ func newStatementsPrune(stdout *os.File) *cobra.Command {
 		if dryRun {
 			list, err := filter.recorded(p)
 			if err == nil {
-				_, err = fmt.Fprintf(stdout, "would forget %s\n", countOf(len(list), "statement"))
+				_, err = fmt.Fprintf(stdout, "would forget %s\n", words.Count(len(list), "statement"))
 			}
 			return err
 		}
@@ -173,7 +167,7 @@ func newStatementsPrune(stdout *os.File) *cobra.Command {
 			return nil
 		})
 		if err == nil {
-			_, err = fmt.Fprintf(stdout, "forgot %s\n", countOf(forgotten, "statement"))
+			_, err = fmt.Fprintf(stdout, "forgot %s\n", words.Count(forgotten, "statement"))
 		}
 		return err
 	}
@@ -200,12 +194,12 @@ Lines that are no statements are left out; nothing in a file is run.
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(stdout, "%s: %s new, %d known", path, countOf(done.New, "statement"), done.Known)
+			fmt.Fprintf(stdout, "%s: %s new, %d known", path, words.Count(done.New, "statement"), done.Known)
 			if done.Hopeless > 0 {
 				fmt.Fprintf(stdout, ", %d of one session only", done.Hopeless)
 			}
 			if done.Refused > 0 {
-				fmt.Fprintf(stdout, ", %s no statements", countOf(done.Refused, "line"))
+				fmt.Fprintf(stdout, ", %s no statements", words.Count(done.Refused, "line"))
 			}
 			fmt.Fprintln(stdout)
 		}
@@ -227,7 +221,9 @@ PackageCompiler and SnoopCompile read.
 	}
 	choice := addProjectFlags(cmd)
 	filter.addFlags(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "", "the `FILE` to write (default: standard output)")
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		flags.StringVarP(&output, "output", "o", "", "the `FILE` to write (default: standard output)")
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p, err := choice.open()
 		if err != nil {

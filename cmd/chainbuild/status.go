@@ -3,18 +3,17 @@ package main
 // This file is the command that says how a project's image stands.
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"chainbuild/internal/pipeline"
 	"chainbuild/internal/project"
+	"chainbuild/internal/words"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // exitStale is the exit code of status --check for a project without a current image.
@@ -40,12 +39,15 @@ used all the same, when many statements were recorded after it was built.
 	}
 	choice := addProjectFlags(cmd)
 	choice.addSettingsFlags()
-	flags := cmd.Flags()
-	flags.BoolVar(&check, "check", false, "exit with code 3 if the image is stale or there is none")
-	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
-	flags.BoolVar(&key, "key", false, "print the key that an image must have to be used, and nothing else")
-	flags.IntVar(&choice.staleAfter, "stale-after", 0, "the `NUMBER` of new statements that make the image stale; 0: never (default 200)")
-	flags.StringVar(&loaded, "loaded", "", "say one line if `IMAGE`, which a Julia runs with, is a stale one of the project, else nothing")
+	section(cmd, settingsSection, func(flags *pflag.FlagSet) {
+		flags.IntVar(&choice.staleAfter, "stale-after", 0, "the `NUMBER` of new statements that make the image stale; 0: never")
+	})
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&check, "check", false, "exit with code 3 if the image is stale or there is none")
+		addJSONFlag(flags, &asJSON, "one JSON object")
+		flags.BoolVar(&key, "key", false, "print the key that an image must have to be used, and nothing else")
+		flags.StringVar(&loaded, "loaded", "", "say one line if `IMAGE`, which a Julia runs with, is a stale one of the project, else nothing")
+	})
 	cmd.MarkFlagsMutuallyExclusive("json", "key", "loaded")
 	cmd.MarkFlagFilename("loaded", "so")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -69,10 +71,7 @@ used all the same, when many statements were recorded after it was built.
 			return err
 		}
 		if asJSON {
-			encoder := json.NewEncoder(stdout)
-			encoder.SetEscapeHTML(false)
-			encoder.SetIndent("", "  ")
-			err = encoder.Encode(status)
+			err = printJSON(stdout, status)
 		} else {
 			err = printStatus(stdout, status)
 		}
@@ -85,48 +84,45 @@ used all the same, when many statements were recorded after it was built.
 }
 
 func printStatus(w io.Writer, s *project.Status) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("project", "%s, %s", s.Project, s.Dir)
-	row("julia", "%s, %s", s.Julia, s.Program)
+	table := newRowTable(w)
+	table.row("project", "%s, %s", s.Project, s.Dir)
+	table.row("julia", "%s, %s", s.Julia, s.Program)
 	switch {
 	case len(s.Reasons) == 0:
-		row("image", "%s", s.State)
+		table.row("image", "%s", s.State)
 	case s.Usable:
-		row("image", "%s, but used: %s", s.State, strings.Join(s.Reasons, "; "))
+		table.row("image", "%s, but used: %s", s.State, strings.Join(s.Reasons, "; "))
 	default:
-		row("image", "%s: %s", s.State, strings.Join(s.Reasons, "; "))
+		table.row("image", "%s: %s", s.State, strings.Join(s.Reasons, "; "))
 	}
 	if im := s.Image; im != nil {
 		use := ""
 		if im.InUse {
 			use = ", in use"
 		}
-		row("", "%s", im.File)
-		row("", "%s, built %s in %.1f s%s", pipeline.FormatBytes(im.Bytes), when(im.Built.Local()), im.Seconds, use)
-		row("", "holds %s", packageNames(im.Packages))
-		row("", "%d statements, %d of them could not be used", im.Statements, len(im.Unresolved))
+		table.row("", "%s", im.File)
+		table.row("", "%s, built %s in %.1f s%s", words.Bytes(im.Bytes), words.Minute(im.Built.Local()), im.Seconds, use)
+		table.row("", "holds %s", packageNames(im.Packages))
+		table.row("", "%d statements, %d of them could not be used", im.Statements, len(im.Unresolved))
 	} else {
-		row("", "would hold %s", packageNames(s.Content.Packages))
+		table.row("", "would hold %s", packageNames(s.Content.Packages))
 	}
 	for i, out := range s.Content.Out {
 		name := ""
 		if i == 0 {
 			name = "left out"
 		}
-		row(name, "%s: %s", out.Name, out.Why)
+		table.row(name, "%s: %s", out.Name, out.Why)
 	}
-	row("recorded", "%s, %s new for the image; %s", countOf(s.Recorded, "statement"), pipeline.Thousands(s.New), countOf(s.Recording, "session")+" recording")
+	table.row("recorded", "%s, %s new for the image; %s", words.Count(s.Recorded, "statement"), words.Thousands(s.New), words.Count(s.Recording, "session")+" recording")
 	if s.Building != nil {
-		row("building", "%s; its log is %s", s.Building, s.Building.Log)
+		table.row("building", "%s; its log is %s", s.Building, s.Building.Log)
 	}
 	if s.Failure != nil {
-		row("failed", "the last build, %s: %s", when(s.Failure.When.Local()), s.Failure.Text)
-		row("", "its log is %s", s.Failure.Log)
+		table.row("failed", "the last build, %s: %s", words.Minute(s.Failure.When.Local()), s.Failure.Text)
+		table.row("", "its log is %s", s.Failure.Log)
 	}
-	row("on disk", "%s, %s in %s", countOf(s.Images, "image"), pipeline.FormatBytes(s.Bytes), s.Folder)
+	table.row("on disk", "%s, %s in %s", words.Count(s.Images, "image"), words.Bytes(s.Bytes), s.Folder)
 	return table.Flush()
 }
 
@@ -147,13 +143,6 @@ func packageNames(packages []project.Package) string {
 		names = append(names[:most], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
-}
-
-func countOf(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return pipeline.Thousands(n) + " " + what + "s"
 }
 
 // days is an age as a flag's value, in days: 90d, or as time.ParseDuration takes it.

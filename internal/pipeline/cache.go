@@ -18,7 +18,7 @@ func (b *builder) openCache() {
 		dir = ""
 	}
 	cache, err := objcache.Open(dir, objcache.Options{
-		Limit: b.o.CacheSize,
+		Limit: int64(b.o.CacheSize),
 		Warn:  func(err error) { b.report(Warning{At: time.Now(), Text: err.Error()}) },
 	})
 	if err != nil {

@@ -7,40 +7,27 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"chainbuild/elfpatch"
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/sysimage"
 )
 
-// refuse makes a UsageError.
-func refuse(format string, args ...any) error {
-	return &UsageError{fmt.Errorf(format, args...)}
-}
+// refuse makes a usage error.
+func refuse(format string, args ...any) error { return usage.Errorf(format, args...) }
 
 // checkOptions refuses options that say nothing or contradict themselves, and files and folders that cannot be used.
 func checkOptions(o *Options) error {
-	switch o.Emit {
-	case "", EmitAll, EmitTraced:
-	default:
-		return refuse("--emit does not take %q: use %s or %s", o.Emit, EmitAll, EmitTraced)
-	}
-	switch o.Layout {
-	case elfpatch.Thin, elfpatch.Standalone:
-	default:
-		return refuse("there is no layout number %d: use thin or standalone", o.Layout)
+	if err := o.Target.Check(); err != nil {
+		return usage.Wrap(err)
 	}
 	if o.Jobs < 0 {
 		return refuse("%d jobs cannot run at a time: give -j a number above 0, or leave it out for one per processor", o.Jobs)
-	}
-	if o.OptLevel < 0 || o.OptLevel > 3 {
-		return refuse("there is no optimisation level %d: use 0 to 3", o.OptLevel)
 	}
 	if len(o.Statements) == 0 {
 		return refuse("no statements were given: name a file of precompile statements with --statements, which julia --trace-compile=FILE writes")
@@ -159,7 +146,7 @@ func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation,
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &UsageError{err}
+		return usage.Wrap(err)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/sysimage"
 )
@@ -20,7 +22,7 @@ func usable(t *testing.T) Options {
 	if err := os.WriteFile(trace, []byte("precompile(Tuple{typeof(sin), Float64})\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return Options{Statements: []string{trace}, Output: filepath.Join(dir, "chained.so"), OptLevel: 2}
+	return Options{Statements: []string{trace}, Output: filepath.Join(dir, "chained.so"), Target: settings.DefaultTarget()}
 }
 
 func TestCheckOptionsAccepts(t *testing.T) {
@@ -28,7 +30,7 @@ func TestCheckOptionsAccepts(t *testing.T) {
 	dir := filepath.Dir(o.Output)
 	for _, change := range []func(*Options){
 		func(o *Options) {},
-		func(o *Options) { o.Emit = EmitTraced },
+		func(o *Options) { o.Emit = settings.EmitTraced },
 		func(o *Options) { o.Layout = elfpatch.Standalone },
 		func(o *Options) { o.Jobs = 64 },
 		func(o *Options) { o.Packages = []string{"Dates", "Ünïcode"} },
@@ -89,12 +91,12 @@ func TestCheckOptionsRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			refused := o
-			test.change(&refused)
-			err := checkOptions(&refused)
-			var usage *UsageError
-			if !errors.As(err, &usage) {
-				t.Fatalf("checkOptions returned %v, not a *UsageError", err)
+			changed := o
+			test.change(&changed)
+			err := checkOptions(&changed)
+			var refused *usage.Error
+			if !errors.As(err, &refused) {
+				t.Fatalf("checkOptions returned %v, not a *usage.Error", err)
 			}
 			if !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("the refusal %q does not say %q in one line", err, test.says)
@@ -129,8 +131,8 @@ func TestCheckBase(t *testing.T) {
 	}
 	refused := func(err error, says string) {
 		t.Helper()
-		var usage *UsageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), says) {
+		var refused *usage.Error
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v is no refusal that says %q", err, says)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"chainbuild/elfpatch"
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/settings"
 )
 
 // folder holds all that the tests write. The variables of the environment lead Julia there, see TestMain.
@@ -155,7 +156,8 @@ func one(function string) (string, error) {
 // trivial is an image of one statement on top of another one.
 func trivial(name, function string, base image, layout elfpatch.Layout) image {
 	return built(name, func(executable string) (o pipeline.Options, err error) {
-		o = pipeline.Options{Layout: layout, OptLevel: 2}
+		o = pipeline.Options{Target: settings.DefaultTarget()}
+		o.Layout = layout
 		if base.path != nil {
 			if o.Base, err = base.path(executable); err != nil {
 				return o, err
@@ -182,12 +184,12 @@ func ofOrbits(name string, o pipeline.Options) image {
 
 // The images. The first build on a base works without a worker image and makes one for those that follow.
 var (
-	thin       = ofOrbits("thin.so", pipeline.Options{OptLevel: 2, Strict: true})
-	standalone = ofOrbits("standalone.so", pipeline.Options{OptLevel: 2, Strict: true, Layout: elfpatch.Standalone})
+	thin       = ofOrbits("thin.so", pipeline.Options{Target: settings.DefaultTarget(), Strict: true})
+	standalone = ofOrbits("standalone.so", pipeline.Options{Target: settings.Target{OptLevel: 2, Layout: elfpatch.Standalone}, Strict: true})
 
 	// kinds has the packages of testdata, on top of thin.
 	kinds = built("kinds.so", func(executable string) (o pipeline.Options, err error) {
-		o = pipeline.Options{OptLevel: 2, Packages: []string{"First", "Second", "Prints"}}
+		o = pipeline.Options{Target: settings.DefaultTarget(), Packages: []string{"First", "Second", "Prints"}}
 		if o.Base, err = thin.path(executable); err != nil {
 			return o, err
 		}
@@ -200,11 +202,11 @@ var (
 	shapes = built("shapes.so", func(executable string) (pipeline.Options, error) {
 		path := filepath.Join(home(executable), "shapes.jl")
 		statements := "Tuple{typeof(Shapes.twice), Vector{Any}}\nTuple{typeof(Shapes.both), Vector{Any}}\n"
-		return pipeline.Options{OptLevel: 2, Strict: true, Statements: []string{path}}, os.WriteFile(path, []byte(statements), 0o644)
+		return pipeline.Options{Target: settings.DefaultTarget(), Strict: true, Statements: []string{path}}, os.WriteFile(path, []byte(statements), 0o644)
 	})
 	circles = built("circles.so", func(executable string) (o pipeline.Options, err error) {
 		path := filepath.Join(home(executable), "circles.jl")
-		o = pipeline.Options{OptLevel: 2, Strict: true, Statements: []string{path}}
+		o = pipeline.Options{Target: settings.DefaultTarget(), Strict: true, Statements: []string{path}}
 		if o.Base, err = shapes.path(executable); err != nil {
 			return o, err
 		}

@@ -20,6 +20,7 @@ import (
 	"chainbuild/elfpatch"
 	"chainbuild/internal/juliatest"
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/settings"
 )
 
 // The workloads print the same whatever image runs them and whatever Julia is told about compiling.
@@ -112,7 +113,7 @@ func TestWorkersAreCompiled(t *testing.T) {
 		}
 		cache := t.TempDir()
 		if _, err := pipeline.Run(t.Context(), pipeline.Options{
-			Julia: executable, Statements: []string{statements}, Output: filepath.Join(t.TempDir(), "one.so"), CacheDir: cache, OptLevel: 2,
+			Julia: executable, Statements: []string{statements}, Output: filepath.Join(t.TempDir(), "one.so"), CacheDir: cache, Target: settings.DefaultTarget(),
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -393,15 +394,15 @@ func TestBuildsWithOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, o := range []pipeline.Options{
-			{Emit: pipeline.EmitTraced, CPUTarget: "generic", OptLevel: 0, CacheDir: "off"},
-			{Emit: pipeline.EmitTraced, CPUTarget: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, CacheDir: "off"},
-			{Emit: pipeline.EmitAll, CPUTarget: "native", OptLevel: 3, Jobs: 1, CacheDir: "off"},
+			{Target: settings.Target{Emit: settings.EmitTraced, CPU: "generic", OptLevel: 0}, CacheDir: "off"},
+			{Target: settings.Target{Emit: settings.EmitTraced, CPU: "haswell", OptLevel: 1, Layout: elfpatch.Standalone}, CacheDir: "off"},
+			{Target: settings.Target{Emit: settings.EmitAll, CPU: "native", OptLevel: 3}, Jobs: 1, CacheDir: "off"},
 		} {
-			t.Run(fmt.Sprint(o.Emit, " ", o.CPUTarget, " -O", o.OptLevel), func(t *testing.T) {
-				if o.CPUTarget == "haswell" && !cpuHas(t, "avx2", "bmi2", "fma") {
+			t.Run(fmt.Sprint(o.Emit, " ", o.CPU, " -O", o.OptLevel), func(t *testing.T) {
+				if o.CPU == "haswell" && !cpuHas(t, "avx2", "bmi2", "fma") {
 					t.Skip("SKIPPED, NOT TESTED: this machine is no Haswell")
 				}
-				i := ofOrbits(fmt.Sprint("options-", o.CPUTarget, ".so"), o)
+				i := ofOrbits(fmt.Sprint("options-", o.CPU, ".so"), o)
 				s := on(t, executable, i)
 				left := filepath.Join(t.TempDir(), "left")
 				same(t, orbitsWorkload, want, s.julia("--trace-compile="+left, orbitsWorkload))
@@ -460,7 +461,7 @@ func TestBaseReplaced(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, OptLevel: 2, CacheDir: "off"}); err != nil {
+				if _, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Base: base, Statements: []string{statements}, Output: above, Target: settings.DefaultTarget(), CacheDir: "off"}); err != nil {
 					t.Fatal(err)
 				}
 				s := on(t, executable, image{"above.so", func(string) (string, error) { return above, nil }})
@@ -547,7 +548,7 @@ func TestRunningProcessKeepsItsImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Statements: []string{statements}, Output: path, OptLevel: 2}); err != nil {
+		if _, err := pipeline.Run(context.Background(), pipeline.Options{Julia: s.executable, Statements: []string{statements}, Output: path, Target: settings.DefaultTarget()}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := stdin.Write([]byte("\n")); err != nil {

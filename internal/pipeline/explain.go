@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"chainbuild/internal/words"
 	"chainbuild/objcache"
 
 	"github.com/google/renameio/v2"
@@ -74,7 +75,7 @@ func (b *builder) writeRecord(objects []object) {
 // explain says for each partition whether it was in the cache, and why it was not.
 func (b *builder) explain(objects []object) {
 	for _, o := range objects {
-		text := fmt.Sprintf("partition %d (%s, %s): ", o.partition.Number, labelText(o.partition.Label), FormatBytes(int64(len(o.data))))
+		text := fmt.Sprintf("partition %d (%s, %s): ", o.partition.Number, labelText(o.partition.Label), words.Bytes(int64(len(o.data))))
 		if o.hit {
 			text += "hit"
 		} else {
@@ -87,7 +88,7 @@ func (b *builder) explain(objects []object) {
 	if all := p.HitBytes + p.MissBytes; all > 0 {
 		share = 100 * float64(p.HitBytes) / float64(all)
 	}
-	b.report(Note{At: time.Now(), Text: fmt.Sprintf("from the cache: %d of %s, %.1f %% of %s", p.Hits, plural(p.Total, "partition"), share, FormatBytes(p.HitBytes+p.MissBytes))})
+	b.report(Note{At: time.Now(), Text: fmt.Sprintf("from the cache: %d of %s, %.1f %% of %s", p.Hits, words.Count(p.Total, "partition"), share, words.Bytes(p.HitBytes+p.MissBytes))})
 }
 
 // reason says why the object was not in the cache.

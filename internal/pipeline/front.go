@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/sysimage"
@@ -26,7 +27,7 @@ func (b *builder) writeRequest() error {
 	add("index", b.file("base.index"))
 	add("image", b.liveImage())
 	add("statements", b.file("statements.txt"))
-	add("emit", b.inputs.emit)
+	add("emit", string(b.inputs.emit))
 	if b.self {
 		add("self", "yes")
 	}
@@ -139,7 +140,7 @@ func (b *builder) runFront(ctx context.Context, compiler *compiler, heap *heapFi
 	case stage != "load" || err == nil:
 	case errors.As(err, &gaveUp):
 		// Before it has loaded the packages it has done no work, and all that it complains of is what it was given.
-		err = &UsageError{err}
+		err = usage.Wrap(err)
 	case loading != "" && ctx.Err() == nil:
 		err = fmt.Errorf("package %s ends the process that loads it: %w", loading, err)
 	}

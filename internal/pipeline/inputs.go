@@ -3,16 +3,19 @@ package pipeline
 // This file reads the inputs of a build into the form that the stages use.
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
+	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
 	"chainbuild/statements"
 )
 
 // inputs are what a build works on, read and checked.
 type inputs struct {
 	output     string // absolute path
-	emit       string // EmitAll or EmitTraced
+	emit       settings.Emit
 	statements []located
 	modules    []string // that statements name, in the order in which they are first named
 }
@@ -28,25 +31,22 @@ func check(o *Options) (*inputs, error) {
 	if err := checkOptions(o); err != nil {
 		return nil, err
 	}
-	in := &inputs{emit: o.Emit}
-	if in.emit == "" {
-		in.emit = EmitAll
-	}
+	in := &inputs{emit: cmp.Or(o.Emit, settings.EmitAll)}
 	var err error
 	if in.output, err = filepath.Abs(o.Output); err != nil {
-		return nil, &UsageError{err}
+		return nil, usage.Wrap(err)
 	}
 	seen := map[string]bool{}
 	modules := map[string]bool{}
 	for _, path := range o.Statements {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, &UsageError{err}
+			return nil, usage.Wrap(err)
 		}
 		file, err := statements.Parse(path, f)
 		f.Close()
 		if err != nil {
-			return nil, &UsageError{err}
+			return nil, usage.Wrap(err)
 		}
 		for _, s := range file.Statements {
 			if seen[s.Source] {

@@ -6,7 +6,7 @@ package pipeline
 import (
 	"time"
 
-	"chainbuild/elfpatch"
+	"chainbuild/internal/settings"
 )
 
 // Options say what to build. The zero value of every field but Statements and Output is usable.
@@ -19,26 +19,22 @@ type Options struct {
 	Output string
 	// Project is the project that packages are looked up in, as julia's --project takes it; empty: Julia's own choice.
 	Project string
+	// Environment is what Julia's processes find in their environment besides what this process has, NAME=VALUE each.
+	Environment []string
 	// Statements are files of precompile statements, at least one.
 	Statements []string
 	// Packages are loaded into the image besides those that the statements name.
 	Packages []string
-	// Emit is EmitAll, EmitTraced, or empty for EmitAll.
-	Emit string
-	// Layout says whether the image needs its base's file.
-	Layout elfpatch.Layout
-	// CPUTarget is the one processor that new code is compiled for, as julia's -C names it; empty: native.
-	CPUTarget string
+	// Target says what the image is like. Its zero value has the optimisation level 0; settings.DefaultTarget has Julia's.
+	settings.Target
 	// Jobs is the number of processes that compile at the same time; 0: the number of processors.
 	Jobs int
 	// Strict makes a statement that cannot be resolved an error.
 	Strict bool
-	// OptLevel is the optimisation level as julia's -O counts it, 0 to 3. The command line's default is 2, as Julia's.
-	OptLevel int
 	// CacheDir is the folder of the object cache; empty: as objcache.DefaultDir says for the Julia's depots; "off": none.
 	CacheDir string
-	// CacheSize is the size in bytes that the cache is trimmed to; 0: its default.
-	CacheSize int64
+	// CacheSize is the size that the cache is trimmed to; 0: its default.
+	CacheSize settings.Size
 	// Explain says for each partition whether its object was in the cache, and if not, what has changed since the last build.
 	Explain bool
 	// VerifyCache compiles also what is in the cache, and fails if the outcome is another.
@@ -53,14 +49,6 @@ type Options struct {
 	// sources is told which files and folders, besides those named here, the image is made from; nil: nobody.
 	sources func(path string)
 }
-
-// Values of Options.Emit.
-const (
-	// EmitAll emits all new code that Julia's own image build would keep, and every method that a statement names.
-	EmitAll = "all"
-	// EmitTraced emits what the statements name and what that calls statically.
-	EmitTraced = "traced"
-)
 
 // A Result describes an image that was built.
 type Result struct {
@@ -217,10 +205,3 @@ func (Warning) event()             {}
 func (Watching) event()            {}
 func (Changed) event()             {}
 func (Finished) event()            {}
-
-// A UsageError is a request that cannot be met whatever the build does, found before any work: a file that is not
-// there, a base of another Julia, a value that a flag does not take.
-type UsageError struct{ Err error }
-
-func (e *UsageError) Error() string { return e.Err.Error() }
-func (e *UsageError) Unwrap() error { return e.Err }

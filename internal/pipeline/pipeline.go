@@ -23,6 +23,7 @@ import (
 
 	"chainbuild/elfpatch"
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
@@ -31,7 +32,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Run builds an image as o says. The error is a *UsageError if the request itself cannot be met, and was found out before any work.
+// Run builds an image as o says. The error is a *usage.Error if the request itself cannot be met, and was found out before any work.
 // When ctx ends, all processes are stopped and Run returns its cause. A build that fails leaves the old image as it was.
 func Run(ctx context.Context, o Options) (result *Result, err error) {
 	writeTimings := recordTimings(&o)
@@ -45,8 +46,8 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 		}
 		b.report(Finished{At: time.Now(), Result: result, Err: err})
 	}()
-	if b.target, err = llvmdriver.ParseTarget(o.CPUTarget, o.OptLevel); err != nil {
-		return nil, &UsageError{err}
+	if b.target, err = llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel)); err != nil {
+		return nil, usage.Wrap(err)
 	}
 	if b.o.Jobs == 0 {
 		b.o.Jobs = runtime.NumCPU()
@@ -57,11 +58,12 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if b.julia, err = julia.Find(ctx, o.Julia); ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	} else if err != nil {
-		return nil, &UsageError{err}
+		return nil, usage.Wrap(err)
 	}
 	if b.series, err = b.julia.Series(); err != nil && o.Base == "" {
-		return nil, &UsageError{err} // a base that is named is of another Julia then, which checkBase says
+		return nil, usage.Wrap(err) // a base that is named is of another Julia then, which checkBase says
 	}
+	b.julia.Environment = o.Environment
 	if err = b.stage("inspect", func() error { return b.inspect(ctx) }); err != nil {
 		return nil, err
 	}
@@ -205,7 +207,7 @@ func (b *builder) inspect(ctx context.Context) error {
 		return err
 	}
 	if b.base, err = sysimage.OpenFile(path); err != nil {
-		return &UsageError{err}
+		return usage.Wrap(err)
 	}
 	if err := checkBase(ctx, b.base, b.julia, &b.o, b.inputs.output); err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"chainbuild/internal/juliatest"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/words"
 	"chainbuild/objcache"
 )
 
@@ -86,7 +88,7 @@ func newRebuilder(t *testing.T, julia string) *rebuilder {
 	write(t, r.path("Shelf/src/Shelf.jl"), shelfSource)
 	r.options = Options{
 		Julia: executable, Project: r.path("Shelf"), Statements: []string{r.path("trace.jl")}, Output: r.path("shelf.so"),
-		OptLevel: 2, Jobs: 2, CacheDir: r.path("cache"), Explain: true,
+		Target: settings.DefaultTarget(), Jobs: 2, CacheDir: r.path("cache"), Explain: true,
 	}
 	return r
 }
@@ -180,7 +182,7 @@ func TestRebuild(t *testing.T) {
 			if text, err := os.ReadFile(r.started); err != nil || !bytes.Contains(text, []byte("request.txt")) || bytes.Contains(text, []byte("emit")) {
 				t.Errorf("these were started, and a front worker but no compile worker should have been (%v):\n%s", err, text)
 			}
-			want := fmt.Sprintf("from the cache: %d of %d partitions, 100.0 %% of %s", total, total, FormatBytes(warm.Partitions.HitBytes))
+			want := fmt.Sprintf("from the cache: %d of %d partitions, 100.0 %% of %s", total, total, words.Bytes(warm.Partitions.HitBytes))
 			if got := warm.notes[len(warm.notes)-1]; got != want {
 				t.Errorf("the last note is %q, and should be %q", got, want)
 			}
@@ -229,7 +231,7 @@ func TestRebuild(t *testing.T) {
 		})
 
 		t.Run("processor", func(t *testing.T) {
-			r.build(t, func(o *Options) { o.CPUTarget = "generic" }).missed(t, total, `processor was "native" and is "x86-64"`)
+			r.build(t, func(o *Options) { o.CPU = "generic" }).missed(t, total, `processor was "native" and is "x86-64"`)
 		})
 
 		t.Run("two at once", func(t *testing.T) {

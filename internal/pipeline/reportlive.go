@@ -9,27 +9,17 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"chainbuild/internal/terminal"
+	"chainbuild/internal/words"
 )
 
 // redraw is the interval in which the line's times advance.
 const redraw = 100 * time.Millisecond
 
-// IsTerminal says whether the file is a terminal that a line can be drawn over on.
-func IsTerminal(file *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil && os.Getenv("TERM") != "dumb"
-}
-
 // NewLiveReporter returns a Reporter like NewTextReporter's in normal style, for a terminal.
-func NewLiveReporter(terminal *os.File) *TextReporter {
-	t := newTextReporter(terminal, Normal)
-	t.live = &liveLine{width: func() int {
-		if size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-			return int(size.Col)
-		}
-		return 80
-	}}
+func NewLiveReporter(file *os.File) *TextReporter {
+	t := newTextReporter(file, Normal)
+	t.live = &liveLine{width: func() int { return terminal.Width(file) }}
 	t.every(redraw, func() { t.live.draw(t) })
 	return t
 }
@@ -49,7 +39,7 @@ func (l *liveLine) draw(t *TextReporter) {
 		l.erase(t.w)
 		return
 	}
-	line := []rune(fmt.Sprintf("%8s  %s", seconds(time.Since(t.start)), text))
+	line := []rune(fmt.Sprintf("%8s  %s", words.Seconds(time.Since(t.start)), text))
 	// A line that reaches the last column would wrap, and could not be drawn over.
 	line = line[:min(len(line), max(l.width()-1, 0))]
 	io.WriteString(t.w, "\r\x1b[K"+string(line))

@@ -8,11 +8,12 @@ package pipeline
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"chainbuild/internal/words"
 )
 
 // A TextStyle says how much a text report says.
@@ -121,13 +122,13 @@ func (t *TextReporter) Report(e Event) {
 	case StageEnded:
 		t.running = slices.DeleteFunc(t.running, func(s runningStage) bool { return s.name == e.Name })
 		if e.Err != nil {
-			t.say("%s failed after %s", e.Name, seconds(e.Took))
+			t.say("%s failed after %s", e.Name, words.Seconds(e.Took))
 		} else {
-			t.say("%s: %s", e.Name, seconds(e.Took))
+			t.say("%s: %s", e.Name, words.Seconds(e.Took))
 		}
 	case PartitionStarted:
 		if t.style == Verbose {
-			t.say("partition %d: %s, on worker %d", e.Partition, plural(e.Functions, "function"), e.Worker)
+			t.say("partition %d: %s, on worker %d", e.Partition, words.Count(e.Functions, "function"), e.Worker)
 		}
 	case PartitionEnded:
 		t.partition(e)
@@ -138,7 +139,7 @@ func (t *TextReporter) Report(e Event) {
 	case Warning:
 		t.say("warning: %s", e.Text)
 	case Watching:
-		text := "watching " + plural(e.Files, "file")
+		text := "watching " + words.Count(e.Files, "file")
 		if e.Polled {
 			text += ", looking at them now and then, as not all are on a file system that tells of changes"
 		}
@@ -165,7 +166,7 @@ func (t *TextReporter) partition(e PartitionEnded) {
 	case t.style == Verbose:
 		t.say("partition %d: compiled (%d of %d)", e.Partition, e.Done, e.Total)
 	case t.live == nil && e.Total > 0 && e.Done*10/e.Total > before*10/e.Total:
-		t.say("%d of %s", e.Done, plural(e.Total, "partition"))
+		t.say("%d of %s", e.Done, words.Count(e.Total, "partition"))
 	}
 }
 
@@ -191,13 +192,13 @@ func (t *TextReporter) finished(e Finished) {
 	}
 	r := e.Result
 	if r.Statements.Unresolved > 0 {
-		t.say("%d of %s not used:", r.Statements.Unresolved, plural(r.Statements.Total, "statement"))
+		t.say("%d of %s not used:", r.Statements.Unresolved, words.Count(r.Statements.Total, "statement"))
 		slices.SortStableFunc(t.reasons, func(a, b reasonCount) int { return b.count - a.count })
 		for _, reason := range t.reasons[:min(len(t.reasons), shownReasons)] {
 			t.say("  %6d  %s", reason.count, reason.reason)
 		}
 		if more := len(t.reasons) - shownReasons; more > 0 {
-			t.say("  and %s more; -v lists all", plural(more, "reason"))
+			t.say("  and %s more; -v lists all", words.Count(more, "reason"))
 		}
 	}
 	t.say("%s", r.Summary())
@@ -205,67 +206,31 @@ func (t *TextReporter) finished(e Finished) {
 
 // Summary says in one line what was built, from how much, how large and how fast.
 func (r *Result) Summary() string {
-	partitions := plural(r.Partitions.Total, "partition")
+	partitions := words.Count(r.Partitions.Total, "partition")
 	if r.Partitions.Hits > 0 {
 		partitions += fmt.Sprintf(" (%d from the cache)", r.Partitions.Hits)
 	}
 	return fmt.Sprintf("built %s: %s and %s of the base, from %s in %s; %s, %s, peak memory %s",
-		r.Image, plural(r.Functions.New, "new function"), Thousands(r.Functions.Base), plural(r.Statements.Resolved, "statement"), partitions,
-		FormatBytes(r.Bytes), seconds(time.Duration(r.Seconds*float64(time.Second))), FormatBytes(r.PeakRSS))
+		r.Image, words.Count(r.Functions.New, "new function"), words.Thousands(r.Functions.Base), words.Count(r.Statements.Resolved, "statement"), partitions,
+		words.Bytes(r.Bytes), words.Seconds(time.Duration(r.Seconds*float64(time.Second))), words.Bytes(r.PeakRSS))
 }
 
 // say prints a line.
 func (t *TextReporter) say(format string, args ...any) {
 	t.said = time.Now()
 	t.live.erase(t.w)
-	fmt.Fprintf(t.w, "%8s  %s\n", seconds(t.said.Sub(t.start)), fmt.Sprintf(format, args...))
+	fmt.Fprintf(t.w, "%8s  %s\n", words.Seconds(t.said.Sub(t.start)), fmt.Sprintf(format, args...))
 }
 
 // now says what is going on, "" if nothing is.
 func (t *TextReporter) now() string {
 	var parts []string
 	for _, s := range t.running {
-		parts = append(parts, fmt.Sprintf("%s for %s", s.name, seconds(time.Since(s.start))))
+		parts = append(parts, fmt.Sprintf("%s for %s", s.name, words.Seconds(time.Since(s.start))))
 	}
 	text := strings.Join(parts, ", ")
 	if len(parts) > 0 && t.done < t.total {
-		text += fmt.Sprintf("; %d of %s done", t.done, plural(t.total, "partition"))
+		text += fmt.Sprintf("; %d of %s done", t.done, words.Count(t.total, "partition"))
 	}
 	return text
-}
-
-// plural counts things: 1 function, 2,037 functions.
-func plural(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return Thousands(n) + " " + thing
-}
-
-// Thousands writes n, which is not negative, in groups of three digits.
-func Thousands(n int) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
-// FormatBytes writes a number of bytes in units of a thousand or a million.
-func FormatBytes(n int64) string {
-	switch mb := float64(n) / 1e6; {
-	case mb >= 10:
-		return Thousands(int(math.Round(mb))) + " MB"
-	case mb >= 0.1:
-		return fmt.Sprintf("%.1f MB", mb)
-	default:
-		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
-	}
-}
-
-func seconds(d time.Duration) string {
-	if d < 10*time.Second {
-		return fmt.Sprintf("%.2f s", d.Seconds())
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/words"
 	"chainbuild/sysimage"
 )
 
@@ -93,13 +94,13 @@ func checkRoom(base *sysimage.Base, o *Options, outputDir, scratchDir string) er
 		taken[device] += need.bytes
 		if taken[device] > free {
 			return refuse("there is not enough room for %s in %s: about %s are needed and %s are free: %s", need.what, need.dir,
-				FormatBytes(int64(taken[device])), FormatBytes(int64(free)), need.wayOut)
+				words.Bytes(int64(taken[device])), words.Bytes(int64(free)), need.wayOut)
 		}
 	}
 	// Where the kernel does not tell, the build finds out.
 	if free, err := freeMemory(); err == nil && heap > free {
 		return refuse("there is not enough memory for the new heap: about %s are needed and %s are free: end other programs, or add swap space",
-			FormatBytes(int64(heap)), FormatBytes(int64(free)))
+			words.Bytes(int64(heap)), words.Bytes(int64(free)))
 	}
 	return nil
 }

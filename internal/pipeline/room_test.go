@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
 )
 
 func TestCheckRoom(t *testing.T) {
@@ -27,7 +29,7 @@ func TestCheckRoom(t *testing.T) {
 		}
 		return memory, nil
 	}
-	thin, standalone, keep := Options{}, Options{Layout: elfpatch.Standalone}, Options{KeepScratch: true}
+	thin, standalone, keep := Options{}, Options{Target: settings.Target{Layout: elfpatch.Standalone}}, Options{KeepScratch: true}
 	tests := []struct {
 		name         string
 		options      Options
@@ -51,11 +53,11 @@ func TestCheckRoom(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			disks["/out"], disks["/scratch"], memory = test.out, test.scratch, test.memory
 			err := checkRoom(base, &test.options, "/out", "/scratch")
-			var usage *UsageError
+			var refused *usage.Error
 			switch {
 			case test.says == "" && err != nil:
 				t.Errorf("refused: %v", err)
-			case test.says != "" && (!errors.As(err, &usage) || !strings.Contains(err.Error(), test.says)):
+			case test.says != "" && (!errors.As(err, &refused) || !strings.Contains(err.Error(), test.says)):
 				t.Errorf("%v is no refusal that says %q", err, test.says)
 			}
 		})

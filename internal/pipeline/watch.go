@@ -12,6 +12,8 @@ import (
 	"errors"
 	"path/filepath"
 	"time"
+
+	"chainbuild/internal/usage"
 )
 
 // WatchOptions say how Watch looks at files. The zero value is usable.
@@ -24,7 +26,7 @@ type WatchOptions struct {
 
 // Watch builds as o says, and again whenever a statements file, the base that o names, a project or manifest file or a source file of a
 // package in the image has other content than when the last build began. A build that fails leaves the old image, is reported with a Warning,
-// and the next change starts another. Watch returns when ctx ends, with its cause, or when the first build is refused, with its *UsageError.
+// and the next change starts another. Watch returns when ctx ends, with its cause, or when the first build is refused, with its *usage.Error.
 func Watch(ctx context.Context, o Options, w WatchOptions) error { return watch(ctx, o, w, Run) }
 
 func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Context, Options) (*Result, error)) error {
@@ -48,8 +50,8 @@ func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Cont
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		var usage *UsageError
-		if first && errors.As(err, &usage) {
+		var refused *usage.Error
+		if first && errors.As(err, &refused) {
 			return err
 		}
 		if err != nil {

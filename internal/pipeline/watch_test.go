@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"chainbuild/internal/usage"
 )
 
 // A fakeBuilder stands in for Run under Watch. A test waits for each build to begin and says how it ends.
@@ -281,7 +283,7 @@ func TestWatchFailure(t *testing.T) {
 	write(t, "trace.jl", "what is this")
 	says[Changed](f)
 	f.begins()
-	f.end <- &UsageError{errors.New("trace.jl:1: no statement")}
+	f.end <- usage.Wrap(errors.New("trace.jl:1: no statement"))
 	says[Warning](f)
 	says[Watching](f)
 	write(t, "trace.jl", "precompile(Tuple{typeof(cos), Float64})\n")
@@ -294,7 +296,7 @@ func TestWatchFailure(t *testing.T) {
 func TestWatchRefused(t *testing.T) {
 	f, _ := startWatch(t, WatchOptions{})
 	f.begins()
-	refused := &UsageError{errors.New("no such base")}
+	refused := usage.Wrap(errors.New("no such base"))
 	f.end <- refused
 	if err := <-f.ended; err != refused {
 		t.Errorf("it ended with %v", err)

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/sysimage"
@@ -93,7 +94,7 @@ func (b *builder) makeWorkerImage(ctx context.Context) {
 			o:       Options{Jobs: b.o.Jobs},
 			began:   time.Now(),
 			target:  workersTarget,
-			inputs:  &inputs{output: path, emit: EmitAll},
+			inputs:  &inputs{output: path, emit: settings.EmitAll},
 			julia:   b.julia,
 			series:  b.series,
 			sources: b.sources,

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/usage"
 
 	"github.com/google/renameio/v2"
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -70,7 +71,7 @@ func (e *BusyError) Error() string {
 // Build builds the project's image and removes those that are not wanted any more.
 func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, error) {
 	if err := p.makeState(); err != nil {
-		return nil, &pipeline.UsageError{Err: err}
+		return nil, usage.Wrap(err)
 	}
 	unlock, err := p.lockBuild(ctx, &o)
 	if err != nil {
@@ -103,7 +104,7 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 		return nil, err
 	}
 	os.Remove(p.path(failureName))
-	removed, err := p.Clean(CleanOptions{Keep: p.Settings.Keep})
+	removed, err := p.Clean(CleanOptions{Keep: int(p.Settings.Keep)})
 	return &BuildResult{Image: im, Removed: removed}, err
 }
 
@@ -177,7 +178,9 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	for _, pkg := range p.Content.Packages {
 		b.Packages = append(b.Packages, pkg.Name)
 	}
-	b.Emit, b.Layout, b.CPUTarget, b.OptLevel = p.Settings.Emit, p.Settings.Layout, p.Settings.CPUTarget, p.Settings.OptLevel
+	b.Target = p.Settings.Target
+	// Only this project's packages, wherever else the user has Julia look.
+	b.Environment = append(b.Environment, "JULIA_LOAD_PATH=@:@stdlib")
 	p.removeLogs()
 	if o.LogFile == "" && o.Log != nil {
 		report, end, err := o.Log(log)
@@ -187,14 +190,6 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 		defer end()
 		b.Report = pipeline.Reporters(b.Report, report)
 	}
-	// Only this project's packages, wherever else the user has Julia look.
-	loadPath, set := os.LookupEnv("JULIA_LOAD_PATH")
-	os.Setenv("JULIA_LOAD_PATH", "@:@stdlib")
-	defer func() {
-		if os.Setenv("JULIA_LOAD_PATH", loadPath); !set {
-			os.Unsetenv("JULIA_LOAD_PATH")
-		}
-	}()
 	// An image that is built again is not one until it is described anew.
 	if err := os.Remove(p.path(imagesName, id+descriptionSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -248,7 +243,7 @@ func (p *Project) removeLogs() {
 // command that builds in the foreground, with BuildOptions.LogFile; what it prints goes into that file.
 func (p *Project) BuildBehind(program string, arguments func(log string) []string) (pid int, log string, err error) {
 	if err := p.makeState(); err != nil {
-		return 0, "", &pipeline.UsageError{Err: err}
+		return 0, "", usage.Wrap(err)
 	}
 	log = p.newLog()
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

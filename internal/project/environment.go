@@ -28,6 +28,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"chainbuild/internal/tomlfile"
 )
 
 // A Package is a package as the manifest lists it.
@@ -66,13 +68,14 @@ func readEnvironment(dir string) (*environment, error) {
 	if name := firstFile(dir, projectNames); name != "" {
 		env.projectFile = name
 	}
-	tables, err := readTOML(env.projectFile)
+	file, err := tomlfile.Read(env.projectFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return env, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	tables := file.Values
 	env.name, _ = tables["name"].(string)
 	env.uuid, _ = tables["uuid"].(string)
 	env.preferences, _ = tables["preferences"].(map[string]any)
@@ -106,10 +109,11 @@ func firstFile(dir string, names []string) string {
 }
 
 func (env *environment) readManifest() error {
-	tables, err := readTOML(env.manifestFile)
+	file, err := tomlfile.Read(env.manifestFile)
 	if err != nil {
 		return err
 	}
+	tables := file.Values
 	if format, ok := tables["manifest_format"].(string); ok && !strings.HasPrefix(format, "1.") {
 		tables, _ = tables["deps"].(map[string]any)
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/settings"
 	"chainbuild/objcache"
 )
 
@@ -47,13 +48,13 @@ func (p *Project) makeKey() error {
 		base += " at " + p.Julia.Image // which it needs by this name
 	}
 	h.AddString(inputBase, base)
-	h.AddString(inputLayout, layoutName(s.Layout))
-	h.AddString(inputCPUTarget, s.CPUTarget)
-	if s.CPUTarget == "native" {
+	h.AddString(inputLayout, s.Layout.String())
+	h.AddString(inputCPUTarget, string(s.CPU))
+	if s.CPU == settings.NativeCPU {
 		h.AddString(inputProcessor, p.Julia.CPUName)
 	}
 	h.AddString(inputOptimize, fmt.Sprint(s.OptLevel))
-	h.AddString(inputEmit, s.Emit)
+	h.AddString(inputEmit, string(s.Emit))
 	for _, pkg := range p.Content.Packages {
 		content := strings.Join([]string{pkg.UUID, pkg.Version, pkg.Tree}, " ")
 		if pkg.Path != "" {

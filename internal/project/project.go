@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 )
@@ -57,8 +58,17 @@ type Options struct {
 	Settings func(*Settings)
 }
 
-// Open reads the project. Its error is the cause of ctx's end if that comes while the Julia is asked about itself.
+// Open reads the project. Whatever is wrong with it is wrong before any work: each error is a *usage.Error, but for the cause of
+// ctx's end if that comes while the Julia is asked about itself.
 func Open(ctx context.Context, o Options) (*Project, error) {
+	p, err := read(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return p, usage.Wrap(err)
+}
+
+func read(ctx context.Context, o Options) (*Project, error) {
 	in, err := julia.Find(ctx, o.Julia)
 	if err != nil {
 		return nil, err

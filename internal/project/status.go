@@ -126,7 +126,7 @@ func (p *Project) Status() (*Status, error) {
 			s.New++
 		}
 	}
-	if p.Settings.StaleAfter > 0 && s.New >= p.Settings.StaleAfter {
+	if most := int(p.Settings.StaleAfter); most > 0 && s.New >= most {
 		s.State = Stale
 		s.Reasons = append(s.Reasons, fmt.Sprintf("statements recorded since it was built: %d", s.New))
 	}

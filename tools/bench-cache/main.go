@@ -24,6 +24,7 @@ import (
 
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/settings"
 )
 
 func main() {
@@ -74,7 +75,7 @@ func run(rounds int, add, cache string, explain bool, files []string) error {
 	builds := func(m *measured, statements ...string) error {
 		o := pipeline.Options{
 			Statements: append(slices.Clone(files), statements...), Project: pkg,
-			Output: filepath.Join(dir, "image.so"), OptLevel: 2, CacheDir: cache, Explain: explain,
+			Output: filepath.Join(dir, "image.so"), Target: settings.DefaultTarget(), CacheDir: cache, Explain: explain,
 		}
 		if explain {
 			o.Report = explainer{}

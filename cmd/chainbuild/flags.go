@@ -1,0 +1,130 @@
+package main
+
+// This file is the flags that several commands have. Each is defined here once: its name, its help, what it takes.
+
+import (
+	"encoding"
+	"slices"
+
+	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A targetFlag is a flag that chooses a part of a target.
+type targetFlag struct {
+	name, short, help string
+	// values are what a shell offers, with what they mean behind a tab.
+	values []string
+	of     func(*settings.Target) setting
+}
+
+// A setting reads and writes its values as text, see package settings.
+type setting interface {
+	encoding.TextUnmarshaler
+	encoding.TextMarshaler
+}
+
+const emitFlag = "emit"
+
+var targetFlags = []targetFlag{
+	{
+		"layout", "", "`LAYOUT` of the image: thin needs the base's file, standalone is one file",
+		[]string{"thin\tneeds the base's file", "standalone\tone file"},
+		func(t *settings.Target) setting { return &t.Layout },
+	},
+	{
+		emitFlag, "", "`WHAT` to compile: all that is new, or traced: what the statements name and call",
+		[]string{"all\tall that is new", "traced\twhat the statements name and call"},
+		func(t *settings.Target) setting { return &t.Emit },
+	},
+	{
+		"cpu-target", "C", "the `PROCESSOR` that new code is compiled for",
+		[]string{"native", "generic", "haswell"},
+		func(t *settings.Target) setting { return &t.CPU },
+	},
+	{
+		"optimize", "O", "optimisation `LEVEL` of new code, 0 to 3",
+		[]string{"0", "1", "2", "3"},
+		func(t *settings.Target) setting { return &t.OptLevel },
+	},
+}
+
+// addTargetFlags adds the flags that choose a target, or only those with the given names, to a section of the help. A flag
+// that is not given leaves the target as it is now.
+func addTargetFlags(cmd *cobra.Command, title string, target *settings.Target, names ...string) {
+	for _, f := range targetFlags {
+		if len(names) > 0 && !slices.Contains(names, f.name) {
+			continue
+		}
+		section(cmd, title, func(flags *pflag.FlagSet) {
+			flags.TextVarP(f.of(target), f.name, f.short, f.of(target), f.help)
+		})
+		complete(cmd, f.name, f.values...)
+	}
+}
+
+// overrideTarget changes a target as the command's flags say, as far as they were given.
+func overrideTarget(cmd *cobra.Command, target *settings.Target) {
+	for _, f := range targetFlags {
+		if flag := cmd.Flags().Lookup(f.name); flag != nil && flag.Changed {
+			f.of(target).UnmarshalText([]byte(flag.Value.String())) // it was read once already
+		}
+	}
+}
+
+// hideTargetDefaults has the help not show the defaults of flags that have none of their own.
+func hideTargetDefaults(cmd *cobra.Command) {
+	for _, f := range targetFlags {
+		if flag := cmd.Flags().Lookup(f.name); flag != nil {
+			flag.DefValue = ""
+		}
+	}
+}
+
+func addJuliaFlag(flags *pflag.FlagSet, executable *string) {
+	flags.StringVar(executable, "julia", "", "the julia `EXECUTABLE` (default: CHAINBUILD_JULIA, or julia on PATH)")
+}
+
+// addProjectFlag adds the flag that names a project; unnamed says which project is taken without it.
+func addProjectFlag(flags *pflag.FlagSet, name *string, unnamed string) {
+	flags.StringVar(name, "project", "", "the `PROJECT`, as for julia (default: "+unnamed+")")
+}
+
+func addPackageFlag(flags *pflag.FlagSet, names *[]string) {
+	flags.StringSliceVarP(names, "package", "p", nil, "have the package `NAME` in the image too; may be given several times")
+}
+
+func addExcludeFlag(flags *pflag.FlagSet, names *[]string) {
+	flags.StringSliceVar(names, "exclude", nil, "leave the package `NAME`, and what needs it, out of the image; may be given several times")
+}
+
+func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
+	flags.IntVarP(jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
+}
+
+// checkJobs refuses numbers of processes that make no sense.
+func checkJobs(cmd *cobra.Command, jobs int) error {
+	if cmd.Flags().Changed("jobs") && jobs < 1 {
+		return usage.Errorf("--jobs does not take %d: give a number above 0, or leave it out for one per processor", jobs)
+	}
+	return nil
+}
+
+// addJSONFlag adds the flag for programs; what it prints is one JSON object, or one array, …
+func addJSONFlag(flags *pflag.FlagSet, asJSON *bool, what string) {
+	flags.BoolVar(asJSON, "json", false, "print "+what)
+}
+
+func addQuietFlag(flags *pflag.FlagSet, quiet *bool, what string) {
+	flags.BoolVarP(quiet, "quiet", "q", false, what)
+}
+
+// complete has a shell offer values of a flag.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
+}
