@@ -42,7 +42,7 @@ type Compiler struct {
 // Options say how partitions are compiled.
 type Options struct {
 	Julia *julia.Installation
-	// Worker is the arguments that make a Julia a partition worker.
+	// Worker is the arguments that make a Julia a compile worker.
 	Worker []string
 	// Jobs is the number of workers.
 	Jobs int

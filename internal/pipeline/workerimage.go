@@ -159,7 +159,7 @@ func (b *builder) frontArgs() []string {
 	return []string{filepath.Join(b.worker, "front.jl"), b.file("request.txt")}
 }
 
-// emitArgs make a Julia a partition worker.
+// emitArgs make a Julia a compile worker.
 func (b *builder) emitArgs() []string {
 	var args []string
 	if b.series.CompilesForProcess {

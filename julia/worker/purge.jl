@@ -3,7 +3,7 @@
 # Nothing of the base refers to this module but what the runtime noted down when it compiled the worker's functions:
 # backedges of methods that they call, cached tuple types that name their types, and specialisations on those types.
 
-"The modules to remove: this one and, in a process on a worker image, the partition worker's."
+"The modules to remove: this one and, in a process on a worker image, the compile worker's."
 const OURS = Any[@__MODULE__]
 
 function is_ours(@nospecialize(def))

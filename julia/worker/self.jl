@@ -5,7 +5,7 @@
 #   svec(code instances, values, modules, …, ChainFront, ChainEmit)
 # Nothing else leads to the two modules, so once the storage is cleared they are garbage to the next heap, but for what purge.jl removes.
 
-"Load the partition worker's module beside this one and infer all methods of both. Returns their method instances."
+"Load the compile worker's module beside this one and infer all methods of both. Returns their method instances."
 function infer_workers()
     emit = Module(:ChainEmit)
     # As in front.jl, but not by Core.atdoc!, which would be inferred for our function's type.

@@ -1,4 +1,4 @@
-# The partition worker: turns bitcode of a partition into an object, with Julia's own optimisation pipeline.
+# The compile worker: turns bitcode of a partition into an object, with Julia's own optimisation pipeline.
 #
 # It runs as `julia compile/emit.jl`, reads one request per line from stdin (fields separated by tabs) and answers each with one JSON
 # object on file descriptor 3:

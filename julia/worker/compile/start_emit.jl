@@ -1,4 +1,4 @@
-# What a partition worker on a worker image runs: see self.jl.
+# What a compile worker on a worker image runs: see self.jl.
 let roots = current_task().storage
     current_task().storage = nothing
     Core.eval(roots[length(roots)], :(serve()))
