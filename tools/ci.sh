@@ -35,7 +35,7 @@ key)
 build)
 	if [ ${#files[@]} -gt 0 ]; then chainbuild statements import "${flags[@]}" "${files[@]}" >&2; fi
 	chainbuild build "${flags[@]}" ${settings[@]+"${settings[@]}"} ${others[@]+"${others[@]}"}
-	image=$(chainbuild status --json "${flags[@]}" ${settings[@]+"${settings[@]}"} | sed -n 's/^    "file": "\(.*\)",$/\1/p')
+	image=$(chainbuild status --image "${flags[@]}" ${settings[@]+"${settings[@]}"})
 	echo "image=$image"
 	;;
 *)

@@ -11,12 +11,10 @@ chainbuild=$top/bin/chainbuild
 julia=$("$top/tools/find-julia.sh" | tail -n 1)
 julia=${julia%%:*}
 export CHAINBUILD_JULIA=$julia
-if ! "$chainbuild" status --check >&2; then
-	echo "measure-run.sh: there is no current image here: run chainbuild build first" >&2
+if ! image=$("$chainbuild" status --image); then
+	echo "measure-run.sh: run chainbuild build first" >&2
 	exit 2
 fi
-image=$("$chainbuild" status --json | sed -n 's/^    "file": "\(.*\)",$/\1/p')
-project=$("$chainbuild" status --json | sed -n 's/^  "folder": "\(.*\)",$/\1/p')
 
 # measured runs a command and prints its time and its processor time, in milliseconds.
 measured() {
@@ -25,7 +23,7 @@ measured() {
 TIMEFORMAT='%3R %3U %3S'
 
 with() { measured "$chainbuild" run -- --startup-file=no -e 0; }
-without() { measured "$julia" -J "$image" --project="$project" --startup-file=no -e 0; }
+without() { measured "$julia" -J "$image" --project=@. --startup-file=no -e 0; }
 
 with >/dev/null
 for round in $(seq "${1:-30}"); do

@@ -17,6 +17,11 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
+// printNotice prints one line that is no error and no result.
+func printNotice(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, "chainbuild: "+format+"\n", args...)
+}
+
 // A rowTable prints rows of a name and what there is to say.
 type rowTable struct{ *tabwriter.Writer }
 

@@ -3,8 +3,6 @@ package main
 // This file is the command build where it builds a project's image from what was recorded.
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -76,10 +74,6 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	o.Build.Report = report
 	result, err := p.Build(cmd.Context(), o)
-	var busy *project.BusyError
-	if errors.As(err, &busy) {
-		return usage.Wrap(err)
-	}
 	if err != nil {
 		return err
 	}
@@ -96,7 +90,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 
 func (b *projectBuildFlags) say(format string, args ...any) {
 	if !b.quiet {
-		fmt.Fprintf(b.stderr, "chainbuild: "+format+"\n", args...)
+		printNotice(b.stderr, format, args...)
 	}
 }
 

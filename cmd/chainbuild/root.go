@@ -87,7 +87,7 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 		}
 		return explicit.run(cmd, args)
 	}
-	root.AddCommand(newRunCommand(stderr), newBuildCommand(stdout, stderr), newStatusCommand(stdout), newStatementsCommand(stdout),
+	root.AddCommand(newRunCommand(stderr), newBuildCommand(stdout, stderr), newStatusCommand(stdout, stderr), newStatementsCommand(stdout),
 		newCleanCommand(stdout), newLauncherCommand(stdout),
 		newInspectCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand())
 	return root

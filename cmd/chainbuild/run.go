@@ -55,7 +55,7 @@ not set, that of Julia.`,
 		}
 		launch := p.Launch(args, self)
 		if launch.Notice != "" && !quiet {
-			fmt.Fprintf(stderr, "chainbuild: %s\n", launch.Notice)
+			printNotice(stderr, "%s", launch.Notice)
 		}
 		if launch.Crowded {
 			mergeBehind(self, p)

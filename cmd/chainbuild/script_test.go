@@ -143,7 +143,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor folder")
 	}
-	for range 1200 {
+	for range 6000 {
 		if process(ts, ts.MkAbs(args[0])) != "" {
 			return
 		}

@@ -16,14 +16,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// exitStale is the exit code of status --check for a project without a current image.
+// exitStale is the exit code of status --check and --image for a project without a current image.
 const exitStale = 3
 
-// errStale ends status --check. What there is to say was printed.
+// errStale ends status --check and --image. What there is to say was printed.
 var errStale = &exitError{exitStale}
 
-func newStatusCommand(stdout *os.File) *cobra.Command {
-	var asJSON, check, key bool
+func newStatusCommand(stdout, stderr *os.File) *cobra.Command {
+	var asJSON, check, key, image bool
 	var loaded string
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -34,6 +34,7 @@ used all the same, when many statements were recorded after it was built.
 ` + projectHelp,
 		Example: `  chainbuild status
   chainbuild status --check || chainbuild build
+  julia -J "$(chainbuild status --image)" --project work.jl
   chainbuild status --json | jq .reasons`,
 		Args: noArguments,
 	}
@@ -45,10 +46,11 @@ used all the same, when many statements were recorded after it was built.
 	section(cmd, saidSection, func(flags *pflag.FlagSet) {
 		flags.BoolVar(&check, "check", false, "exit with code 3 if the image is stale or there is none")
 		addJSONFlag(flags, &asJSON, "one JSON object")
+		flags.BoolVar(&image, "image", false, "print the path of the image that can be used, and nothing else; exit with code 3 if there is none")
 		flags.BoolVar(&key, "key", false, "print the key that an image must have to be used, and nothing else")
 		flags.StringVar(&loaded, "loaded", "", "say one line if `IMAGE`, which a Julia runs with, is a stale one of the project, else nothing")
 	})
-	cmd.MarkFlagsMutuallyExclusive("json", "key", "loaded")
+	cmd.MarkFlagsMutuallyExclusive("json", "key", "image", "loaded")
 	cmd.MarkFlagFilename("loaded", "so")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p, err := choice.open()
@@ -70,9 +72,15 @@ used all the same, when many statements were recorded after it was built.
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		switch {
+		case image && !status.Usable:
+			printNotice(stderr, "there is no image of %s that can be used: %s", status.Project, strings.Join(status.Reasons, "; "))
+			return errStale
+		case image:
+			_, err = fmt.Fprintln(stdout, status.Image.File)
+		case asJSON:
 			err = printJSON(stdout, status)
-		} else {
+		default:
 			err = printStatus(stdout, status)
 		}
 		if err == nil && check && status.State != project.Current {
