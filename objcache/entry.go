@@ -1,6 +1,6 @@
 package objcache
 
-// This file is the format of an entry, in memory and as a stream.
+// This file is the format of an entry.
 //
 //	offset  size
 //	     0     4   "CBoc"
@@ -12,14 +12,13 @@ package objcache
 //	    64     …   payload: the data as one zstd frame
 //
 // Numbers are little endian. The check is over what is stored, not over the data: so it finds each changed byte, also one
-// that zstd would not use, and in memory it comes before the decoder sees anything. The frame has no checksum of its own.
+// that zstd would not use, and it comes before the decoder sees anything. The frame has no checksum of its own.
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -123,35 +122,29 @@ func sum(payload []byte) *xxhash.Digest {
 	return digest
 }
 
-// The encoder and decoder for data in memory are shared: their EncodeAll and DecodeAll may be called by any number of
-// goroutines, and keep their tables from one call to the next.
+// The encoder and the decoder are shared: their EncodeAll and DecodeAll may be called by any number of goroutines, and keep
+// their tables from one call to the next.
 var (
-	memoryEncoder = sync.OnceValue(func() *zstd.Encoder { return newEncoder(nil) })
-	memoryDecoder = sync.OnceValue(func() *zstd.Decoder {
-		return newDecoder(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true))
+	encoder = sync.OnceValue(func() *zstd.Encoder {
+		return orPanic(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithWindowSize(windowSize)))
+	})
+	decoder = sync.OnceValue(func() *zstd.Decoder {
+		return orPanic(zstd.NewReader(nil, zstd.WithDecoderMaxWindow(windowSize), zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true)))
 	})
 )
 
-func newEncoder(w io.Writer) *zstd.Encoder {
-	e, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithWindowSize(windowSize))
+// orPanic returns what was made; there is an error if an option is wrong.
+func orPanic[T any](made T, err error) T {
 	if err != nil {
-		panic(err) // an option is wrong
+		panic(err)
 	}
-	return e
-}
-
-func newDecoder(r io.Reader, options ...zstd.DOption) *zstd.Decoder {
-	d, err := zstd.NewReader(r, append(options, zstd.WithDecoderMaxWindow(windowSize))...)
-	if err != nil {
-		panic(err) // an option is wrong
-	}
-	return d
+	return made
 }
 
 // encodeEntry returns the entry for the data.
 func encodeEntry(key Key, data []byte) []byte {
 	entry := make([]byte, headerSize, headerSize+len(data)/2)
-	entry = memoryEncoder().EncodeAll(data, entry)
+	entry = encoder().EncodeAll(data, entry)
 	h := header{key: key, size: int64(len(data)), stored: int64(len(entry) - headerSize)}
 	h.check = h.seal(sum(entry[headerSize:]))
 	b := h.bytes()
@@ -186,7 +179,7 @@ func readEntry(r io.Reader, key Key, fileSize int64) ([]byte, error) {
 	if h.seal(sum(payload)) != h.check {
 		return nil, errCheck
 	}
-	data, err := memoryDecoder().DecodeAll(payload, make([]byte, 0, h.size+outputSlack))
+	data, err := decoder().DecodeAll(payload, make([]byte, 0, h.size+outputSlack))
 	if err != nil {
 		return nil, &formatError{err}
 	}
@@ -210,111 +203,4 @@ func isDamage(err error) bool {
 		return true
 	}
 	return errors.As(err, &format)
-}
-
-// writeEntry writes an entry with the data that r has, without holding it in memory. The header comes last, when the
-// sizes are known.
-func writeEntry(w io.WriteSeeker, key Key, r io.Reader) error {
-	if _, err := w.Seek(headerSize, io.SeekStart); err != nil {
-		return err
-	}
-	payload := xxhash.New()
-	stored := &counter{w: io.MultiWriter(w, payload), limit: math.MaxInt64}
-	encoder := newEncoder(stored)
-	size, err := io.Copy(encoder, r)
-	if closeErr := encoder.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	h := header{key: key, size: size, stored: stored.n}
-	h.check = h.seal(payload)
-	if _, err := w.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	b := h.bytes()
-	_, err = w.Write(b[:])
-	return err
-}
-
-// copyEntry writes the data of an entry of fileSize bytes to w, without holding it in memory. What it has written is of
-// use only if it returns nil. An error of w is returned as a *copyError.
-func copyEntry(w io.Writer, r io.Reader, key Key, fileSize int64) error {
-	h, err := readHeader(r, key, fileSize)
-	if err != nil {
-		return err
-	}
-	stored := &source{r: io.LimitReader(r, h.stored)}
-	payload := xxhash.New()
-	// Without goroutines of its own the decoder is the fastest: it does not compete with what else a build does.
-	decoder := newDecoder(io.TeeReader(stored, payload), zstd.WithDecoderConcurrency(1))
-	defer decoder.Close()
-	sink := &counter{w: w, limit: h.size}
-	_, err = decoder.WriteTo(sink)
-	switch {
-	case sink.err == errSize:
-	case sink.err != nil:
-		return &copyError{sink.err}
-	case stored.err != nil:
-		return stored.err
-	}
-	// A decoder that gave up has not read all.
-	if _, drainErr := io.Copy(payload, stored); drainErr != nil {
-		return drainErr
-	}
-	switch {
-	case stored.n < h.stored:
-		return errTruncated
-	case h.seal(payload) != h.check:
-		return errCheck
-	case sink.err == errSize, err == nil && sink.n != h.size:
-		return errSize
-	case err != nil:
-		return &formatError{err}
-	}
-	return nil
-}
-
-// A copyError says that the data could not be written to where it was wanted.
-type copyError struct{ err error }
-
-func (e *copyError) Error() string { return e.err.Error() }
-func (e *copyError) Unwrap() error { return e.err }
-
-// A counter counts what is written through it, up to a limit, and keeps the first error: the writer's, or errSize.
-type counter struct {
-	w     io.Writer
-	limit int64
-	n     int64
-	err   error
-}
-
-func (c *counter) Write(b []byte) (int, error) {
-	if c.err == nil && int64(len(b)) > c.limit-c.n {
-		c.err = errSize
-	}
-	if c.err != nil {
-		return 0, c.err
-	}
-	n, err := c.w.Write(b)
-	c.n += int64(n)
-	c.err = err
-	return n, err
-}
-
-// A source counts what is read through it, and keeps the reader's error, other than io.EOF.
-type source struct {
-	r   io.Reader
-	n   int64
-	err error
-}
-
-func (s *source) Read(b []byte) (int, error) {
-	n, err := s.r.Read(b)
-	s.n += int64(n)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
 }

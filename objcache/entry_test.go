@@ -5,57 +5,26 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/iotest"
 )
 
-// streamEntry is encodeEntry the other way: as for a file.
-func streamEntry(t testing.TB, key Key, data []byte) []byte {
-	t.Helper()
-	file, err := os.Create(filepath.Join(t.TempDir(), "entry"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := writeEntry(file, key, bytes.NewReader(data)); err != nil {
-		t.Fatal(err)
-	}
-	entry, err := os.ReadFile(file.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entry
-}
-
-// readBoth reads an entry in memory and as a stream and checks that both say the same.
-func readBoth(t *testing.T, key Key, entry []byte) ([]byte, error) {
-	t.Helper()
-	inMemory, err := readEntry(bytes.NewReader(entry), key, int64(len(entry)))
-	var stream bytes.Buffer
-	streamErr := copyEntry(&stream, bytes.NewReader(entry), key, int64(len(entry)))
-	if (err == nil) != (streamErr == nil) {
-		t.Fatalf("in memory: %v, but as a stream: %v", err, streamErr)
-	}
-	if err == nil && !bytes.Equal(inMemory, stream.Bytes()) {
-		t.Fatalf("%d bytes in memory are %d other ones as a stream", len(inMemory), stream.Len())
-	}
-	return inMemory, err
+// read reads an entry that is as long as its file.
+func read(key Key, entry []byte) ([]byte, error) {
+	return readEntry(bytes.NewReader(entry), key, int64(len(entry)))
 }
 
 func TestEntryRoundTrip(t *testing.T) {
 	key := testKey(1)
 	for _, size := range []int{0, 1, 1000, 50_000, windowSize - 1, windowSize, 3*windowSize + 5} {
 		data := testData(key, size)
-		for how, entry := range map[string][]byte{"memory": encodeEntry(key, data), "stream": streamEntry(t, key, data)} {
-			got, err := readBoth(t, key, entry)
-			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d bytes written by way of %s come back as %d: %v", size, how, len(got), err)
-			}
-			if size >= 1000 && len(entry) > size*3/4 {
-				t.Errorf("%d bytes written by way of %s take %d", size, how, len(entry))
-			}
+		entry := encodeEntry(key, data)
+		got, err := read(key, entry)
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d bytes come back as %d: %v", size, len(got), err)
+		}
+		if size >= 1000 && len(entry) > size*3/4 {
+			t.Errorf("%d bytes take %d", size, len(entry))
 		}
 	}
 }
@@ -71,13 +40,9 @@ func TestEntryFlipped(t *testing.T) {
 		for bit := range 8 {
 			damaged := bytes.Clone(entry)
 			damaged[at] ^= 1 << bit
-			if _, err := readBoth(t, key, damaged); !isDamage(err) {
+			// Whatever a decoder would say, it is the check that says what is wrong.
+			if _, err := read(key, damaged); !isDamage(err) || at >= headerSize && !errors.Is(err, errCheck) {
 				t.Fatalf("bit %d of byte %d flipped: %v", bit, at, err)
-			}
-			// Wherever a decoder gives up, it is the check that says what is wrong.
-			err := copyEntry(io.Discard, bytes.NewReader(damaged), key, int64(len(damaged)))
-			if at >= headerSize && !errors.Is(err, errCheck) {
-				t.Fatalf("bit %d of byte %d flipped in a stream: %v", bit, at, err)
 			}
 		}
 	}
@@ -87,12 +52,12 @@ func TestEntryWrongLength(t *testing.T) {
 	key := testKey(1)
 	entry := encodeEntry(key, testData(key, 5_000))
 	for length := 0; length < len(entry); length++ {
-		if _, err := readBoth(t, key, entry[:length]); !errors.Is(err, errTruncated) {
+		if _, err := read(key, entry[:length]); !errors.Is(err, errTruncated) {
 			t.Fatalf("cut to %d bytes: %v", length, err)
 		}
 	}
 	for _, more := range [][]byte{{0}, entry, make([]byte, 1000)} {
-		if _, err := readBoth(t, key, append(bytes.Clone(entry), more...)); !errors.Is(err, errSize) {
+		if _, err := read(key, append(bytes.Clone(entry), more...)); !errors.Is(err, errSize) {
 			t.Errorf("with %d bytes more: %v", len(more), err)
 		}
 	}
@@ -100,23 +65,20 @@ func TestEntryWrongLength(t *testing.T) {
 	if _, err := readEntry(bytes.NewReader(entry[:1000]), key, int64(len(entry))); !errors.Is(err, errTruncated) {
 		t.Errorf("cut while it is read: %v", err)
 	}
-	if err := copyEntry(io.Discard, bytes.NewReader(entry[:1000]), key, int64(len(entry))); !errors.Is(err, errTruncated) {
-		t.Errorf("cut while it is read as a stream: %v", err)
-	}
 }
 
 func TestEntryOfOthers(t *testing.T) {
 	key := testKey(1)
 	entry := encodeEntry(key, testData(key, 5_000))
-	if _, err := readBoth(t, testKey(2), entry); !errors.Is(err, errKey) {
+	if _, err := read(testKey(2), entry); !errors.Is(err, errKey) {
 		t.Errorf("under another key: %v", err)
 	}
 	other := bytes.Clone(entry)
 	binary.LittleEndian.PutUint32(other[4:], formatVersion+1)
-	if _, err := readBoth(t, key, reseal(other)); !errors.Is(err, errVersion) {
+	if _, err := read(key, reseal(other)); !errors.Is(err, errVersion) {
 		t.Errorf("of another version: %v", err)
 	}
-	if _, err := readBoth(t, key, bytes.Repeat([]byte("text "), 100)); !errors.Is(err, errForeign) {
+	if _, err := read(key, bytes.Repeat([]byte("text "), 100)); !errors.Is(err, errForeign) {
 		t.Errorf("of another program: %v", err)
 	}
 }
@@ -150,7 +112,7 @@ func TestEntrySealedNonsense(t *testing.T) {
 		"two frames":      withPayload(5_000, string(good[headerSize:])+string(good[headerSize:])),
 		"run beyond size": withPayload(10, frame+"\x00\x50\x03\x00\x10a"),
 	} {
-		if _, err := readBoth(t, key, entry); !isDamage(err) {
+		if _, err := read(key, entry); !isDamage(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -169,12 +131,9 @@ func TestEntryReadFails(t *testing.T) {
 	entry := encodeEntry(key, testData(key, 50_000))
 	broken := errors.New("broken")
 	for _, good := range []int{0, 10, headerSize, headerSize + 100, len(entry) - 1} {
-		source := func() io.Reader { return io.MultiReader(bytes.NewReader(entry[:good]), iotest.ErrReader(broken)) }
-		if _, err := readEntry(source(), key, int64(len(entry))); !errors.Is(err, broken) || isDamage(err) {
+		source := io.MultiReader(bytes.NewReader(entry[:good]), iotest.ErrReader(broken))
+		if _, err := readEntry(source, key, int64(len(entry))); !errors.Is(err, broken) || isDamage(err) {
 			t.Errorf("broken after %d bytes: %v", good, err)
-		}
-		if err := copyEntry(io.Discard, source(), key, int64(len(entry))); !errors.Is(err, broken) || isDamage(err) {
-			t.Errorf("broken after %d bytes of a stream: %v", good, err)
 		}
 	}
 }
@@ -183,11 +142,10 @@ func FuzzEntry(f *testing.F) {
 	key := testKey(1)
 	for _, size := range []int{0, 10, 1000} {
 		f.Add(encodeEntry(key, testData(key, size)))
-		f.Add(streamEntry(f, key, testData(key, size)))
 	}
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		readBoth(t, key, entry)
+		read(key, entry)
 		// With a right header behind which anything is, the decoder sees it too.
 		if len(entry) < headerSize {
 			return
@@ -198,14 +156,14 @@ func FuzzEntry(f *testing.F) {
 		copy(entry[8:], key[:])
 		binary.LittleEndian.PutUint64(entry[40:], binary.LittleEndian.Uint64(entry[40:])%(1<<20))
 		binary.LittleEndian.PutUint64(entry[48:], uint64(len(entry)-headerSize))
-		data, err := readBoth(t, key, reseal(entry))
+		data, err := read(key, reseal(entry))
 		if err != nil {
 			if !isDamage(err) {
 				t.Fatalf("bytes in memory cannot be read: %v", err)
 			}
 			return
 		}
-		if again, err := readBoth(t, key, encodeEntry(key, data)); err != nil || !bytes.Equal(again, data) {
+		if again, err := read(key, encodeEntry(key, data)); err != nil || !bytes.Equal(again, data) {
 			t.Fatalf("%d bytes do not come back: %v", len(data), err)
 		}
 	})

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"chainbuild/internal/depot"
 	"chainbuild/internal/private"
 )
 
@@ -43,15 +44,14 @@ const Environment = "CHAINBUILD_CACHE"
 // DefaultDir returns the cache's folder for DEPOT_PATH: what the environment variable says, else chainbuild/cache in the
 // first depot. It is "" if there shall be no cache, or there is no depot.
 func DefaultDir(depots []string) string {
-	switch dir := os.Getenv(Environment); {
-	case dir == "off":
+	switch dir := os.Getenv(Environment); dir {
+	case "off":
 		return ""
-	case dir != "":
+	case "":
+		return depot.Folder(depots, "cache")
+	default:
 		return dir
-	case len(depots) == 0 || depots[0] == "":
-		return ""
 	}
-	return filepath.Join(depots[0], "chainbuild", "cache")
 }
 
 func (c *Cache) entryFile(key Key) string {

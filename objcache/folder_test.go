@@ -90,8 +90,8 @@ func TestUmask(t *testing.T) {
 	for _, umask := range []string{"000", "022", "077", "277"} {
 		t.Run(umask, func(t *testing.T) {
 			dir := t.TempDir()
-			cache, copied := filepath.Join(dir, "cache"), filepath.Join(dir, "copied")
-			if out, err := testProcess("umask", cache, umask, copied).CombinedOutput(); err != nil || len(out) > 0 {
+			cache := filepath.Join(dir, "cache")
+			if out, err := testProcess("umask", cache, umask).CombinedOutput(); err != nil || len(out) > 0 {
 				t.Fatalf("%v: %s", err, out)
 			}
 			files := 0
@@ -103,7 +103,7 @@ func TestUmask(t *testing.T) {
 				switch path {
 				case dir:
 					return err
-				case filepath.Join(cache, tagName), copied:
+				case filepath.Join(cache, tagName):
 					// Other bits than these are the user's own wish.
 					want &= info.Mode().Perm()
 				}
@@ -113,8 +113,8 @@ func TestUmask(t *testing.T) {
 				files++
 				return err
 			})
-			// The folder, two entries in two subfolders, the tag, the ledger, the copy.
-			if err != nil || files != 8 {
+			// The folder, two entries in two subfolders, the tag, the ledger.
+			if err != nil || files != 7 {
 				t.Errorf("%d files: %v", files, err)
 			}
 			// They are of use under another umask.
@@ -127,34 +127,22 @@ func TestUmask(t *testing.T) {
 	}
 }
 
-// A disk that is full when so many bytes were written: to one file, by way of Put and PutFile.
+// A disk that is full when so many bytes were written to one file.
 func TestDiskFull(t *testing.T) {
 	for _, room := range []int{0, 10, 1000} {
 		c, w := newCache(t, Options{})
 		c.Put(testKey(1), []byte("early"))
-		c.target = func(file *os.File) io.WriteSeeker { return &smallDisk{file, room} }
+		c.target = func(file *os.File) io.Writer { return &smallDisk{file, room} }
 		large := testData(testKey(2), 100_000)
 		c.Put(testKey(2), large)
-		path := filepath.Join(t.TempDir(), "large")
-		if err := os.WriteFile(path, large, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		again, err := Open(c.dir, Options{Warn: w.add})
-		if err != nil {
-			t.Fatal(err)
-		}
-		again.target = c.target
-		if err := again.PutFile(testKey(2), path); err != nil {
-			t.Errorf("the file can be read: %v", err)
-		}
-		w.expect(t, 2)
+		w.expect(t, 1)
 		for _, warned := range w.list {
 			if !errors.Is(warned, syscall.ENOSPC) || !strings.Contains(warned.Error(), c.dir) {
 				t.Errorf("the warning is %v", warned)
 			}
 		}
 		// No more is tried, nothing is left, and what is there is found.
-		c.target = func(*os.File) io.WriteSeeker { t.Error("a full disk is written to again"); return nil }
+		c.target = func(*os.File) io.Writer { t.Error("a full disk is written to again"); return nil }
 		c.Put(testKey(3), []byte("late"))
 		if _, err := c.Get(testKey(2)); !errors.Is(err, ErrMiss) {
 			t.Errorf("half an entry: %v", err)
@@ -163,7 +151,7 @@ func TestDiskFull(t *testing.T) {
 		if left := temporaryFiles(t, c); len(left) != 0 {
 			t.Errorf("temporary files are left: %v", left)
 		}
-		w.expect(t, 2)
+		w.expect(t, 1)
 	}
 }
 
@@ -267,7 +255,7 @@ func TestReadOnly(t *testing.T) {
 // A cache that cannot be made is warned of once, too.
 func TestReadOnlyParent(t *testing.T) {
 	parent := t.TempDir()
-	cmd := testProcess("put file", filepath.Join(parent, "cache"), "/dev/null")
+	cmd := testProcess("put", filepath.Join(parent, "cache"))
 	asOther(t, cmd, parent)
 	if err := os.Chmod(parent, 0o555); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -80,21 +79,6 @@ func (h *Hash) Add(name string, content []byte) {
 
 // AddString is Add for text.
 func (h *Hash) AddString(name, content string) { h.Add(name, []byte(content)) }
-
-// AddFile adds the content of a file. The path is no part of the key. After an error nothing was added.
-func (h *Hash) AddFile(name, path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return err
-	}
-	h.add(Input{Name: name, Sum: Key(sum.Sum(nil))})
-	return nil
-}
 
 func (h *Hash) add(input Input) {
 	h.addName(input.Name)

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -63,25 +61,6 @@ func TestKeyGrows(t *testing.T) {
 	h.AddString("x", "")
 	if h.Key() == first {
 		t.Error("an input does not change the key")
-	}
-}
-
-func TestAddFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "base.so")
-	if err := os.WriteFile(path, []byte("BC\xc0\xde\x00"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h := NewHash("partition")
-	h.AddString("julia", "1.5.3")
-	before := h.Key()
-	if err := h.AddFile("bitcode", path+"nowhere"); err == nil || h.Key() != before || len(h.Inputs()) != 1 {
-		t.Errorf("a file that is not there: error %v, inputs %v", err, h.Inputs())
-	}
-	if err := h.AddFile("bitcode", path); err != nil {
-		t.Fatal(err)
-	}
-	if h.Key() != sample().Key() {
-		t.Error("the same bytes in a file and in memory give different keys")
 	}
 }
 

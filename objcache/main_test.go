@@ -5,6 +5,7 @@ package objcache
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -46,15 +47,17 @@ func process(mode string, args []string) {
 		seed, err := strconv.ParseUint(args[1], 10, 64)
 		check(err)
 		churn(c, rand.New(rand.NewPCG(seed, 0)), len(args) > 2)
-	case "put file": // FILE
-		check(c.PutFile(testKey(1), args[1]))
+	case "put":
+		c.Put(testKey(1), testData(testKey(1), 1000))
+	case "put half": // a large entry, of which only a half gets written
+		c.target = func(file *os.File) io.Writer { return stuckDisk{file} }
+		c.Put(testKey(1), testData(testKey(2), 4_000_000))
 	case "umask": // UMASK
 		umask, err := strconv.ParseInt(args[1], 8, 0)
 		check(err)
 		syscall.Umask(int(umask))
 		c.Put(testKey(1), testData(testKey(1), 1000))
-		check(c.PutFile(testKey(2), os.Args[0]))
-		check(c.GetFile(testKey(1), args[2]))
+		c.Put(testKey(2), testData(testKey(2), 100_000))
 		_, err = c.Get(testKey(1))
 		check(err)
 		c.Close()
@@ -69,6 +72,15 @@ func process(mode string, args []string) {
 		c.Close()
 		fmt.Println("done")
 	}
+}
+
+// A stuckDisk never ends a write.
+type stuckDisk struct{ *os.File }
+
+func (d stuckDisk) Write(b []byte) (int, error) {
+	d.File.Write(b[:len(b)/2])
+	time.Sleep(time.Hour)
+	return 0, nil
 }
 
 func check(err error) {
@@ -180,12 +192,15 @@ func asOther(t *testing.T, cmd *exec.Cmd, dir string) {
 		return
 	}
 	const nobody = 65534
-	// Neither the test binary's folder nor t.TempDir is open to others.
-	binary := filepath.Join(t.TempDir(), "test")
-	if err := copyFile(binary, os.Args[0]); err != nil {
+	// Neither the test binary's folder nor t.TempDir is open to others, nor is the folder that a binary with coverage writes to.
+	own := t.TempDir()
+	binary, coverage := filepath.Join(own, "test"), filepath.Join(own, "coverage")
+	err := errors.Join(copyFile(binary, os.Args[0]), os.Mkdir(coverage, 0o700), os.Chown(coverage, nobody, nobody))
+	if err != nil {
 		t.Fatal(err)
 	}
 	cmd.Path = binary
+	cmd.Env = append(cmd.Env, "GOCOVERDIR="+coverage)
 	for _, path := range []string{binary, dir} {
 		for up := filepath.Dir(path); strings.HasPrefix(up, os.TempDir()+"/"); up = filepath.Dir(up) {
 			if err := os.Chmod(up, 0o755); err != nil {
@@ -193,7 +208,7 @@ func asOther(t *testing.T, cmd *exec.Cmd, dir string) {
 			}
 		}
 	}
-	err := filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
+	err = filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
 		if err == nil {
 			err = os.Lchown(path, nobody, nobody)
 		}

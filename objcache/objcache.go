@@ -51,7 +51,7 @@ type Cache struct {
 	limit int64
 	now   func() time.Time
 	// target is what an entry is written to, given its file.
-	target func(*os.File) io.WriteSeeker
+	target func(*os.File) io.Writer
 
 	full   atomic.Bool  // nothing more is stored: it has failed once
 	stored atomic.Int64 // bytes stored that the ledger does not know of
@@ -79,7 +79,7 @@ func Open(dir string, o Options) (*Cache, error) {
 	c := &Cache{
 		dir: absolute, limit: o.Limit, warn: o.Warn, reported: map[Key]bool{},
 		now:    time.Now,
-		target: func(file *os.File) io.WriteSeeker { return file },
+		target: func(file *os.File) io.Writer { return file },
 	}
 	if c.limit == 0 {
 		c.limit = DefaultLimit
@@ -129,85 +129,47 @@ func (e *DamageError) Error() string {
 
 func (e *DamageError) Unwrap() error { return e.Reason }
 
-// Get returns the data stored under the key. The error is always a *MissError.
-func (c *Cache) Get(key Key) ([]byte, error) {
-	var data []byte
-	err := c.read(key, func(file *os.File, size int64) (err error) {
-		data, err = readEntry(file, key, size)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return data, nil
-}
-
-// GetFile writes the data stored under the key to a file, which only the user can read and write, without holding it in
-// memory. The file appears, or is replaced, in one step. The error is a *MissError, or says that the file cannot be written.
-func (c *Cache) GetFile(key Key, path string) error {
-	return c.read(key, func(entry *os.File, size int64) error {
-		file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-		if err != nil {
-			return &copyError{err}
-		}
-		defer os.Remove(file.Name())
-		err = copyEntry(file, entry, key, size)
-		if closeErr := file.Close(); err == nil && closeErr != nil {
-			err = &copyError{closeErr}
-		}
-		if err == nil {
-			if err := os.Rename(file.Name(), path); err != nil {
-				return &copyError{err}
-			}
-		}
-		return err
-	})
-}
-
 // touchInterval is how exact the times of last use are. A touch for each use would be a write for each read.
 const touchInterval = time.Hour
 
-// read has the entry for the key read. Errors of the entry become a *MissError; a *copyError is returned as what it wraps.
-func (c *Cache) read(key Key, reader func(file *os.File, size int64) error) error {
+// Get returns the data stored under the key. The error is always a *MissError.
+func (c *Cache) Get(key Key) ([]byte, error) {
 	if c == nil {
-		return &MissError{key, fs.ErrNotExist}
+		return nil, &MissError{key, fs.ErrNotExist}
 	}
-	used, err := c.readFile(key, reader)
-	var elsewhere *copyError
-	switch {
-	case errors.As(err, &elsewhere):
-		return elsewhere.err
-	case err != nil:
-		return c.miss(key, err)
+	data, used, err := c.readFile(key)
+	if err != nil {
+		return nil, c.miss(key, err)
 	}
 	// A time in the future, from another machine's clock, would keep an entry for ever.
 	if now := c.now(); now.Sub(used).Abs() >= touchInterval {
 		os.Chtimes(c.entryFile(key), now, now) // in a folder that cannot be written nothing is trimmed either
 	}
-	return nil
+	return data, nil
 }
 
-// readFile opens an entry, has it read, and returns when it was last used.
-func (c *Cache) readFile(key Key, reader func(file *os.File, size int64) error) (used time.Time, err error) {
+// readFile returns an entry's data, and when it was last used.
+func (c *Cache) readFile(key Key) (data []byte, used time.Time, err error) {
 	// Whatever has the entry's name: a link is not followed, a pipe is not waited for.
 	file, err := os.OpenFile(c.entryFile(key), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return used, errForeign
+		return nil, used, errForeign
 	}
 	if err != nil {
-		return used, err
+		return nil, used, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	switch {
 	case err != nil:
-		return used, err
+		return nil, used, err
 	case !info.Mode().IsRegular():
-		return used, errForeign
+		return nil, used, errForeign
 	case !private.Is(info):
-		return used, errOwner
+		return nil, used, errOwner
 	}
-	return info.ModTime(), reader(file, info.Size())
+	data, err = readEntry(file, key, info.Size())
+	return data, info.ModTime(), err
 }
 
 // miss deals with an entry that could not be read.
@@ -250,48 +212,12 @@ func (c *Cache) Put(key Key, data []byte) {
 	if c == nil || c.full.Load() {
 		return
 	}
-	entry := encodeEntry(key, data)
-	c.store(key, func(w io.WriteSeeker) error {
-		_, err := w.Write(entry)
-		return err
-	})
-}
-
-// PutFile is Put for the content of a file, which it does not hold in memory. The error says that the file cannot be read.
-func (c *Cache) PutFile(key Key, path string) error {
-	if c == nil || c.full.Load() {
-		return nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	content := &source{r: file}
-	c.store(key, func(w io.WriteSeeker) error {
-		err := writeEntry(w, key, content)
-		if content.err != nil {
-			return errSource
-		}
-		return err
-	})
-	return content.err
-}
-
-// Why an entry is not stored though the cache works.
-var (
-	errSource  = errors.New("what is to be stored cannot be read")
-	errCleared = errors.New("the temporary file is gone: somebody is clearing the cache")
-)
-
-// store stores an entry that fill writes.
-func (c *Cache) store(key Key, fill func(io.WriteSeeker) error) {
-	size, err := c.writeFile(key, fill)
+	size, err := c.writeFile(key, encodeEntry(key, data))
 	switch err {
 	case nil:
 		c.stored.Add(size)
 		return
-	case errSource, errCleared:
+	case errCleared:
 		return
 	}
 	if c.full.CompareAndSwap(false, true) {
@@ -301,17 +227,17 @@ func (c *Cache) store(key Key, fill func(io.WriteSeeker) error) {
 	}
 }
 
+// errCleared is why an entry is not stored though the cache works.
+var errCleared = errors.New("the temporary file is gone: somebody is clearing the cache")
+
 // writeFile writes an entry and returns its size.
-func (c *Cache) writeFile(key Key, fill func(io.WriteSeeker) error) (size int64, err error) {
+func (c *Cache) writeFile(key Key, entry []byte) (size int64, err error) {
 	path := c.entryFile(key)
 	file, err := c.createTemporary(filepath.Dir(path))
 	if err != nil {
 		return 0, err
 	}
-	err = fill(c.target(file))
-	if err == nil {
-		size, err = file.Seek(0, io.SeekEnd)
-	}
+	_, err = c.target(file).Write(entry)
 	// Network file systems report a full disk no earlier.
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
@@ -325,5 +251,5 @@ func (c *Cache) writeFile(key Key, fill func(io.WriteSeeker) error) (size int64,
 	if err != nil {
 		os.Remove(file.Name())
 	}
-	return size, err
+	return int64(len(entry)), err
 }

@@ -40,69 +40,6 @@ func TestGetPut(t *testing.T) {
 	w.expect(t, 0)
 }
 
-func TestFiles(t *testing.T) {
-	c, w := newCache(t, Options{})
-	dir := t.TempDir()
-	key, data := testKey(1), testData(testKey(1), 3_000_000)
-	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
-	if err := c.GetFile(key, to); !errors.Is(err, ErrMiss) {
-		t.Errorf("what was never stored: %v", err)
-	}
-	if err := os.WriteFile(from, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.PutFile(key, from); err != nil {
-		t.Fatal(err)
-	}
-	// In place of another file, and as data too.
-	if err := os.WriteFile(to, []byte("old"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.GetFile(key, to); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(to); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("the file has %d bytes, other ones than the %d stored: %v", len(got), len(data), err)
-	}
-	expectData(t, c, key, data)
-	c.Put(key, data[:1000])
-	if err := c.GetFile(key, to); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := os.ReadFile(to); !bytes.Equal(got, data[:1000]) {
-		t.Errorf("the file has %d bytes, other ones than the 1000 stored", len(got))
-	}
-
-	// Errors of the files are no misses and no trouble of the cache.
-	if err := c.GetFile(key, filepath.Join(dir, "nowhere", "to")); err == nil || errors.Is(err, ErrMiss) {
-		t.Errorf("a file that cannot be written: %v", err)
-	}
-	if err := c.PutFile(testKey(2), filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	if err := c.PutFile(testKey(2), dir); !errors.Is(err, syscall.EISDIR) {
-		t.Errorf("a file that cannot be read: %v", err)
-	}
-	if _, err := c.Get(testKey(2)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("what could not be read was stored: %v", err)
-	}
-	c.Put(testKey(3), data)
-	expectData(t, c, testKey(3), data)
-
-	// An entry that is damaged near its end leaves the file as it is, and nothing besides.
-	flip(t, c.entryFile(testKey(3)), -1)
-	if err := c.GetFile(testKey(3), to); !errors.Is(err, ErrMiss) {
-		t.Errorf("a damaged entry: %v", err)
-	}
-	if got, _ := os.ReadFile(to); !bytes.Equal(got, data[:1000]) {
-		t.Error("a damaged entry has changed the file")
-	}
-	if list, _ := os.ReadDir(dir); len(list) != 2 || len(temporaryFiles(t, c)) != 0 {
-		t.Errorf("temporary files are left: %v, %v", list, temporaryFiles(t, c))
-	}
-	w.expect(t, 1)
-}
-
 // flip changes a byte of a file; offsets below 0 count from its end.
 func flip(t *testing.T, path string, at int) {
 	t.Helper()
@@ -122,13 +59,7 @@ func TestNoCache(t *testing.T) {
 		t.Fatalf("no folder gives %v, %v", c, err)
 	}
 	c.Put(testKey(1), []byte("x"))
-	if err := c.PutFile(testKey(1), "/nowhere"); err != nil {
-		t.Error(err)
-	}
 	if _, err := c.Get(testKey(1)); !errors.Is(err, ErrMiss) {
-		t.Error(err)
-	}
-	if err := c.GetFile(testKey(1), "/nowhere/x"); !errors.Is(err, ErrMiss) {
 		t.Error(err)
 	}
 	c.Close()
@@ -223,7 +154,7 @@ func TestUnreadable(t *testing.T) {
 	c, w := newCache(t, Options{})
 	for n := range 3 {
 		c.Put(testKey(n), []byte("x"))
-		err := c.read(testKey(n), func(*os.File, int64) error { return syscall.EIO })
+		var err error = c.miss(testKey(n), syscall.EIO)
 		if !errors.Is(err, ErrMiss) || !errors.Is(err, syscall.EIO) {
 			t.Errorf("the answer is %v", err)
 		}
@@ -236,7 +167,7 @@ func TestUnreadable(t *testing.T) {
 func TestStale(t *testing.T) {
 	c, w := newCache(t, Options{})
 	c.Put(testKey(1), []byte("x"))
-	err := c.read(testKey(1), func(*os.File, int64) error { return &fs.PathError{Op: "read", Path: "x", Err: syscall.ESTALE} })
+	var err error = c.miss(testKey(1), &fs.PathError{Op: "read", Path: "x", Err: syscall.ESTALE})
 	if !errors.Is(err, ErrMiss) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the answer is %v", err)
 	}

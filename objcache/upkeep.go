@@ -5,7 +5,6 @@ package objcache
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,9 +97,7 @@ func (c *Cache) Verify(ctx context.Context) (Verified, error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			_, err := c.readFile(f.key, func(file *os.File, size int64) error {
-				return copyEntry(io.Discard, file, f.key, size)
-			})
+			_, _, err := c.readFile(f.key)
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil // gone meanwhile
 			}
