@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 
+	"chainbuild/internal/usage"
+
 	"golang.org/x/perf/benchmath"
 )
 
@@ -60,7 +62,7 @@ var (
 func Compare(before, after *Results, o CompareOptions) (*Comparison, error) {
 	for _, pattern := range o.Metrics {
 		if _, err := path.Match(pattern, ""); err != nil {
-			return nil, fmt.Errorf("%q is no pattern of metrics (%w): use * and ? as a shell does", pattern, err)
+			return nil, usage.Errorf("%q is no pattern of metrics (%w): use * and ? as a shell does", pattern, err)
 		}
 	}
 	c := &Comparison{all: o.All}

@@ -19,6 +19,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"chainbuild/internal/usage"
 )
 
 // A Header is the line of type run.
@@ -194,14 +196,15 @@ func ReadResults(name string, r io.Reader) (*Results, error) {
 	return results, nil
 }
 
-// ReadResultsFile reads the file at path.
+// ReadResultsFile reads the file at path. Its errors are *usage.Error.
 func ReadResultsFile(path string) (*Results, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, usage.Wrap(err)
 	}
 	defer f.Close()
-	return ReadResults(path, f)
+	r, err := ReadResults(path, f)
+	return r, usage.Wrap(err)
 }
 
 func (r *Results) add(kind string, line []byte) error {

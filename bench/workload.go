@@ -29,6 +29,7 @@ import (
 
 	"chainbuild/examples"
 	"chainbuild/internal/tomlfile"
+	"chainbuild/internal/usage"
 )
 
 //go:embed workloads
@@ -137,8 +138,13 @@ func (w *Workload) Source() (string, error) {
 }
 
 // Select returns the workloads that the arguments name, in their order: names of those that come with chainbuild, without regard to
-// case, or paths that end in .toml. Without arguments it is all that come with chainbuild.
+// case, or paths that end in .toml. Without arguments it is all that come with chainbuild. The errors are *usage.Error.
 func Select(arguments []string) ([]*Workload, error) {
+	selected, err := selectWorkloads(arguments)
+	return selected, usage.Wrap(err)
+}
+
+func selectWorkloads(arguments []string) ([]*Workload, error) {
 	all, err := Workloads()
 	if err != nil || len(arguments) == 0 {
 		return all, err

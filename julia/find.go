@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"chainbuild/internal/usage"
 )
 
 // Environment is the variable that names the julia to use; of a list separated by colons the first is taken.
@@ -25,8 +27,16 @@ const patience = 2 * time.Minute
 // Find finds a julia and describes it. It takes the first of: explicit, if not empty (a path, or a name on PATH); the
 // first of CHAINBUILD_JULIA; julia on PATH; the toolchain of chainbuild's checkout, .toolchain/julia in a folder at or
 // above that of the chainbuild program or the current one. One that is named but does not run is an error, the next is
-// not tried. The error is ErrNotFound if there is none at all, and the cause of ctx's end if that comes first.
+// not tried. The error is a *usage.Error, ErrNotFound if there is none at all; or the cause of ctx's end if that comes first.
 func Find(ctx context.Context, explicit string) (*Installation, error) {
+	in, err := find(ctx, explicit)
+	if err != nil && ctx.Err() == nil {
+		err = usage.Wrap(err)
+	}
+	return in, err
+}
+
+func find(ctx context.Context, explicit string) (*Installation, error) {
 	executable, err := locate(explicit)
 	if err != nil {
 		return nil, err

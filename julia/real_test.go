@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"chainbuild/internal/depot"
 	"chainbuild/internal/juliatest"
 	"chainbuild/parallel"
 )
@@ -28,8 +29,8 @@ func TestRealDescription(t *testing.T) {
 		if in.WordSize != 64 || in.IncrementalOffset <= 0 || in.IncrementalSize != 1 || in.CPUName == "" {
 			t.Errorf("the installation is %+v", in)
 		}
-		if in.DepotPaths[0] != FirstDepot() {
-			t.Errorf("its first depot is %s, where %s was expected", in.DepotPaths[0], FirstDepot())
+		if known := depot.Known(); in.DepotPaths[0] != known[0] {
+			t.Errorf("its first depot is %s, where %s was expected", in.DepotPaths[0], known[0])
 		}
 		again, err := Find(t.Context(), path)
 		if err != nil {

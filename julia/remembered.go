@@ -17,7 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"chainbuild/internal/depot"
 
 	"github.com/google/renameio/v2"
 )
@@ -87,31 +88,13 @@ func processor() []byte {
 // memoryDirs are the folders to look in, best first.
 func memoryDirs() []string {
 	var dirs []string
-	if depot := FirstDepot(); depot != "" {
-		dirs = append(dirs, filepath.Join(depot, "chainbuild"))
+	if dir := depot.Folder(depot.Known()); dir != "" {
+		dirs = append(dirs, dir)
 	}
-	if cache, err := os.UserCacheDir(); err == nil {
-		dirs = append(dirs, filepath.Join(cache, "chainbuild"))
+	if dir, err := depot.UserFolder(); err == nil {
+		dirs = append(dirs, dir)
 	}
 	return dirs
-}
-
-// FirstDepot is DEPOT_PATH[1] as Base.init_depot_path (base/initdefs.jl) finds it, without asking a julia; "" if that is unknown.
-func FirstDepot() string {
-	first, _, _ := strings.Cut(os.Getenv("JULIA_DEPOT_PATH"), ":")
-	home, err := os.UserHomeDir()
-	switch {
-	case strings.HasPrefix(first, "/"):
-		return first
-	case err != nil:
-		return ""
-	case first == "~" || strings.HasPrefix(first, "~/"):
-		return filepath.Join(home, first[1:])
-	case first == "":
-		return filepath.Join(home, ".julia")
-	default:
-		return ""
-	}
 }
 
 // recall returns what was stored under the name, if it still holds and is about the same files; about is nil where the

@@ -81,7 +81,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		workloads, err := bench.Select(args)
 		if err != nil {
-			return usage.Wrap(err)
+			return err
 		}
 		if list {
 			for _, w := range workloads {
@@ -94,7 +94,7 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 			return err
 		}
 		if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {
-			return usage.Wrap(err)
+			return err
 		}
 		return runBench(o, output, asJSON, stdout, stderr, func(o bench.Options) (*bench.Results, error) { return bench.Run(cmd.Context(), o) })
 	}
@@ -128,19 +128,19 @@ func completeBenchOptions(ctx context.Context, o *bench.Options, executable stri
 		o.Jobs = runtime.NumCPU()
 	}
 	if o.Rounds < 1 || o.Starts < 0 {
-		return fmt.Errorf("--rounds does not take less than 1, nor --starts less than 0")
+		return usage.Errorf("--rounds does not take less than 1, nor --starts less than 0")
 	}
 	if len(o.Comparators) == 1 && o.Comparators[0] == "none" {
 		o.Comparators = nil
 	}
 	for _, name := range o.Comparators {
 		if !slices.Contains(bench.Comparators, name) {
-			return fmt.Errorf("--comparators does not take %q: give some of %s, or none", name, strings.Join(bench.Comparators, ", "))
+			return usage.Errorf("--comparators does not take %q: give some of %s, or none", name, strings.Join(bench.Comparators, ", "))
 		}
 	}
 	if o.Packages != "" {
 		if info, err := os.Stat(o.Packages); err != nil || !info.IsDir() {
-			return fmt.Errorf("--packages names %s, which is no folder: give one with a subfolder for each package", o.Packages)
+			return usage.Errorf("--packages names %s, which is no folder: give one with a subfolder for each package", o.Packages)
 		}
 	}
 	var err error
@@ -156,7 +156,7 @@ func completeBenchOptions(ctx context.Context, o *bench.Options, executable stri
 		return err
 	}
 	o.ProgramVersion, err = bench.ProgramVersion(o.Program)
-	return err
+	return usage.Wrap(err)
 }
 
 // runBench measures, and writes what was measured while it is and when it is over.
@@ -226,7 +226,7 @@ says what more processors and more machines would gain, and what stays.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			for _, number := range append(slices.Clone(g.Sizes), g.Jobs...) {
 				if number < 1 {
@@ -315,7 +315,7 @@ became worse that much. Significance needs 4 rounds or more on both sides.`,
 			}
 			comparison, err := bench.Compare(read[0], read[1], o)
 			if err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			if _, err := fmt.Fprint(stdout, comparison.Text()); err != nil {
 				return err
@@ -340,9 +340,5 @@ func readMeasurement(path string) (*bench.Results, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, bench.SamplesFile)
 	}
-	read, err := bench.ReadResultsFile(path)
-	if err != nil {
-		return nil, usage.Wrap(err)
-	}
-	return read, nil
+	return bench.ReadResultsFile(path)
 }

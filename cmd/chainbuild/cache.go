@@ -8,10 +8,10 @@ import (
 	"io"
 	"os"
 
+	"chainbuild/internal/depot"
 	"chainbuild/internal/settings"
 	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
-	"chainbuild/julia"
 	"chainbuild/objcache"
 
 	"github.com/spf13/cobra"
@@ -45,7 +45,7 @@ they meet them. Everything in it can be removed at any time, also while builds r
 		return &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments, RunE: func(cmd *cobra.Command, args []string) error {
 			cache, err := openCache(dir, limit)
 			if err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			return do(cmd.Context(), cache)
 		}}
@@ -92,16 +92,17 @@ free. Builds do the same now and then.`,
 // openCache opens the cache in the folder, or the one that builds use. A nil limit means the default.
 func openCache(dir string, limit *settings.Size) (*objcache.Cache, error) {
 	if dir == "" {
-		dir = objcache.DefaultDir([]string{julia.FirstDepot()})
+		dir = objcache.DefaultDir(depot.Known())
 	}
 	if dir == "" || dir == cacheOff {
-		return nil, fmt.Errorf("there is no object cache: give its folder with --cache-dir or %s", objcache.Environment)
+		return nil, usage.Errorf("there is no object cache: give its folder with --cache-dir or %s", objcache.Environment)
 	}
 	var o objcache.Options
 	if limit != nil {
 		o.Limit = int64(*limit)
 	}
-	return objcache.Open(dir, o)
+	cache, err := objcache.Open(dir, o)
+	return cache, usage.Wrap(err)
 }
 
 func printStats(ctx context.Context, cache *objcache.Cache, w io.Writer, asJSON bool) error {

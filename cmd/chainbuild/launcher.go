@@ -37,14 +37,14 @@ for one in the current folder without --project.`,
 		var err error
 		if dir == "" {
 			if dir, err = project.DefaultLauncherDir(); err != nil {
-				return project.Launcher{}, err
+				return project.Launcher{}, usage.Wrap(err)
 			}
 		}
 		if dir, err = filepath.Abs(dir); err != nil {
 			return project.Launcher{}, err
 		}
 		if name == "" || filepath.Base(name) != name {
-			return project.Launcher{}, fmt.Errorf("--name does not take %q: give the name of a file", name)
+			return project.Launcher{}, usage.Errorf("--name does not take %q: give the name of a file", name)
 		}
 		return project.Launcher{Path: filepath.Join(dir, name)}, nil
 	}
@@ -56,18 +56,18 @@ for one in the current folder without --project.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := launcher()
 			if err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			in, err := julia.Find(cmd.Context(), executable)
 			if err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			l.Julia = in.Executable
 			if l.Program, err = os.Executable(); err != nil {
 				return err
 			}
 			if err := l.Install(); err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			fmt.Fprintf(stdout, "%s starts %s\n", l.Path, l.Julia)
 			if !slices.Contains(filepath.SplitList(os.Getenv("PATH")), filepath.Dir(l.Path)) {
@@ -87,7 +87,7 @@ for one in the current folder without --project.`,
 				err = l.Remove()
 			}
 			if err != nil {
-				return usage.Wrap(err)
+				return err
 			}
 			_, err = fmt.Fprintf(stdout, "removed %s\n", l.Path)
 			return err

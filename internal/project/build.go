@@ -58,14 +58,13 @@ type BuildResult struct {
 	Removed []Removal
 }
 
-// A BusyError says that another process builds the project's image.
-type BusyError struct{ Builder *Builder }
-
-func (e *BusyError) Error() string {
-	if e.Builder == nil {
-		return "another process builds this project's image: wait for its end, or leave out --no-wait"
+// busy is the error for who does not want to wait for another process, which has not said yet who it is if builder is nil.
+func busy(builder *Builder) error {
+	who := "another process builds this project's image"
+	if builder != nil {
+		who = builder.String()
 	}
-	return e.Builder.String() + ": wait for its end, or leave out --no-wait"
+	return usage.Errorf("%s: wait for its end, or leave out --no-wait", who)
 }
 
 // Build builds the project's image and removes those that are not wanted any more.
@@ -150,7 +149,7 @@ func (p *Project) lockBuild(ctx context.Context, o *BuildOptions) (unlock func()
 			builder := p.building()
 			if o.NoWait {
 				giveBack()
-				return nil, &BusyError{builder}
+				return nil, busy(builder)
 			}
 			if o.Say != nil && builder != nil {
 				o.Say(builder.String() + ": waiting for it")

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"chainbuild/internal/usage"
+
 	"github.com/google/renameio/v2"
 )
 
@@ -33,8 +35,10 @@ func DefaultLauncherDir() (string, error) {
 	return filepath.Join(home, ".local", "bin"), err
 }
 
-// Install writes the launcher. It replaces an older one and nothing else.
-func (l Launcher) Install() error {
+// Install writes the launcher. It replaces an older one and nothing else. Its errors are *usage.Error.
+func (l Launcher) Install() error { return usage.Wrap(l.install()) }
+
+func (l Launcher) install() error {
 	if filepath.Base(l.Path) == "julia" {
 		return errors.New("the launcher cannot be called julia, which chainbuild itself looks for on the path: choose another name with --name, and make `julia` an alias of it in your shell")
 	}
@@ -48,12 +52,12 @@ func (l Launcher) Install() error {
 	return renameio.WriteFile(l.Path, []byte(script), 0o755)
 }
 
-// Remove removes the launcher.
+// Remove removes the launcher. Its errors are *usage.Error.
 func (l Launcher) Remove() error {
 	if err := l.checkOld(); err != nil {
-		return err
+		return usage.Wrap(err)
 	}
-	return os.Remove(l.Path)
+	return usage.Wrap(os.Remove(l.Path))
 }
 
 // checkOld refuses a file that is no launcher.

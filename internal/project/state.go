@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"chainbuild/internal/depot"
 	"chainbuild/internal/private"
 	"chainbuild/julia"
 
@@ -66,14 +67,14 @@ func stateRoot(in *julia.Installation) (string, error) {
 	if dir := os.Getenv(Environment); dir != "" {
 		return filepath.Abs(dir)
 	}
-	if len(in.DepotPaths) > 0 && in.DepotPaths[0] != "" {
-		return filepath.Join(in.DepotPaths[0], "chainbuild", "projects"), nil
+	if dir := depot.Folder(in.DepotPaths, "projects"); dir != "" {
+		return dir, nil
 	}
-	cache, err := os.UserCacheDir()
+	dir, err := depot.UserFolder("projects")
 	if err != nil {
 		return "", fmt.Errorf("there is no folder to keep state in, as %s has no depot: set JULIA_DEPOT_PATH, or name a folder with %s", in.Executable, Environment)
 	}
-	return filepath.Join(cache, "chainbuild", "projects"), nil
+	return dir, nil
 }
 
 // stateName is the name of a project's folder: one that people recognise, and a hash that tells projects of one name,
