@@ -19,9 +19,9 @@ func assembleNested(t testing.TB) *Object {
 	a.Move(RBX, RSI)
 	a.MoveImm(R12, 77)
 	a.Store(At(RSP, 0x100), R12)
-	a.Move(RAX, RDI)
+	a.Store(At(RSP, 0xf8), RDI)
 	a.Move(RDI, RSI)
-	a.CallReg(RAX)
+	a.CallMem(At(RSP, 0xf8))
 	for range 100 { // so that Leave is more than one byte's distance away
 		a.AddImm(R12, 1000)
 	}
@@ -31,7 +31,6 @@ func assembleNested(t testing.TB) *Object {
 	a.End()
 	a.Begin("jumps")
 	a.CompareMem(RDI, AtGOT("counter"))
-	a.CallSymbol("outside")
 	a.CallMem(a.AtPointer("outside"))
 	a.CallMem(a.AtPointer("counter"))
 	a.CallMem(a.AtPointer("outside"))

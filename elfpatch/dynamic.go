@@ -38,13 +38,13 @@ import (
 
 // A dynamic collects what the dynamic loader is told about one image. The zero value is empty.
 type dynamic struct {
-	soname, runpath string
-	needed          []string
-	symbols         []dynamicSymbol // by handle - 1
-	imports         map[string]dynHandle
-	tags            []dynamicTag
-	relas           []Rela // Sym is a dynHandle
-	reserved        int    // relocations that layout makes room for
+	runpath  string
+	needed   []string
+	symbols  []dynamicSymbol // by handle - 1
+	imports  map[string]dynHandle
+	tags     []dynamicTag
+	relas    []Rela // Sym is a dynHandle
+	reserved int    // relocations that layout makes room for
 
 	// Set by layout.
 	strings  []byte
@@ -96,9 +96,6 @@ type neededVersions struct {
 
 // addNeeded adds a library that is loaded along with the image.
 func (d *dynamic) addNeeded(path string) { d.needed = append(d.needed, path) }
-
-// setSoname sets the name under which the image is known to those that need it.
-func (d *dynamic) setSoname(name string) { d.soname = name }
 
 // setRunpath sets the folders, separated by colons, in which needed libraries are searched.
 func (d *dynamic) setRunpath(path string) { d.runpath = path }
@@ -173,7 +170,6 @@ func (d *dynamic) layout() []*dynSection {
 	for _, name := range d.needed {
 		d.intern(name)
 	}
-	d.intern(d.soname)
 	d.intern(d.runpath)
 	versionSize := 0
 	for _, v := range d.versions {
@@ -457,9 +453,6 @@ func (d *dynamic) entries() []dynamicTag {
 	add := func(tag elf.DynTag, value uint64) { e = append(e, dynamicTag{tag, value}) }
 	for _, name := range d.needed {
 		add(elf.DT_NEEDED, uint64(d.intern(name)))
-	}
-	if d.soname != "" {
-		add(elf.DT_SONAME, uint64(d.intern(d.soname)))
 	}
 	if d.runpath != "" {
 		add(elf.DT_RUNPATH, uint64(d.intern(d.runpath)))

@@ -166,9 +166,6 @@ func (a *Asm) NewLabel() Label {
 // Bind puts a label here.
 func (a *Asm) Bind(l Label) { a.labels[l] = len(a.code) }
 
-// Offset returns where a bound label is, in bytes from the start of the code.
-func (a *Asm) Offset(l Label) int { return a.labels[l] }
-
 // Raw appends bytes as they are: data, or an instruction that has no method.
 func (a *Asm) Raw(b ...byte) { a.code = append(a.code, b...) }
 
@@ -208,9 +205,6 @@ func (a *Asm) Load32(to Reg, from Mem) { a.memory(0, 0, to, from, 0x8b) }
 // LoadSigned32 reads 4 bytes and extends their sign.
 func (a *Asm) LoadSigned32(to Reg, from Mem) { a.memory(rexW, 0, to, from, 0x63) }
 
-// Load16 reads 2 bytes and clears the rest of the register.
-func (a *Asm) Load16(to Reg, from Mem) { a.memory(0, 0, to, from, 0x0f, 0xb7) }
-
 // Load8 reads 1 byte and clears the rest of the register.
 func (a *Asm) Load8(to Reg, from Mem) { a.memory(0, 0, to, from, 0x0f, 0xb6) }
 
@@ -247,11 +241,9 @@ func (a *Asm) StoreImm(to Mem, size int, value int32) {
 // Address computes the address of a place in memory (lea).
 func (a *Asm) Address(to Reg, of Mem) { a.memory(rexW, 0, to, of, 0x8d) }
 
-// Add, Sub, And, Or, Xor, Compare and Multiply work on two registers; Compare only sets flags.
+// Add, Sub, Xor, Compare and Multiply work on two registers; Compare only sets flags.
 func (a *Asm) Add(to, from Reg)      { a.registers(rexW, 0x01, from, to) }
 func (a *Asm) Sub(to, from Reg)      { a.registers(rexW, 0x29, from, to) }
-func (a *Asm) And(to, from Reg)      { a.registers(rexW, 0x21, from, to) }
-func (a *Asm) Or(to, from Reg)       { a.registers(rexW, 0x09, from, to) }
 func (a *Asm) Xor(to, from Reg)      { a.registers(rexW, 0x31, from, to) }
 func (a *Asm) Compare(x, y Reg)      { a.registers(rexW, 0x39, y, x) }
 func (a *Asm) Multiply(to, from Reg) { a.registers2(rexW, 0x0f, 0xaf, to, from) }
@@ -271,10 +263,9 @@ func (a *Asm) SubMem(to Reg, from Mem) { a.memory(rexW, 0, to, from, 0x2b) }
 func (a *Asm) XorMem(to Reg, from Mem) { a.memory(rexW, 0, to, from, 0x33) }
 func (a *Asm) CompareMem(x Reg, y Mem) { a.memory(rexW, 0, x, y, 0x3b) }
 
-// RotateLeft, ShiftLeft and ShiftRight move the bits of a register; the latter fills with zeros.
+// RotateLeft and ShiftLeft move the bits of a register; the latter fills with zeros.
 func (a *Asm) RotateLeft(r Reg, bits uint8) { a.shift(0, r, bits) }
 func (a *Asm) ShiftLeft(r Reg, bits uint8)  { a.shift(4, r, bits) }
-func (a *Asm) ShiftRight(r Reg, bits uint8) { a.shift(5, r, bits) }
 
 // Push and Pop move 8 bytes to and from the stack.
 func (a *Asm) Push(r Reg) { a.rex(0, 0, 0, r); a.Raw(0x50 | byte(r&7)) }
@@ -286,22 +277,10 @@ func (a *Asm) Go(l Label) { a.Raw(0xe9); a.relative(l) }
 // Jump jumps to a label on a condition.
 func (a *Asm) Jump(on Condition, l Label) { a.Raw(0x0f, 0x80|byte(on)); a.relative(l) }
 
-// GoReg jumps to the address in a register, GoMem to that in 8 bytes of memory.
-func (a *Asm) GoReg(r Reg) { a.registers(0, 0xff, 4, r) }
+// GoMem jumps to the address in 8 bytes of memory.
 func (a *Asm) GoMem(m Mem) { a.memory(0, 0, 4, m, 0xff) }
 
-// Call calls a label.
-func (a *Asm) Call(l Label) { a.Raw(0xe8); a.relative(l) }
-
-// CallSymbol calls a function that the link of the code resolves.
-func (a *Asm) CallSymbol(name string) {
-	a.Raw(0xe8)
-	a.references = append(a.references, Reference{uint64(len(a.code)), elf.R_X86_64_PLT32, name, -4})
-	a.imm32(0)
-}
-
-// CallReg calls the address in a register, CallMem that in 8 bytes of memory.
-func (a *Asm) CallReg(r Reg) { a.registers(0, 0xff, 2, r) }
+// CallMem calls the address in 8 bytes of memory.
 func (a *Asm) CallMem(m Mem) { a.memory(0, 0, 2, m, 0xff) }
 
 // Return ends a function.

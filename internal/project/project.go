@@ -107,9 +107,6 @@ func (p *Project) Name() string {
 	return filepath.Base(p.Dir)
 }
 
-// State is the folder of what is known of the project.
-func (p *Project) State() string { return p.state }
-
 // findProject returns the project's folder, and whether Julia itself chooses it without being told. See
 // Base.init_active_project and Base.load_path_expand in base/initdefs.jl.
 func findProject(in *julia.Installation, o Options) (dir string, implicit bool, err error) {
