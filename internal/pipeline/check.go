@@ -2,7 +2,7 @@ package pipeline
 
 // This file refuses what cannot be built, before any work is done for it: values that make no sense, files that are not
 // there, places that cannot be written, a base of another Julia. What only shows while the base is read, and statements
-// that are none, are refused where they are read (inputs.go, build.go).
+// that are none, are refused where they are read (inputs.go, plan.go).
 
 import (
 	"context"

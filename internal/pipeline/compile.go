@@ -9,22 +9,19 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"time"
 
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 )
 
-// A compiler takes partitions as they come and collects their objects.
+// A compiler takes partitions as they come and makes them objects.
 type compiler struct {
-	b      *builder
+	*run
 	pool   *llvmdriver.Compiler
 	recipe *llvmdriver.Recipe
 	log    *os.File
+	added  chan added
 	once   sync.Once // for close
-
-	added chan added
-	made  []object // by partition
 }
 
 // An object is what a partition was compiled to.
@@ -36,6 +33,7 @@ type object struct {
 	times     llvmdriver.Times // of compiling it
 }
 
+// An added partition is one of total.
 type added struct {
 	llvmdriver.Partition
 	total int
@@ -43,27 +41,39 @@ type added struct {
 
 // startCompiler makes ready for partitions. If this image was built before, most objects will be in the cache, and no worker is
 // started that may not be needed; else the workers are ready when the first partition comes.
-func (b *builder) startCompiler(ctx context.Context) (*compiler, error) {
-	recipe, err := llvmdriver.NewRecipe(b.julia, b.sources, b.target)
+func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
+	recipe, err := llvmdriver.NewRecipe(r.julia, r.sources, r.target)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(b.file("compile.log"))
+	log, err := os.Create(r.file("compile.log"))
 	if err != nil {
 		return nil, err
 	}
-	lazy := b.last != nil && !b.o.VerifyCache
+	lazy := r.last != nil && !r.options.VerifyCache
 	pool, err := llvmdriver.Start(ctx, llvmdriver.Options{
-		Julia: b.julia, Worker: b.emitArgs(), Jobs: b.o.Jobs, Lazy: lazy, Target: b.target, Log: log,
+		Julia: r.julia, Worker: r.compileArgs(), Jobs: r.options.Jobs, Lazy: lazy, Target: r.target, Log: log,
 	})
 	if err != nil {
 		log.Close()
 		return nil, err
 	}
 	// The front worker is what takes longest, and has a processor for itself.
-	pool.SetLimit(min(b.o.Jobs, runtime.NumCPU()-1))
+	pool.SetLimit(min(r.options.Jobs, runtime.NumCPU()-1))
 	// It must never wait for the compilers: there is room for all partitions.
-	return &compiler{b: b, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
+	return &compiler{run: r, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
+}
+
+// compileArgs are the arguments of a julia that compiles partitions.
+func (r *run) compileArgs() []string {
+	var args []string
+	if r.series.CompilesForProcess {
+		args = append(args, "-C", r.target.Option)
+	}
+	if r.workerImage != "" {
+		return append(args, "-J", r.workerImage, "-e", r.sources.Read("compile/start_emit.jl"))
+	}
+	return append(args, "-O1", r.source("compile/emit.jl"))
 }
 
 // add has a partition of total compiled. It does not wait.
@@ -71,60 +81,40 @@ func (c *compiler) add(p llvmdriver.Partition, total int) { c.added <- added{p, 
 
 // noMore says that all partitions were added, and that the front worker has ended.
 func (c *compiler) noMore() {
-	c.pool.SetLimit(c.b.o.Jobs)
+	c.pool.SetLimit(c.options.Jobs)
 	close(c.added)
 }
 
-// wait gets objects until there are no more partitions and returns the first error.
-func (c *compiler) wait(ctx context.Context) error {
+// objects returns the objects in the order of the partitions' numbers when there are no more partitions, or the first error.
+func (c *compiler) objects(ctx context.Context) ([]object, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var objects []object
 	var all sync.WaitGroup
 	defer all.Wait()
-	var mu sync.Mutex // guards done, made and counts
-	done := 0
-	began := false
-	counts, compiling := &c.b.result.Partitions, &c.b.result.Compiling
 	for {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case p, ok := <-c.added:
 			if !ok {
 				all.Wait()
-				if began {
-					c.b.endStage("compile", context.Cause(ctx))
+				if objects != nil {
+					c.progress.endStage("compile", context.Cause(ctx))
 				}
-				return context.Cause(ctx)
+				return objects, context.Cause(ctx)
 			}
-			if !began {
-				began = true
-				c.b.beginStage("compile")
-				counts.Total = p.total
-				c.made = make([]object, p.total)
+			if objects == nil {
+				c.progress.beginStage("compile")
+				objects = make([]object, p.total)
 			}
 			all.Go(func() {
 				o, err := c.get(ctx, p.Partition)
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					done++
-					c.made[p.Number-1] = o
-					if o.hit {
-						counts.Hits++
-						counts.HitBytes += int64(len(o.data))
-					} else {
-						counts.Misses++
-						counts.MissBytes += int64(len(o.data))
-					}
-					compiling.Passes += o.times.Passes.Seconds()
-					compiling.Codegen += o.times.Codegen.Seconds()
-				} else {
+				if err != nil {
 					cancel(err)
 				}
-				c.b.report(PartitionEnded{
-					At: time.Now(), Partition: p.Number, Hit: o.hit, Err: err, Done: done, Total: p.total, Passes: o.times.Passes, Codegen: o.times.Codegen,
-				})
+				objects[p.Number-1] = o
+				c.progress.partitionEnded(p.Number, p.total, o, err)
 			})
 		}
 	}
@@ -138,18 +128,17 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	}
 	hash := c.recipe.Hash(bitcode)
 	o := object{partition: p, inputs: hash.Inputs()}
-	cache := c.b.cache
-	if data, err := cache.Get(hash.Key()); err == nil {
+	if data, err := c.cache.Get(hash.Key()); err == nil {
 		o.data, o.hit = data, true
-		if !c.b.o.VerifyCache {
+		if !c.options.VerifyCache {
 			return o, nil
 		}
 	}
 	data, times, err := c.pool.Compile(ctx, p, func(worker int, lost error) {
 		if lost != nil {
-			c.b.report(Warning{At: time.Now(), Text: fmt.Sprintf("partition %d is tried again: %v", p.Number, lost)})
+			c.progress.warn(fmt.Sprintf("partition %d is tried again: %v", p.Number, lost))
 		}
-		c.b.report(PartitionStarted{At: time.Now(), Partition: p.Number, Worker: worker, Functions: p.Functions})
+		c.progress.partitionStarted(p.Number, worker, p.Functions)
 	})
 	switch {
 	case err != nil:
@@ -158,20 +147,17 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 		return object{}, fmt.Errorf("partition %d: the cache's object %s is not what its bitcode compiles to now: clear the cache, and report this with the scratch folder",
 			p.Number, hash.Key())
 	case !o.hit:
-		cache.Put(hash.Key(), data) // what goes wrong, the cache has reported
+		c.cache.Put(hash.Key(), data) // what goes wrong, the cache has reported
 	}
 	o.data, o.times = data, times
 	return o, nil
 }
 
-// objects are in the order of the partitions.
-func (c *compiler) objects() []object { return c.made }
-
 // close ends the workers.
 func (c *compiler) close() {
 	c.once.Do(func() {
 		c.pool.Close()
-		c.b.sawPeak(c.pool.PeakRSS())
+		c.progress.sawPeak(c.pool.PeakRSS())
 		c.log.Close()
 	})
 }

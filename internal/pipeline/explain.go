@@ -1,102 +1,40 @@
 package pipeline
 
-// This file remembers what an image was made of, so that the next build of it can say what has changed.
-//
-// The record lies in the cache's folder, under the image's path, and is replaced by each successful build:
-// {"partitions": {LABEL: {"inputs": […], "functions": […]}}}.
+// This file says for each partition whether its object was in the cache, and if not, what has changed since the last build.
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"chainbuild/internal/words"
 	"chainbuild/objcache"
-
-	"github.com/google/renameio/v2"
 )
 
-// A record is what an image was made of.
-type record struct {
-	Partitions map[string]partitionRecord `json:"partitions"`
-}
-
-type partitionRecord struct {
-	Inputs    []objcache.Input `json:"inputs"`
-	Functions []string         `json:"functions"`
-}
-
-// recordPath is where the record of the image at path is kept; empty without a cache.
-func (b *builder) recordPath() string {
-	if b.cache.Dir() == "" {
-		return ""
-	}
-	return filepath.Join(b.cache.Dir(), "builds", fmt.Sprintf("%x.json", sha256.Sum256([]byte(b.inputs.output))))
-}
-
-// readRecord returns the record of the last build of this image, nil if there is none that can be read.
-func (b *builder) readRecord() *record {
-	path := b.recordPath()
-	if path == "" {
-		return nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	r := &record{}
-	if json.Unmarshal(text, r) != nil {
-		return nil
-	}
-	return r
-}
-
-// writeRecord remembers this build. That it cannot be written is no reason to fail: the next build explains less.
-func (b *builder) writeRecord(objects []object) {
-	path := b.recordPath()
-	if path == "" {
-		return
-	}
-	r := record{Partitions: map[string]partitionRecord{}}
+// explain returns a line for each object and one that sums up. Last is the record of the last build of the same image; nil: there is none.
+func explain(last *record, objects []object) (lines []string) {
+	var counts PartitionCounts
 	for _, o := range objects {
-		r.Partitions[o.partition.Label] = partitionRecord{Inputs: o.inputs, Functions: o.partition.Defined()}
-	}
-	text, err := json.Marshal(r)
-	if err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil {
-		renameio.WriteFile(path, text, 0o600)
-	}
-}
-
-// explain says for each partition whether it was in the cache, and why it was not.
-func (b *builder) explain(objects []object) {
-	for _, o := range objects {
-		text := fmt.Sprintf("partition %d (%s, %s): ", o.partition.Number, labelText(o.partition.Label), words.Bytes(int64(len(o.data))))
-		if o.hit {
-			text += "hit"
-		} else {
-			text += "miss: " + b.reason(o)
+		counts.add(o)
+		found := "hit"
+		if !o.hit {
+			found = "miss: " + last.missed(o)
 		}
-		b.report(Note{At: time.Now(), Text: text})
+		lines = append(lines, fmt.Sprintf("partition %d (%s, %s): %s", o.partition.Number, labelText(o.partition.Label), words.Bytes(int64(len(o.data))), found))
 	}
-	p := b.result.Partitions
-	share := 0.0
-	if all := p.HitBytes + p.MissBytes; all > 0 {
-		share = 100 * float64(p.HitBytes) / float64(all)
+	all, share := counts.HitBytes+counts.MissBytes, 0.0
+	if all > 0 {
+		share = 100 * float64(counts.HitBytes) / float64(all)
 	}
-	b.report(Note{At: time.Now(), Text: fmt.Sprintf("from the cache: %d of %s, %.1f %% of %s", p.Hits, words.Count(p.Total, "partition"), share, words.Bytes(p.HitBytes+p.MissBytes))})
+	return append(lines, fmt.Sprintf("from the cache: %d of %s, %.1f %% of %s", counts.Hits, words.Count(len(objects), "partition"), share, words.Bytes(all)))
 }
 
-// reason says why the object was not in the cache.
-func (b *builder) reason(o object) string {
-	if b.last == nil {
+// missed says why the object was not in the cache.
+func (r *record) missed(o object) string {
+	if r == nil {
 		return "this image was not built before"
 	}
-	before, ok := b.last.Partitions[o.partition.Label]
+	before, ok := r.Partitions[o.partition.Label]
 	if !ok {
 		return "a new partition: " + strings.Join(shorten(o.partition.Defined()), ", ")
 	}
@@ -106,26 +44,27 @@ func (b *builder) reason(o object) string {
 	}
 	var parts []string
 	for _, change := range changes {
-		if change.Name != "code" {
+		if change.Name == "code" {
+			parts = append(parts, codeChange(before.Functions, o.partition.Defined())...)
+		} else {
 			parts = append(parts, change.String())
-			continue
-		}
-		now := o.partition.Defined()
-		added := missing(now, before.Functions)
-		removed := missing(before.Functions, now)
-		switch {
-		case len(added) == 0 && len(removed) == 0:
-			parts = append(parts, "code changed in one of "+strings.Join(shorten(now), ", "))
-		default:
-			for _, name := range shorten(added) {
-				parts = append(parts, "+ "+name)
-			}
-			for _, name := range shorten(removed) {
-				parts = append(parts, "- "+name)
-			}
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// codeChange says how code has changed in which there were some functions and are others now.
+func codeChange(before, now []string) (parts []string) {
+	for _, name := range shorten(missing(now, before)) {
+		parts = append(parts, "+ "+name)
+	}
+	for _, name := range shorten(missing(before, now)) {
+		parts = append(parts, "- "+name)
+	}
+	if len(parts) == 0 {
+		parts = []string{"code changed in one of " + strings.Join(shorten(now), ", ")}
+	}
+	return parts
 }
 
 // labelText is a label as people see it.

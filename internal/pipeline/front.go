@@ -1,60 +1,20 @@
 package pipeline
 
-// This file runs the front worker (julia/worker/front.jl): it tells it what to do and follows its events.
+// This file runs the front worker (julia/worker/front.jl) and follows its events.
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/sysimage"
 )
-
-// writeRequest writes the front worker's request and its statements.
-func (b *builder) writeRequest() error {
-	var request, list bytes.Buffer
-	add := func(key, value string) { fmt.Fprintf(&request, "%s\t%s\n", key, value) }
-	add("scratch", b.scratch.Path)
-	add("index", b.file("base.index"))
-	add("image", b.liveImage())
-	add("statements", b.file("statements.txt"))
-	add("emit", string(b.inputs.emit))
-	if b.self {
-		add("self", "yes")
-	}
-	if b.o.sources != nil {
-		add("sources", "yes")
-	}
-	for _, name := range b.o.Packages {
-		add("package", name)
-	}
-	for _, name := range b.inputs.modules {
-		add("module", name)
-	}
-	// Inference depends on what was inferred before, so the order in which statements are written must not decide about the code.
-	order := make([]int, len(b.inputs.statements))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int {
-		return strings.Compare(b.inputs.statements[i].Source, b.inputs.statements[j].Source)
-	})
-	for _, i := range order {
-		fmt.Fprintf(&list, "%d\t%s\n", i, b.inputs.statements[i].Source)
-	}
-	return errors.Join(
-		os.WriteFile(b.file("request.txt"), request.Bytes(), 0o600),
-		os.WriteFile(b.file("statements.txt"), list.Bytes(), 0o600))
-}
 
 // A frontEvent is what the front worker says. The fields that are set follow from the event's kind.
 type frontEvent struct {
@@ -75,111 +35,136 @@ type frontEvent struct {
 	Label  string `json:"label"`
 }
 
-// runFront runs the front worker. Partitions go to the compiler as they come, the heap to heap. It returns what the heap is chained with.
-func (b *builder) runFront(ctx context.Context, compiler *compiler, heap *heapFile) (*sysimage.Index, error) {
-	args := []string{"--output-o", b.file("unused.o"), "--output-incremental=yes", "-J", b.file("shim.so")}
-	args = append(args, b.series.FrontOptions...)
-	if b.o.Project != "" {
-		args = append(args, "--project="+b.o.Project)
-	}
-	args = append(args, b.frontArgs()...)
+// A front follows the front worker: what it is at, and what became of the statements.
+type front struct {
+	*run
+	compiler   *compiler
+	stage      string // "" between stages
+	loading    string // the package that it loads
+	unresolved []Unresolved
+}
 
-	stage, loading := "start", ""
-	b.beginStage(stage)
-	next := func(name string, err error) {
-		if stage != "" {
-			b.endStage(stage, err)
-		}
-		if stage = name; stage != "" {
-			b.beginStage(stage)
-		}
-	}
-	handle := func(event julia.Event) error {
-		var e frontEvent
-		if err := event.Decode(&e); err != nil {
-			return err
-		}
-		switch event.Kind {
-		case "stage":
-			b.frontBegan = true
-			if e.Name == "collect" {
-				if err := b.countStatements(); err != nil {
-					return err
-				}
-			}
-			next(e.Name, nil)
-		case "loading":
-			loading = e.Package
-		case "unresolved":
-			if e.Line >= 0 && e.Line < len(b.inputs.statements) {
-				b.unresolved(e.Line, e.Reason)
-			}
-		case "source":
-			b.o.sources(e.Path)
-		case "emitted":
-			b.result.Functions.New = e.Functions
-		case "partition":
-			name := b.file(fmt.Sprintf("part-%d", e.Number))
-			compiler.add(llvmdriver.Partition{Number: e.Number, Label: e.Label, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)
-		}
-		return nil
-	}
-	log, err := os.Create(b.file("front.log"))
+// startStage is the stage that the front worker is in before it says anything.
+const startStage = "start"
+
+// runFront runs the front worker. Partitions go to the compiler as they come, the heap to heap. It returns what the heap is chained with.
+func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) (*sysimage.Index, error) {
+	log, err := os.Create(r.file("front.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	process, err := b.julia.Start(ctx, "the front worker", args, log, handle, heap.file)
-	if err != nil {
-		return nil, err
+	f := &front{run: r, compiler: compiler}
+	f.enter(startStage, nil)
+	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file)
+	if err == nil {
+		err = f.explain(ctx, process.Wait())
+		r.progress.sawPeak(process.PeakRSS())
 	}
-	err = process.Wait()
-	b.sawPeak(process.PeakRSS())
-	var gaveUp *julia.WorkerError
-	switch {
-	case stage != "load" || err == nil:
-	case errors.As(err, &gaveUp):
-		// Before it has loaded the packages it has done no work, and all that it complains of is what it was given.
-		err = usage.Wrap(err)
-	case loading != "" && ctx.Err() == nil:
-		err = fmt.Errorf("package %s ends the process that loads it: %w", loading, err)
-	}
-	next("", err)
+	f.enter("", err)
 	if err != nil {
 		return nil, err
 	}
 	compiler.noMore()
-	index, err := sysimage.ReadIndex(b.file("index.txt"))
+	index, err := sysimage.ReadIndex(r.file("index.txt"))
 	if err != nil {
 		return nil, err
 	}
-	index.KeepRoots = b.self
-	b.result.Functions.Base = len(b.base.Functions)
+	index.KeepRoots = r.makesWorkerImage
+	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }
 
-// countStatements sums up what became of the statements when all were inferred. A strict build ends here if one was not used.
-func (b *builder) countStatements() error {
-	unresolved := b.result.Unresolved
-	slices.SortFunc(unresolved, func(x, y Unresolved) int {
-		return cmp.Or(
-			cmp.Compare(slices.Index(b.o.Statements, x.File), slices.Index(b.o.Statements, y.File)),
-			cmp.Compare(x.Line, y.Line))
-	})
-	total := len(b.inputs.statements)
-	b.result.Statements = StatementCounts{Total: total, Resolved: total - len(unresolved), Unresolved: len(unresolved)}
-	if b.o.Strict && len(unresolved) > 0 {
-		first := unresolved[0]
-		return fmt.Errorf("%d of %d statements cannot be resolved, the first at %s:%d (%s): mend them, or build without --strict",
-			len(unresolved), total, first.File, first.Line, first.Reason)
+// frontArgs are the arguments of a julia that is the front worker.
+func (r *run) frontArgs() []string {
+	args := []string{"--output-o", r.file("unused.o"), "--output-incremental=yes", "-J", r.file("shim.so")}
+	args = append(args, r.series.FrontOptions...)
+	if r.options.Project != "" {
+		args = append(args, "--project="+r.options.Project)
+	}
+	if r.frontOnWorkerImage() {
+		return append(args, "-e", r.sources.Read("start_front.jl"), r.file("request.txt"))
+	}
+	return append(args, r.source("front.jl"), r.file("request.txt"))
+}
+
+// handle takes up an event.
+func (f *front) handle(event julia.Event) error {
+	var e frontEvent
+	if err := event.Decode(&e); err != nil {
+		return err
+	}
+	switch event.Kind {
+	case "stage":
+		if e.Name == "collect" {
+			if err := f.countStatements(); err != nil {
+				return err
+			}
+		}
+		f.enter(e.Name, nil)
+	case "loading":
+		f.loading = e.Package
+	case "unresolved":
+		if e.Line >= 0 && e.Line < len(f.inputs.statements) {
+			s := f.inputs.statements[e.Line]
+			u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: e.Reason}
+			f.unresolved = append(f.unresolved, u)
+			f.progress.unresolved(u)
+		}
+	case "source":
+		f.options.sources(e.Path)
+	case "emitted":
+		f.progress.set(func(result *Result) { result.Functions.New = e.Functions })
+	case "partition":
+		name := f.file(fmt.Sprintf("part-%d", e.Number))
+		f.compiler.add(llvmdriver.Partition{Number: e.Number, Label: e.Label, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)
 	}
 	return nil
 }
 
-// unresolved notes a statement that the build goes on without.
-func (b *builder) unresolved(position int, reason string) {
-	s := b.inputs.statements[position]
-	u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: reason}
-	b.result.Unresolved = append(b.result.Unresolved, u)
-	b.report(UnresolvedStatement{At: time.Now(), Unresolved: u})
+// enter ends the stage that the worker is in, with err, and begins another one, unless its name is "".
+func (f *front) enter(name string, err error) {
+	if f.stage != "" {
+		f.progress.endStage(f.stage, err)
+	}
+	if f.stage = name; name != "" {
+		f.progress.beginStage(name)
+	}
+}
+
+// explain says of the error that the worker ended with what it means; nil stays nil.
+func (f *front) explain(ctx context.Context, err error) error {
+	var gaveUp *julia.WorkerError
+	switch {
+	case err == nil:
+		return nil
+	case f.stage == startStage && ctx.Err() == nil:
+		return f.ofLiveImage(err)
+	case f.stage == "load" && errors.As(err, &gaveUp):
+		// Before it has loaded the packages it has done no work, and all that it complains of is what it was given.
+		return usage.Wrap(err)
+	case f.stage == "load" && f.loading != "" && ctx.Err() == nil:
+		return fmt.Errorf("package %s ends the process that loads it: %w", f.loading, err)
+	}
+	return err
+}
+
+// countStatements sums up what became of the statements when all were inferred. A strict build ends here if one was not used.
+func (f *front) countStatements() error {
+	slices.SortFunc(f.unresolved, func(x, y Unresolved) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(f.options.Statements, x.File), slices.Index(f.options.Statements, y.File)),
+			cmp.Compare(x.Line, y.Line))
+	})
+	total, unresolved := len(f.inputs.statements), len(f.unresolved)
+	f.progress.set(func(result *Result) {
+		result.Unresolved = f.unresolved
+		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved}
+	})
+	if f.options.Strict && unresolved > 0 {
+		first := f.unresolved[0]
+		return fmt.Errorf("%d of %d statements cannot be resolved, the first at %s:%d (%s): mend them, or build without --strict",
+			unresolved, total, first.File, first.Line, first.Reason)
+	}
+	return nil
 }

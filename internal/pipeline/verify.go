@@ -14,7 +14,7 @@ import (
 )
 
 // verify checks the image's structure and boots it in a stock Julia, at the same time.
-func (b *builder) verify(ctx context.Context, image string) error {
+func (r *run) verify(ctx context.Context, image string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		made, err := sysimage.OpenFile(image)
@@ -22,21 +22,21 @@ func (b *builder) verify(ctx context.Context, image string) error {
 			return err
 		}
 		defer made.Close()
-		if b.self {
+		if r.makesWorkerImage {
 			return made.Check()
 		}
 		return made.Check("ChainFront", "ChainEmit")
 	})
-	group.Go(func() error { return b.boot(ctx, image) })
+	group.Go(func() error { return r.boot(ctx, image) })
 	return group.Wait()
 }
 
 // bootScript says who has started, and calls a function that the base has and one of the loader's.
 const bootScript = `print(stdout, "booted ", VERSION, " ", length(Base.loaded_modules))`
 
-func (b *builder) boot(ctx context.Context, image string) error {
+func (r *run) boot(ctx context.Context, image string) error {
 	var out strings.Builder
-	cmd := b.julia.Command(ctx, "-J", image, "--history-file=no", "-e", bootScript)
+	cmd := r.julia.Command(ctx, "-J", image, "--history-file=no", "-e", bootScript)
 	process, err := parallel.StartProcess(ctx, "the new image's Julia", cmd, parallel.ProcessOptions{Output: &out})
 	if err != nil {
 		return err
@@ -44,8 +44,8 @@ func (b *builder) boot(ctx context.Context, image string) error {
 	if err := process.Wait(); err != nil {
 		return fmt.Errorf("the new image does not boot, so it was not given its name: %w", err)
 	}
-	if !strings.Contains(out.String(), "booted "+b.julia.Version) {
-		return fmt.Errorf("the new image does not boot as Julia %s, so it was not given its name: it printed %q", b.julia.Version, out.String())
+	if !strings.Contains(out.String(), "booted "+r.julia.Version) {
+		return fmt.Errorf("the new image does not boot as Julia %s, so it was not given its name: it printed %q", r.julia.Version, out.String())
 	}
 	return nil
 }

@@ -35,13 +35,13 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 const workerImageAge = 30 * 24 * time.Hour
 
 // workerImagePath is where the worker image for this base is kept; empty without a cache.
-func (b *builder) workerImagePath() (string, error) {
-	dir := b.cache.Dir()
+func (p *plan) workerImagePath() (string, error) {
+	dir := p.cache.Dir()
 	if dir == "" {
 		return "", nil
 	}
 	h := objcache.NewHash("worker image")
-	for i, layer := range b.base.Layers {
+	for i, layer := range p.base.Layers {
 		h.AddString(fmt.Sprint("path of layer ", i), layer.Path)
 		id := layer.BuildID()
 		if len(id) == 0 {
@@ -53,9 +53,9 @@ func (b *builder) workerImagePath() (string, error) {
 		}
 		h.Add(fmt.Sprint("build id of layer ", i), id)
 	}
-	h.AddString("Julia", b.julia.Version)
-	h.AddString("sources", b.sources.All())
-	recipe, err := llvmdriver.NewRecipe(b.julia, b.sources, workersTarget)
+	h.AddString("Julia", p.julia.Version)
+	h.AddString("sources", p.sources.All())
+	recipe, err := llvmdriver.NewRecipe(p.julia, p.sources, workersTarget)
 	if err != nil {
 		return "", err
 	}
@@ -63,57 +63,55 @@ func (b *builder) workerImagePath() (string, error) {
 	return filepath.Join(dir, "workers", h.Key().String()+".so"), nil
 }
 
-// findWorkerImage has the workers start from the worker image if there is one.
-func (b *builder) findWorkerImage() {
-	path, err := b.workerImagePath()
+// withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
+// for can do without, so nothing that goes wrong here is more than a warning.
+func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
+	path, err := p.workerImagePath()
 	if err != nil || path == "" {
-		return
+		return p
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 == 0 {
-		b.workers = path
-		now := time.Now()
-		if now.Sub(info.ModTime()) > 24*time.Hour {
-			os.Chtimes(path, now, now)
-		}
-	}
-}
-
-// makeWorkerImage builds the worker image. The build that was asked for can do without, so nothing that goes wrong here is more than a warning.
-func (b *builder) makeWorkerImage(ctx context.Context) {
-	path, err := b.workerImagePath()
-	if err != nil || path == "" {
-		return
+	if isUsable(path) {
+		return p.from(path)
 	}
 	folder := filepath.Dir(path)
 	if os.MkdirAll(folder, 0o700) != nil || unix.Access(folder, unix.W_OK) != nil {
-		return // the cache warns of its folder when there is the first object to store
+		return p // the cache warns of its folder when there is the first object to store
 	}
-	err = b.stage("workers", func() error {
+	err = progress.stage("workers", func() error {
 		removeOld(folder)
-		w := &builder{
-			o:       Options{Jobs: b.o.Jobs},
-			began:   time.Now(),
-			target:  workersTarget,
-			inputs:  &inputs{output: path, emit: settings.EmitAll},
-			julia:   b.julia,
-			series:  b.series,
-			sources: b.sources,
-			base:    b.base,
-			self:    true,
-			result:  &Result{},
-			running: map[string]time.Time{},
-		}
-		if err := w.inScratch(ctx); err != nil {
+		// Its stages are of no interest to who waits for another image.
+		if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
 			return err
 		}
 		return os.Chmod(path, 0o700)
 	})
-	switch {
-	case err == nil:
-		b.workers = path
-	case ctx.Err() == nil:
-		b.report(Warning{At: time.Now(), Text: "the worker image cannot be built, so builds on this base are slower: " + err.Error()})
+	if err != nil {
+		if ctx.Err() == nil {
+			progress.warn("the worker image cannot be built, so builds on this base are slower: " + err.Error())
+		}
+		return p
 	}
+	return p.from(path)
+}
+
+// ofWorkerImage is the plan to make the worker image at path, for the same base.
+func (p *plan) ofWorkerImage(path string) *plan {
+	return &plan{
+		options: Options{Jobs: p.options.Jobs}, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, makesWorkerImage: true,
+	}
+}
+
+// isUsable says whether the worker image is there, and nobody else could have written it. It notes that it is in use.
+func isUsable(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	if now := time.Now(); now.Sub(info.ModTime()) > 24*time.Hour {
+		os.Chtimes(path, now, now)
+	}
+	return true
 }
 
 // removeOld removes worker images that were not used for long.
@@ -129,14 +127,14 @@ func removeOld(folder string) {
 	}
 }
 
-// frontOnWorkers says whether the front worker starts from the worker image. Where packages' caches fit one image, only a process on the base
+// frontOnWorkerImage says whether the front worker starts from the worker image. Where packages' caches fit one image, only a process on the base
 // itself can load them, and there packages are what takes long.
-func (b *builder) frontOnWorkers() bool {
-	if b.workers == "" || !b.series.CachesFitOneImage {
-		return b.workers != ""
+func (p *plan) frontOnWorkerImage() bool {
+	if p.workerImage == "" || !p.series.CachesFitOneImage {
+		return p.workerImage != ""
 	}
-	for _, name := range slices.Concat(b.o.Packages, b.inputs.modules) {
-		if !slices.ContainsFunc(b.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
+	for _, name := range slices.Concat(p.options.Packages, p.inputs.modules) {
+		if !slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
 			return false
 		}
 	}
@@ -144,29 +142,22 @@ func (b *builder) frontOnWorkers() bool {
 }
 
 // liveImage is the image that the front worker is on.
-func (b *builder) liveImage() string {
-	if b.frontOnWorkers() {
-		return b.workers
+func (p *plan) liveImage() string {
+	if p.frontOnWorkerImage() {
+		return p.workerImage
 	}
-	return b.base.Layers[0].Path
+	return p.base.Layers[0].Path
 }
 
-// frontArgs make a Julia on the shim the front worker.
-func (b *builder) frontArgs() []string {
-	if b.frontOnWorkers() {
-		return []string{"-e", b.sources.Read("start_front.jl"), b.file("request.txt")}
-	}
-	return []string{filepath.Join(b.worker, "front.jl"), b.file("request.txt")}
-}
+// A workerImageError is a worker image that no front worker can be started from.
+type workerImageError struct{ error }
 
-// emitArgs make a Julia a compile worker.
-func (b *builder) emitArgs() []string {
-	var args []string
-	if b.series.CompilesForProcess {
-		args = append(args, "-C", b.target.Option)
+func (e *workerImageError) Unwrap() error { return e.error }
+
+// ofLiveImage says of an error of the live image if it is one of the worker image.
+func (p *plan) ofLiveImage(err error) error {
+	if p.frontOnWorkerImage() {
+		return &workerImageError{err}
 	}
-	if b.workers != "" {
-		return append(args, "-J", b.workers, "-e", b.sources.Read("compile/start_emit.jl"))
-	}
-	return append(args, "-O1", filepath.Join(b.worker, "compile", "emit.jl"))
+	return err
 }

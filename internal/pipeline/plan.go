@@ -1,0 +1,119 @@
+package pipeline
+
+// This file makes the plan of a build: what was asked for, checked, and completed by what is there.
+
+import (
+	"context"
+	"path/filepath"
+	"runtime"
+
+	"chainbuild/internal/usage"
+	"chainbuild/julia"
+	"chainbuild/llvmdriver"
+	"chainbuild/objcache"
+	"chainbuild/sysimage"
+)
+
+// A plan says which image is to be made, and from what. Nothing in it changes once it is made.
+type plan struct {
+	options Options
+	target  llvmdriver.Target
+	inputs  *inputs
+	julia   *julia.Installation
+	series  *julia.Series
+	sources *julia.Sources // of the workers
+	base    *sysimage.Base
+	cache   *objcache.Cache // nil: none
+	last    *record         // of the last build of this image; nil: none is known
+
+	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
+	workerImage string
+	// makesWorkerImage says that the image to be made is a worker image itself.
+	makesWorkerImage bool
+}
+
+// newPlan checks what is asked for, and looks for what a build of it needs. close must be called.
+func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) {
+	p := &plan{options: o}
+	var err error
+	if p.target, err = llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel)); err != nil {
+		return nil, usage.Wrap(err)
+	}
+	if p.options.Jobs == 0 {
+		p.options.Jobs = runtime.NumCPU()
+	}
+	if p.inputs, err = check(&p.options); err != nil {
+		return nil, err
+	}
+	if p.julia, err = julia.Find(ctx, o.Julia); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	} else if err != nil {
+		return nil, usage.Wrap(err)
+	}
+	if p.series, err = p.julia.Series(); err != nil && o.Base == "" {
+		return nil, usage.Wrap(err) // a base that is named is of another Julia then, which checkBase says
+	}
+	p.julia.Environment = o.Environment
+	if err := progress.stage("inspect", func() error { return p.inspect(ctx) }); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.openCache(progress)
+	p.last = p.readRecord()
+	return p, nil
+}
+
+// close closes what the plan has open.
+func (p *plan) close() {
+	p.cache.Close()
+	if p.base != nil {
+		p.base.Close()
+	}
+}
+
+// from is the same plan with workers that start from another image.
+func (p *plan) from(workerImage string) *plan {
+	other := *p
+	other.workerImage = workerImage
+	return &other
+}
+
+// inspect opens the base.
+func (p *plan) inspect(ctx context.Context) error {
+	path := p.options.Base
+	if path == "" {
+		path = p.julia.Image
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if p.base, err = sysimage.OpenFile(path); err != nil {
+		return usage.Wrap(err)
+	}
+	if err := checkBase(ctx, p.base, p.julia, &p.options, p.inputs.output); err != nil {
+		return err
+	}
+	p.sources = p.series.Sources()
+	return nil
+}
+
+// openCache opens the cache. Without one a build is slower, not worse: what is wrong with it is a warning.
+func (p *plan) openCache(progress *progress) {
+	dir := p.options.CacheDir
+	switch dir {
+	case "":
+		dir = objcache.DefaultDir(p.julia.DepotPaths)
+	case "off":
+		dir = ""
+	}
+	cache, err := objcache.Open(dir, objcache.Options{
+		Limit: int64(p.options.CacheSize),
+		Warn:  func(err error) { progress.warn(err.Error()) },
+	})
+	if err != nil {
+		progress.warn("nothing is cached: " + err.Error())
+		return
+	}
+	p.cache = cache
+}

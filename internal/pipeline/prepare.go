@@ -1,0 +1,97 @@
+package pipeline
+
+// This file writes what the workers read.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"chainbuild/elfpatch"
+)
+
+// prepare writes the workers' sources, the index of the base, the shim and the request.
+func (r *run) prepare() error {
+	folder := r.source("")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
+	if err := r.sources.Write(folder); err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.file("base.index"), r.base.Index(), 0o600); err != nil {
+		return err
+	}
+	if err := r.writeShim(); err != nil {
+		return err
+	}
+	return r.writeRequest()
+}
+
+// writeShim writes the image that the front worker starts from: it stands in for the base and turns the process into one that
+// generates an image, without the base's native code being refused. The loader of Julia (jl_load_sysimg_so in src/staticdata.c) looks up
+// jl_system_image_data after it has decided about native code and before code generation is set up.
+func (r *run) writeShim() error {
+	top, err := elfpatch.Open(r.liveImage())
+	if err != nil {
+		return r.ofLiveImage(err)
+	}
+	defer top.Close()
+	data, ok := top.Lookup("jl_system_image_data")
+	if !ok {
+		return r.ofLiveImage(fmt.Errorf("%s defines no jl_system_image_data", top.Path))
+	}
+	anchor, ok := top.Lookup("jl_system_image_size")
+	if !ok {
+		return r.ofLiveImage(fmt.Errorf("%s defines no jl_system_image_size", top.Path))
+	}
+	f, err := os.OpenFile(r.file("shim.so"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	err = elfpatch.WriteShim(f, elfpatch.Shim{
+		Needed: top.Path, Symbol: "jl_system_image_data", Anchor: "jl_system_image_size", Delta: int64(data.Value - anchor.Value),
+		Clear: "jl_options", ClearOffset: int64(r.julia.IncrementalOffset), ClearSize: r.julia.IncrementalSize,
+	})
+	return errors.Join(err, f.Close())
+}
+
+// writeRequest writes the front worker's request and its statements.
+func (r *run) writeRequest() error {
+	var request, list bytes.Buffer
+	add := func(key, value string) { fmt.Fprintf(&request, "%s\t%s\n", key, value) }
+	add("scratch", r.scratch.Path)
+	add("index", r.file("base.index"))
+	add("image", r.liveImage())
+	add("statements", r.file("statements.txt"))
+	add("emit", string(r.inputs.emit))
+	if r.makesWorkerImage {
+		add("self", "yes")
+	}
+	if r.options.sources != nil {
+		add("sources", "yes")
+	}
+	for _, name := range r.options.Packages {
+		add("package", name)
+	}
+	for _, name := range r.inputs.modules {
+		add("module", name)
+	}
+	// Inference depends on what was inferred before, so the order in which statements are written must not decide about the code.
+	order := make([]int, len(r.inputs.statements))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		return strings.Compare(r.inputs.statements[i].Source, r.inputs.statements[j].Source)
+	})
+	for _, i := range order {
+		fmt.Fprintf(&list, "%d\t%s\n", i, r.inputs.statements[i].Source)
+	}
+	return errors.Join(
+		os.WriteFile(r.file("request.txt"), request.Bytes(), 0o600),
+		os.WriteFile(r.file("statements.txt"), list.Bytes(), 0o600))
+}

@@ -1,0 +1,154 @@
+package pipeline
+
+// This file is the one owner of what is known of a build while it goes on.
+
+import (
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A progress knows the stages and partitions that are done and the result so far, and tells the reporter. Its methods may be called by several
+// goroutines at once; the reporter is called by one at a time, with events in the order in which they were made.
+type progress struct {
+	began time.Time
+
+	mu       sync.Mutex // guards what follows, and calls of the reporter
+	reporter Reporter   // nil: nobody
+	running  map[string]time.Time
+	done     int // partitions
+	result   Result
+}
+
+func newProgress(reporter Reporter) *progress {
+	return &progress{began: time.Now(), reporter: reporter, running: map[string]time.Time{}}
+}
+
+// change changes the result, and then reports the event that made returns, unless that is nil.
+func (p *progress) change(made func(now time.Time, r *Result) Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if event := made(time.Now(), &p.result); event != nil && p.reporter != nil {
+		p.reporter.Report(event)
+	}
+}
+
+// set changes the result.
+func (p *progress) set(change func(r *Result)) {
+	p.change(func(_ time.Time, r *Result) Event {
+		change(r)
+		return nil
+	})
+}
+
+// note reports something that was asked for.
+func (p *progress) note(text string) {
+	p.change(func(now time.Time, _ *Result) Event { return Note{At: now, Text: text} })
+}
+
+// warn reports something that probably was not meant.
+func (p *progress) warn(text string) {
+	p.change(func(now time.Time, _ *Result) Event { return Warning{At: now, Text: text} })
+}
+
+// stage runs do as a stage of the build.
+func (p *progress) stage(name string, do func() error) error {
+	p.beginStage(name)
+	err := do()
+	p.endStage(name, err)
+	return err
+}
+
+func (p *progress) beginStage(name string) {
+	p.change(func(now time.Time, r *Result) Event {
+		p.running[name] = now
+		r.Stages = append(r.Stages, Stage{Name: name})
+		return StageStarted{At: now, Name: name}
+	})
+}
+
+func (p *progress) endStage(name string, err error) {
+	p.change(func(now time.Time, r *Result) Event {
+		took := now.Sub(p.running[name])
+		delete(p.running, name)
+		if i := slices.IndexFunc(r.Stages, func(s Stage) bool { return s.Name == name }); i >= 0 {
+			r.Stages[i].Seconds = took.Seconds()
+		}
+		return StageEnded{At: now, Name: name, Took: took, Err: err}
+	})
+}
+
+// unresolved reports a statement that the build goes on without.
+func (p *progress) unresolved(u Unresolved) {
+	p.change(func(now time.Time, _ *Result) Event { return UnresolvedStatement{At: now, Unresolved: u} })
+}
+
+// partitionStarted reports that a worker took up a partition.
+func (p *progress) partitionStarted(number, worker, functions int) {
+	p.change(func(now time.Time, _ *Result) Event {
+		return PartitionStarted{At: now, Partition: number, Worker: worker, Functions: functions}
+	})
+}
+
+// partitionEnded counts the object of a partition, one of total; or reports that there is none, for the reason err.
+func (p *progress) partitionEnded(number, total int, o object, err error) {
+	p.change(func(now time.Time, r *Result) Event {
+		if err == nil {
+			p.done++
+			r.Partitions.Total = total
+			r.Partitions.add(o)
+			r.Compiling.Passes += o.times.Passes.Seconds()
+			r.Compiling.Codegen += o.times.Codegen.Seconds()
+		}
+		return PartitionEnded{
+			At: now, Partition: number, Hit: o.hit, Err: err, Done: p.done, Total: total, Passes: o.times.Passes, Codegen: o.times.Codegen,
+		}
+	})
+}
+
+// add counts an object.
+func (c *PartitionCounts) add(o object) {
+	if o.hit {
+		c.Hits++
+		c.HitBytes += int64(len(o.data))
+	} else {
+		c.Misses++
+		c.MissBytes += int64(len(o.data))
+	}
+}
+
+// sawPeak notes the peak memory, in bytes, of a process that has ended.
+func (p *progress) sawPeak(rss int64) {
+	p.set(func(r *Result) { r.PeakRSS = max(r.PeakRSS, rss) })
+}
+
+// startAnew forgets what has come of a run that failed.
+func (p *progress) startAnew() {
+	p.set(func(r *Result) {
+		*r = Result{}
+		p.done = 0
+	})
+}
+
+// finish reports the end of the build, and returns what Run does.
+func (p *progress) finish(err error) (result *Result, _ error) {
+	p.sawPeak(ownPeak())
+	p.change(func(now time.Time, r *Result) Event {
+		if err == nil {
+			r.Seconds = now.Sub(p.began).Seconds()
+			result = r
+		}
+		return Finished{At: now, Result: result, Err: err}
+	})
+	return result, err
+}
+
+// ownPeak is the largest resident set, in bytes, that this process had.
+func ownPeak() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return usage.Maxrss << 10
+}

@@ -1,0 +1,69 @@
+package pipeline
+
+// This file remembers what an image was made of, so that the next build of it can say what has changed.
+//
+// The record lies in the cache's folder, under the image's path, and is replaced by each successful build:
+// {"partitions": {LABEL: {"inputs": […], "functions": […]}}}.
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"chainbuild/objcache"
+
+	"github.com/google/renameio/v2"
+)
+
+// A record is what an image was made of.
+type record struct {
+	Partitions map[string]partitionRecord `json:"partitions"`
+}
+
+type partitionRecord struct {
+	Inputs    []objcache.Input `json:"inputs"`
+	Functions []string         `json:"functions"`
+}
+
+// recordPath is where the record of the image is kept; empty without a cache.
+func (p *plan) recordPath() string {
+	if p.cache.Dir() == "" {
+		return ""
+	}
+	return filepath.Join(p.cache.Dir(), "builds", fmt.Sprintf("%x.json", sha256.Sum256([]byte(p.inputs.output))))
+}
+
+// readRecord returns the record of the last build of this image, nil if there is none that can be read.
+func (p *plan) readRecord() *record {
+	path := p.recordPath()
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	r := &record{}
+	if json.Unmarshal(text, r) != nil {
+		return nil
+	}
+	return r
+}
+
+// writeRecord remembers this build. That it cannot be written is no reason to fail: the next build explains less.
+func (p *plan) writeRecord(objects []object) {
+	path := p.recordPath()
+	if path == "" {
+		return
+	}
+	r := record{Partitions: map[string]partitionRecord{}}
+	for _, o := range objects {
+		r.Partitions[o.partition.Label] = partitionRecord{Inputs: o.inputs, Functions: o.partition.Defined()}
+	}
+	text, err := json.Marshal(r)
+	if err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil {
+		renameio.WriteFile(path, text, 0o600)
+	}
+}
