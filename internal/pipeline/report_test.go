@@ -294,7 +294,7 @@ func TestTimings(t *testing.T) {
 }
 
 func TestTimingsUnwritable(t *testing.T) {
-	if err := NewTimings().Write(filepath.Join(t.TempDir(), "nowhere", "trace.json")); err == nil {
+	if err := newTimings().write(filepath.Join(t.TempDir(), "nowhere", "trace.json")); err == nil {
 		t.Error("a file in a folder that does not exist was written")
 	}
 }

@@ -13,13 +13,14 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
-// Timings is a Reporter that collects the stages and partitions of a build.
-type Timings struct {
+// timings is a Reporter that collects the stages and partitions of a build.
+type timings struct {
 	start time.Time
 	spans []*span
 	open  map[string]*span
@@ -41,18 +42,18 @@ func recordTimings(o *Options) (write func() error) {
 	if o.Timings == "" {
 		return func() error { return nil }
 	}
-	timings := NewTimings()
+	timings := newTimings()
 	o.Report = Reporters(timings, o.Report)
-	return func() error { return timings.Write(o.Timings) }
+	return func() error { return timings.write(o.Timings) }
 }
 
-// NewTimings starts to count time.
-func NewTimings() *Timings {
-	return &Timings{start: time.Now(), open: map[string]*span{}, rows: map[int]string{}}
+// newTimings starts to count time.
+func newTimings() *timings {
+	return &timings{start: time.Now(), open: map[string]*span{}, rows: map[int]string{}}
 }
 
 // Report takes up an event.
-func (t *Timings) Report(e Event) {
+func (t *timings) Report(e Event) {
 	switch e := e.(type) {
 	case StageStarted:
 		t.begin("stage "+e.Name, &span{name: e.Name, category: "stage", row: t.freeStageRow(), start: e.At})
@@ -78,12 +79,12 @@ func (t *Timings) Report(e Event) {
 
 func partitionKey(partition int) string { return fmt.Sprintf("partition %d", partition) }
 
-func (t *Timings) begin(key string, s *span) {
+func (t *timings) begin(key string, s *span) {
 	t.spans = append(t.spans, s)
 	t.open[key] = s
 }
 
-func (t *Timings) end(key string, at time.Time, err error) {
+func (t *timings) end(key string, at time.Time, err error) {
 	if s := t.open[key]; s != nil {
 		s.finish(at, err)
 		delete(t.open, key)
@@ -101,7 +102,7 @@ func (s *span) finish(at time.Time, err error) {
 }
 
 // freeStageRow returns the first row in which no stage is running.
-func (t *Timings) freeStageRow() int {
+func (t *timings) freeStageRow() int {
 	for row := 0; ; row++ {
 		if !slices.ContainsFunc(t.spans, func(s *span) bool { return s.category == "stage" && s.row == row && s.end.IsZero() }) {
 			t.rows[row] = "stages"
@@ -110,8 +111,8 @@ func (t *Timings) freeStageRow() int {
 	}
 }
 
-// Write writes the trace of what was reported so far to the file at path.
-func (t *Timings) Write(path string) error {
+// write writes the trace of what was reported so far to the file at path.
+func (t *timings) write(path string) error {
 	type event struct {
 		Name     string         `json:"name"`
 		Category string         `json:"cat,omitempty"`
@@ -141,7 +142,7 @@ func (t *Timings) Write(path string) error {
 	if err != nil {
 		return fmt.Errorf("the timings cannot be written: %w", err)
 	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+	if err := renameio.WriteFile(path, append(text, '\n'), 0o644); err != nil {
 		return fmt.Errorf("the timings cannot be written: %w", err)
 	}
 	return nil
