@@ -23,6 +23,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"precompile(f, (Int, T where T,)); # c", "#= a\n=# Tuple{\n#s1 # x\n} where #s1", "Tuple{P{inf}, P{-1e+5f}, P{::}, P{Symbol(\"a\"b\")}}",
 		"@assert Base.precompile(Tuple{getfield(A, :b){1}(a=(1,), b=(c=0x1,)), 'x', var\"\\\\\\\"\"})", "precompile(Tuple{<?#0x1::A>, 1})",
+		`Tuple{P{Symbol("Size (in")")}, P{Symbol("\alpha")}}`, `Tuple{A.var"say "x"", @NamedTuple{a::Int}}`, "Tuple{P{Symbol(\"a\nb\")}}\nprintln(1)",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -35,8 +36,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		lines := bytes.Count(file, []byte{'\n'}) + 1
-		if len(parsed.Statements) == 0 || parsed.Ignored > lines {
-			t.Fatalf("%d statements, %d lines ignored of %d", len(parsed.Statements), parsed.Ignored, lines)
+		if len(parsed.Statements) == 0 || parsed.Ignored > lines || len(parsed.Refusals) > lines {
+			t.Fatalf("%d statements, %d lines ignored and %d refused of %d", len(parsed.Statements), parsed.Ignored, len(parsed.Refusals), lines)
 		}
 		for _, s := range parsed.Statements {
 			if s.Line < 1 || s.Line > lines {

@@ -11,29 +11,38 @@ package statements
 //	operand   = primary {"{" [param {"," param}] "}" | call}
 //	param     = expr | ("<:" | ">:") operand
 //	primary   = path | symbol | character | number | operator | "(" expr ")"
+//	          | "@NamedTuple" "{" [name ["::" expr] {"," name ["::" expr]}] "}"
 //	          | "(" [expr {"," expr}] ")"                 a tuple as a value, as is the next
 //	          | "(" name "=" expr {"," name "=" expr} ")"
 //	          | "typeof" "(" expr ")"                     also Core.Typeof, Core.kwftype
 //	          | "getfield" "(" path "," symbol ")"
 //	path      = name {"." (name | ":" operator | ":(" (operator | name) ")")}
 //	name      = letter {letter | digit | "!"} | `var"` … `"` | "#s" digit {digit | "#"}
-//	symbol    = ":" (name | operator | "(" … ")") | "Symbol" "(" string ")"
+//	symbol    = ":" (name | operator | "(" … ")") | "Symbol" "(" string ["," string] ")"
 //	call      = "(" ")" | "(" name "=" expr {"," name "=" expr} ")" | "(" number ")"
 //
 // The calls are values as the tracer writes them (jl_static_show_x_ in src/rtutils.c): an instance of an empty type, one
 // with all fields by name, a primitive value by its bits in hexadecimal digits (a number of one of Core's types also
 // otherwise, as people write it). The resolver builds them without calling anything.
-// Inside brackets a statement may go on over several lines, and `#` and `#= =#` comments may stand between tokens.
+// Inside brackets a statement may go on over several lines, and `#` and `#= =#` comments may stand between tokens. Escape
+// sequences that give a terminal colours, which the tracer writes to one, are blanks.
+//
+// Up to Julia 1.11 the tracer writes the names of symbols and what is in var"…" as they are, whatever their characters. So where
+// such a name ends is not always clear. The first end is taken with which the whole statement can be read (choices.go). A
+// backslash in the name of a symbol is a character of it for these Julias, and begins an escape sequence for later ones and for
+// people: both readings are kept, as Symbol("…", "…"), and the resolver takes the one that its Julia writes.
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep expressions nest, and with it the stack.
-const maxDepth = 200
+// maxDepth bounds how deep expressions nest, and with it the stack, here and where the resolver reads them. Types of real
+// packages have been seen to nest 230 deep.
+const maxDepth = 500
 
 // A parser reads one statement after the other. Its methods for parts of the grammar append to out what they read, and
 // return false when they set reason.
@@ -49,6 +58,7 @@ type parser struct {
 	depth   int               // the number of expressions that are being read
 	reason  string            // why the statement is refused
 	fatal   bool              // whether nothing after it can be read
+	choices choices           // where the names of the statement end
 }
 
 func (p *parser) fail(reason string) bool {
@@ -138,11 +148,28 @@ func (p *parser) blank(ignored *int) bool {
 			*ignored++
 		case p.peek() == ' ' || p.peek() == '\t' || p.peek() == '\r':
 			p.pos++
+		case p.colour():
 		default:
 			return true
 		}
 	}
 	return false
+}
+
+// colour skips an escape sequence that sets the colours of a terminal: ESC [ numbers m.
+func (p *parser) colour() bool {
+	if !p.at("\x1b[") {
+		return false
+	}
+	end := p.pos + 2
+	for end < len(p.src) && (asciiDigit(p.src[end]) || p.src[end] == ';') {
+		end++
+	}
+	if end >= len(p.src) || p.src[end] != 'm' {
+		return false
+	}
+	p.pos = end + 1
+	return true
 }
 
 // blockComment skips a comment `#= … =#`; they nest.
@@ -181,6 +208,7 @@ func (p *parser) space() bool {
 			}
 		case c == '#' && p.nest > 0 && !p.at("#<") && !p.atHashName():
 			p.takeLine()
+		case c == 0x1b && p.colour():
 		default:
 			return true
 		}
@@ -201,6 +229,25 @@ func (p *parser) spaced(token, where string) bool {
 
 // statement reads a statement and the rest of its last line. Afterwards out and modules are the statement's.
 func (p *parser) statement() bool {
+	start, reason, fatal := p.pos, "", false
+	for p.choices.reset(); ; {
+		p.pos = start
+		if p.oneReading() {
+			return true
+		}
+		if reason == "" {
+			reason, fatal = p.reason, p.fatal
+		}
+		if p.fatal = false; !p.choices.next() {
+			// The first reading is what the line looks like.
+			p.reason, p.fatal = reason, fatal
+			return false
+		}
+	}
+}
+
+// oneReading is statement for names that end where choices says.
+func (p *parser) oneReading() bool {
 	p.out, p.modules = p.out[:0], p.modules[:0]
 	p.start, p.nest, p.depth, p.reason = p.pos, 0, 0, ""
 	line := p.src[p.pos:]
@@ -433,6 +480,9 @@ func (p *parser) operand() (plain, ok bool) {
 	case c == '(':
 		postfix = false
 		ok = p.parenthesis()
+	case c == '@' && p.word("@NamedTuple"):
+		postfix = false
+		ok = p.namedTuple()
 	case c == ':' && !p.loneColon():
 		postfix = false
 		ok = p.colonSymbol()
@@ -516,6 +566,63 @@ func (p *parser) parameter() bool {
 	return ok
 }
 
+// namedTuple reads `@NamedTuple{a::A, b}` and writes what the macro makes of it.
+func (p *parser) namedTuple() bool {
+	p.pos += len("@NamedTuple")
+	if !p.accept("{") {
+		return p.unexpected("where @NamedTuple should have its fields")
+	}
+	p.nest++
+	var names, types strings.Builder
+	begin := len(p.out)
+	taken := func() string {
+		text := string(p.out[begin:])
+		p.out = p.out[:begin]
+		return text
+	}
+	for {
+		if !p.space() {
+			return false
+		}
+		if p.accept("}") {
+			break
+		}
+		if r, _ := utf8.DecodeRune(p.src[p.pos:]); !nameStart(r) {
+			return p.unexpected("among the fields of @NamedTuple")
+		}
+		if !p.name() {
+			return false
+		}
+		fmt.Fprintf(&names, "%s, ", symbolSource(taken()))
+		if !p.space() {
+			return false
+		}
+		if p.accept("::") {
+			if !p.space() || !p.expr() || !p.space() {
+				return false
+			}
+		} else {
+			p.emit("Any")
+		}
+		if types.Len() > 0 {
+			types.WriteString(", ")
+		}
+		types.WriteString(taken())
+		if !p.accept(",") && !p.at("}") {
+			return p.unexpected("among the fields of @NamedTuple")
+		}
+	}
+	p.nest--
+	list := names.String()
+	if strings.Count(list, ", ") > 1 {
+		list = strings.TrimSuffix(list, ", ")
+	} else {
+		list = strings.TrimSuffix(list, " ")
+	}
+	p.emit("NamedTuple{(" + list + "), Tuple{" + types.String() + "}}")
+	return true
+}
+
 // parenthesis reads a bracketed expression, a tuple or a named tuple.
 func (p *parser) parenthesis() bool {
 	p.pos++
@@ -558,7 +665,7 @@ func (p *parser) parenthesis() bool {
 
 // fieldName reads `name =` if that is what follows.
 func (p *parser) fieldName() (found, ok bool) {
-	begin, written := p.pos, len(p.out)
+	begin, written, names := p.pos, len(p.out), p.choices.at
 	r, _ := utf8.DecodeRune(p.src[p.pos:])
 	if nameStart(r) && p.name() {
 		if !p.space() {
@@ -570,7 +677,7 @@ func (p *parser) fieldName() (found, ok bool) {
 			return true, p.space()
 		}
 	}
-	p.pos, p.out = begin, p.out[:written]
+	p.pos, p.out, p.choices.at = begin, p.out[:written], names
 	return false, true
 }
 
@@ -771,7 +878,7 @@ func (p *parser) name() bool {
 	}
 	if p.at(`var"`) {
 		p.pos += len(`var"`)
-		return p.rawString(begin)
+		return p.rawName()
 	}
 	for p.pos < len(p.src) {
 		c := p.src[p.pos]
@@ -790,29 +897,6 @@ func (p *parser) name() bool {
 	}
 	p.out = append(p.out, p.src[begin:p.pos]...)
 	return true
-}
-
-// rawString reads the rest of var"…" after its first quote, where a backslash is special only before a quote.
-func (p *parser) rawString(begin int) bool {
-	backslashes := 0
-	for p.pos < len(p.src) {
-		r, size := utf8.DecodeRune(p.src[p.pos:])
-		switch {
-		case r == '"' && backslashes%2 == 0:
-			p.pos++
-			p.out = append(p.out, p.src[begin:p.pos]...)
-			return true
-		case r < ' ' || r == utf8.RuneError && size == 1:
-			return p.unexpected(`in var"…"`)
-		}
-		if r == '\\' {
-			backslashes++
-		} else {
-			backslashes = 0
-		}
-		p.pos += size
-	}
-	return p.unexpected(`in var"…"`)
 }
 
 // operator returns the operator at the current position, empty if there is none.
@@ -893,63 +977,17 @@ func (p *parser) colonSymbol() bool {
 	}
 	text := string(p.out[begin:])
 	p.out = p.out[:begin]
-	first, _ := utf8.DecodeRuneInString(text)
-	if nameStart(first) && !reserved[text] {
-		p.emit(":" + text)
-	} else {
-		p.emit(`Symbol("` + strings.NewReplacer(`\`, `\\`, `$`, `\$`).Replace(text) + `")`)
-	}
+	p.emit(symbolSource(text))
 	return true
 }
 
-// symbolCall reads `("…")` of Symbol("…"). The tracer writes a name's characters as they are, so `$` does not interpolate
-// and a quote that is not followed by a bracket belongs to the name; a backslash is taken as Julia takes it.
-func (p *parser) symbolCall() bool {
-	p.pos++
-	p.nest++
-	if !p.space() {
-		return false
+// symbolSource is the expression for a symbol that has a name or an operator for its name, which is given as in the source.
+func symbolSource(name string) string {
+	first, _ := utf8.DecodeRuneInString(name)
+	if nameStart(first) && !reserved[name] {
+		return ":" + name
 	}
-	if !p.accept(`"`) {
-		return p.unexpected("where the string of a symbol should be")
-	}
-	p.emit(`("`)
-	for !p.at(`")`) {
-		r, size := utf8.DecodeRune(p.src[p.pos:])
-		switch {
-		case r < ' ' || r == utf8.RuneError && size <= 1:
-			return p.unexpected("in the string of a symbol")
-		case r == '"' && p.closedAfterBlanks():
-			p.pos++
-			if !p.space() {
-				return false
-			}
-			p.pos++
-			p.emit(`")`)
-			p.nest--
-			return true
-		case r == '"' || r == '$':
-			p.emit(`\`)
-		case r == '\\':
-			p.emit(`\`)
-			p.pos++
-			if r, size = utf8.DecodeRune(p.src[p.pos:]); r < ' ' || r == utf8.RuneError {
-				return p.unexpected("in the string of a symbol")
-			}
-		}
-		p.out = append(p.out, p.src[p.pos:p.pos+size]...)
-		p.pos += size
-	}
-	p.pos += len(`")`)
-	p.nest--
-	p.emit(`")`)
-	return true
-}
-
-// closedAfterBlanks reports whether a bracket follows the quote at the current position, after blanks.
-func (p *parser) closedAfterBlanks() bool {
-	rest := bytes.TrimLeft(p.src[p.pos+1:], " \t")
-	return len(rest) > 0 && rest[0] == ')'
+	return `Symbol("` + strings.NewReplacer(`\`, `\\`, `$`, `\$`).Replace(name) + `")`
 }
 
 // character reads a character literal, which the tracer never writes.
@@ -996,7 +1034,8 @@ func (p *parser) floatWord(pos int) string {
 
 // number reads an integer or a float, as Julia writes it or as C's %gf does.
 func (p *parser) number() bool {
-	if p.accept("-") {
+	negative := p.accept("-")
+	if negative {
 		p.emit("-")
 	}
 	if word := p.floatWord(p.pos); word != "" {
@@ -1008,6 +1047,9 @@ func (p *parser) number() bool {
 		return true
 	}
 	begin := p.pos
+	if negative && p.negativeZero() {
+		return true
+	}
 	if p.peek() == '0' && p.pos+1 < len(p.src) {
 		digits := ""
 		switch p.src[p.pos+1] {
@@ -1061,6 +1103,16 @@ func (p *parser) number() bool {
 	}
 	p.emit(text)
 	return p.numberEnds()
+}
+
+// negativeZero reads the 0 of `-0`, which is how C's %g writes -0.0: no integer is written like that.
+func (p *parser) negativeZero() bool {
+	if next := p.pos + 1; p.peek() != '0' || next < len(p.src) && (nameRune(rune(p.src[next])) || p.src[next] == '.') {
+		return false
+	}
+	p.pos++
+	p.emit("0.0")
+	return true
 }
 
 func (p *parser) digits() bool {

@@ -2,8 +2,8 @@
 //
 // A statement names the signature of one method: `precompile(Tuple{typeof(Base.push!), Array{Int64, 1}, Int64})`. It is
 // an expression of Julia, but a file of statements is data: nothing in it is ever evaluated. Parse accepts the
-// expressions that denote a signature (grammar.go has the grammar) and refuses every other line by its number. What the
-// names in a signature mean is only known in a Julia process in which the packages are loaded; there
+// expressions that denote a signature (grammar.go has the grammar), and counts every other line with its number and the reason.
+// What the names in a signature mean is only known in a Julia process in which the packages are loaded; there
 // julia/worker/statements.jl turns a statement into a type.
 package statements
 
@@ -23,6 +23,18 @@ type File struct {
 	Ignored int
 	// Duplicates is the number of statements that repeat an earlier one.
 	Duplicates int
+	// Refusals are the lines that are something else than statements, in the order of the file.
+	Refusals []Refusal
+
+	name string
+}
+
+// Refused returns nil if all lines of the file are statements, else a *RefusedError.
+func (f *File) Refused() error {
+	if len(f.Refusals) == 0 {
+		return nil
+	}
+	return &RefusedError{f.name, f.Refusals}
 }
 
 // A Statement is one signature to compile.
@@ -42,10 +54,8 @@ type Statement struct {
 type RefusedError struct {
 	// Name is the name of the file, as given to Parse.
 	Name string
-	// Refusals are the first refused lines, at most maxRefusals.
+	// Refusals are the refused lines, at least one.
 	Refusals []Refusal
-	// Count is the number of refused lines.
-	Count int
 }
 
 // A Refusal says why the statement that starts on a line was refused.
@@ -56,7 +66,7 @@ type Refusal struct {
 }
 
 const (
-	// maxRefusals is the number of refusals that an error names: enough to see a pattern.
+	// maxRefusals is the number of refusals that an error's text names: enough to see a pattern.
 	maxRefusals = 10
 	// maxStatement is the length in bytes of the longest statement accepted. The longest seen in traces of large
 	// packages have some ten thousand; a file without line ends is not a file of statements.
@@ -68,20 +78,20 @@ const (
 // Error has one line per refusal, `FILE:LINE: not a precompile statement: …`, and one for those that are not listed.
 func (e *RefusedError) Error() string {
 	var b strings.Builder
-	for i, r := range e.Refusals {
+	for i, r := range e.Refusals[:min(len(e.Refusals), maxRefusals)] {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s:%d: not a precompile statement: %s: %q", e.Name, r.Line, r.Reason, r.Excerpt)
 	}
-	if more := e.Count - len(e.Refusals); more > 0 {
+	if more := len(e.Refusals) - maxRefusals; more > 0 {
 		fmt.Fprintf(&b, "\n%s: %d more lines are not precompile statements", e.Name, more)
 	}
 	return b.String()
 }
 
-// Parse reads the statements of r; name is the file's name for errors. The error is a *RefusedError if something in the
-// file is not a precompile statement; it is also an error if there is no statement at all.
+// Parse reads the statements of r; name is the file's name for errors. Lines that are no statements are in Refusals. It is an
+// error if there is no statement at all: a *RefusedError if there is something else.
 func Parse(name string, r io.Reader) (*File, error) {
 	source, err := io.ReadAll(r)
 	if err != nil {
@@ -89,8 +99,7 @@ func Parse(name string, r io.Reader) (*File, error) {
 	}
 	source = bytes.TrimPrefix(source, []byte("\uFEFF"))
 
-	f := new(File)
-	refused := &RefusedError{Name: name}
+	f := &File{name: name}
 	seen := make(map[string]struct{})
 	p := &parser{src: source, names: make(map[string]string)}
 	line, counted := 1, 0 // line is the number of the line at offset counted
@@ -102,10 +111,7 @@ func Parse(name string, r io.Reader) (*File, error) {
 			p.pos = start
 			text := p.takeLine()
 			if !p.untraceable(text) {
-				refused.Count++
-				if len(refused.Refusals) < maxRefusals {
-					refused.Refusals = append(refused.Refusals, Refusal{line, p.reason, excerpt(text)})
-				}
+				f.Refusals = append(f.Refusals, Refusal{line, p.reason, excerpt(text)})
 				if p.fatal {
 					break
 				}
@@ -120,13 +126,13 @@ func Parse(name string, r io.Reader) (*File, error) {
 		seen[s.Source] = struct{}{}
 		f.Statements = append(f.Statements, s)
 	}
-	if refused.Count > 0 {
-		return nil, refused
+	if len(f.Statements) > 0 {
+		return f, nil
 	}
-	if len(f.Statements) == 0 {
-		return nil, fmt.Errorf("%s has no precompile statement: record some with julia --trace-compile=FILE", name)
+	if err := f.Refused(); err != nil {
+		return nil, err
 	}
-	return f, nil
+	return nil, fmt.Errorf("%s has no precompile statement: record some with julia --trace-compile=FILE", name)
 }
 
 // excerpt returns the beginning of a line, for an error.

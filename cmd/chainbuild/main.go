@@ -10,9 +10,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"chainbuild/internal/usage"
+	"chainbuild/julia"
 )
 
 func main() {
@@ -60,6 +62,13 @@ func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) 
 
 func printError(w io.Writer, err error) {
 	fmt.Fprintf(w, "chainbuild: error: %v\n", err)
+	// What a package says of its own failure is for its author to read in full.
+	var worker *julia.WorkerError
+	if errors.As(err, &worker) && strings.Contains(worker.Detail, "\n") {
+		for line := range strings.Lines(worker.Detail) {
+			fmt.Fprintf(w, "  %s\n", strings.TrimSuffix(line, "\n"))
+		}
+	}
 }
 
 // A signalError is why a context ended.

@@ -123,6 +123,9 @@ func printStatus(w io.Writer, s *project.Status) error {
 		table.row(name, "%s: %s", out.Name, out.Why)
 	}
 	table.row("recorded", "%s, %s new for the image; %s", words.Count(s.Recorded, "statement"), words.Thousands(s.New), words.Count(s.Recording, "session")+" recording")
+	if s.Unread > 0 {
+		table.row("", "%s recorded that cannot be read, listed in %s", words.Count(s.Unread, "line"), s.UnreadFile)
+	}
 	if s.Building != nil {
 		table.row("building", "%s; its log is %s", s.Building, s.Building.Log)
 	}

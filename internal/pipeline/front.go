@@ -27,6 +27,8 @@ type frontEvent struct {
 	Line   int    `json:"line"` // unresolved: position in the list of statements
 	Reason string `json:"reason"`
 
+	Text string `json:"text"` // warning
+
 	Functions int `json:"functions"` // emitted: new functions; partition: those in it
 
 	Number int    `json:"number"` // partition: counts from 1
@@ -54,7 +56,10 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	defer log.Close()
-	f := &front{run: r, compiler: compiler}
+	f := &front{run: r, compiler: compiler, unresolved: slices.Clone(r.inputs.refused)}
+	for _, u := range f.unresolved {
+		r.progress.unresolved(u)
+	}
 	f.enter(startStage, nil)
 	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file)
 	if err == nil {
@@ -111,6 +116,8 @@ func (f *front) handle(event julia.Event) error {
 			f.unresolved = append(f.unresolved, u)
 			f.progress.unresolved(u)
 		}
+	case "warning":
+		f.progress.warn(e.Text)
 	case "source":
 		f.options.sources(e.Path)
 	case "emitted":
@@ -156,7 +163,7 @@ func (f *front) countStatements() error {
 			cmp.Compare(slices.Index(f.options.Statements, x.File), slices.Index(f.options.Statements, y.File)),
 			cmp.Compare(x.Line, y.Line))
 	})
-	total, unresolved := len(f.inputs.statements), len(f.unresolved)
+	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused), len(f.unresolved)
 	f.progress.set(func(result *Result) {
 		result.Unresolved = f.unresolved
 		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved}

@@ -17,7 +17,8 @@ type inputs struct {
 	output     string // absolute path
 	emit       settings.Emit
 	statements []located
-	modules    []string // that statements name, in the order in which they are first named
+	modules    []string     // that statements name, in the order in which they are first named
+	refused    []Unresolved // lines that are no statements
 }
 
 // A located statement knows its file.
@@ -45,8 +46,15 @@ func check(o *Options) (*inputs, error) {
 		}
 		file, err := statements.Parse(path, f)
 		f.Close()
+		if err == nil && o.Strict {
+			err = file.Refused()
+		}
 		if err != nil {
 			return nil, usage.Wrap(err)
+		}
+		for _, r := range file.Refusals {
+			in.refused = append(in.refused, Unresolved{File: path, Line: r.Line,
+				Statement: r.Excerpt + " (" + r.Reason + ")", Reason: "not a precompile statement"})
 		}
 		for _, s := range file.Statements {
 			if seen[s.Source] {

@@ -134,8 +134,11 @@ func (p *Project) merge() error {
 	}
 	changed := false
 	for _, s := range sessions {
-		found, _, err := readTraceFile(s.path)
+		found, refused, err := readTraceFile(s.path)
 		if err != nil {
+			return err
+		}
+		if err := p.keepUnread(refused, s.wrote); err != nil {
 			return err
 		}
 		record.add(found, s.wrote)
@@ -152,6 +155,30 @@ func (p *Project) merge() error {
 		}
 	}
 	return nil
+}
+
+// keepUnread keeps what sessions recorded and is no statement, for people to look at: a day, the reason and the beginning of the
+// line each.
+func (p *Project) keepUnread(refused []statements.Refusal, when time.Time) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	file, err := os.OpenFile(p.path(unreadName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, r := range refused {
+		fmt.Fprintf(&text, "%s\t%s\t%q\n", when.UTC().Format(dateFormat), r.Reason, r.Excerpt)
+	}
+	_, err = file.WriteString(text.String())
+	return errors.Join(err, file.Close())
+}
+
+// unread counts the lines of what keepUnread keeps.
+func (p *Project) unread() int {
+	text, _ := os.ReadFile(p.path(unreadName)) // mostly there is none
+	return bytes.Count(text, []byte("\n"))
 }
 
 // Change has the record changed by a function, under its lock, after what is over was merged.
@@ -195,7 +222,7 @@ func (p *Project) ImportFile(path string) (Import, error) {
 	if err != nil {
 		return done, err
 	}
-	done.Refused = refused
+	done.Refused = len(refused)
 	if len(found) == 0 {
 		return done, fmt.Errorf("%s has no precompile statement: record some with julia --trace-compile=FILE", path)
 	}

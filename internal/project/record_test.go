@@ -43,8 +43,8 @@ func TestReadTrace(t *testing.T) {
 	}
 	for _, test := range tests {
 		found, refused, err := readTrace("test", strings.NewReader(test.text))
-		if err != nil || sourcesOf(found) != test.want || refused != test.refused {
-			t.Errorf("of %q was read %q, and %d refused (%v)", test.text, sourcesOf(found), refused, err)
+		if err != nil || sourcesOf(found) != test.want || len(refused) != test.refused {
+			t.Errorf("of %q was read %q, and %d refused (%v)", test.text, sourcesOf(found), len(refused), err)
 		}
 	}
 }
@@ -151,6 +151,25 @@ func TestRecordMerges(t *testing.T) {
 	}
 	if info, err := os.Stat(p.path(recordName)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the record has the mode %v (%v)", info.Mode(), err)
+	}
+}
+
+// What sessions recorded and cannot be read is counted, and kept for people.
+func TestUnreadLines(t *testing.T) {
+	p := open(t, isolate(t), nil)
+	writeSession(t, p, true, good+"precompile(Tuple{typeof(Ba"+good+"precompile(Tuple{x -> x})\n")
+	for range 2 {
+		if _, _, err := p.Record(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := p.Status()
+		if err != nil || s.Unread != 2 || s.UnreadFile != p.path(unreadName) {
+			t.Fatalf("%d lines unread in %q (%v)", s.Unread, s.UnreadFile, err)
+		}
+	}
+	text, err := os.ReadFile(p.path(unreadName))
+	if err != nil || !strings.Contains(string(text), "there is '-' among the parameters of a type\t\"precompile(Tuple{x -> x})\"\n") {
+		t.Errorf("the unread lines are %q (%v)", text, err)
 	}
 }
 

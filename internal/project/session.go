@@ -127,46 +127,30 @@ func bootID() string {
 	return string(text[:8])
 }
 
-// readTrace reads a file of statements line by line and returns the distinct ones; a last line without an end, which a
-// killed Julia may leave, is dropped. Refused are the lines that hold something else.
-func readTrace(name string, r io.Reader) (sources []statements.Statement, refused int, err error) {
+// readTrace reads a file of statements and returns the distinct ones; a last line without an end, which a killed Julia may
+// leave, is dropped. Refused are the lines that hold something else.
+func readTrace(name string, r io.Reader) (found []statements.Statement, refused []statements.Refusal, err error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
-	// As a rule all lines are good, and reading them together is quicker and takes statements of several lines.
-	if file, err := statements.Parse(name, bytes.NewReader(text)); err == nil {
-		return file.Statements, 0, nil
+	file, err := statements.Parse(name, bytes.NewReader(text))
+	var bad *statements.RefusedError
+	switch {
+	case errors.As(err, &bad):
+		return nil, bad.Refusals, nil
+	case err != nil: // there is nothing
+		return nil, nil, nil
 	}
-	seen := map[string]bool{}
-	for line := range bytes.Lines(text) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		file, err := statements.Parse(name, bytes.NewReader(line))
-		var bad *statements.RefusedError
-		if errors.As(err, &bad) {
-			refused++
-		}
-		if err != nil {
-			continue
-		}
-		for _, s := range file.Statements {
-			if !seen[s.Source] {
-				seen[s.Source] = true
-				sources = append(sources, s)
-			}
-		}
-	}
-	return sources, refused, nil
+	return file.Statements, file.Refusals, nil
 }
 
 // readTraceFile is readTrace for a file.
-func readTraceFile(path string) ([]statements.Statement, int, error) {
+func readTraceFile(path string) ([]statements.Statement, []statements.Refusal, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer file.Close()
 	return readTrace(filepath.Base(path), file)

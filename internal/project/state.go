@@ -7,6 +7,7 @@ package project
 //	  NAME-HASH/                   one per project and Julia build
 //	    project.json               which project and which Julia, for people and for clean
 //	    statements.tsv             what was recorded, see record.go
+//	    unread.tsv                 what was recorded and is no statement: day, reason, beginning of the line
 //	    statements.lock            held while statements.tsv is replaced
 //	    sessions/                  what is being recorded, see session.go
 //	    images/ID.so               images, and ID.json, ID.jl about them, see image.go
@@ -43,6 +44,7 @@ const (
 	projectFileName = "project.json"
 	recordName      = "statements.tsv"
 	recordLockName  = "statements.lock"
+	unreadName      = "unread.tsv"
 	sessionsName    = "sessions"
 	imagesName      = "images"
 	environmentName = "environment"

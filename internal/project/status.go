@@ -46,6 +46,9 @@ type Status struct {
 	Recorded int `json:"recorded"`
 	Fit      int `json:"fit"`
 	New      int `json:"new"`
+	// Unread is the number of lines that sessions recorded and that are no statements; UnreadFile lists them.
+	Unread     int    `json:"unread"`
+	UnreadFile string `json:"unread_file,omitempty"`
 	// Recording is the number of sessions that run and are recorded.
 	Recording int `json:"recording"`
 	// Building is the build that runs.
@@ -85,6 +88,9 @@ func (p *Project) Status() (*Status, error) {
 	}
 	fitting := p.fitting(record)
 	s.Recorded, s.Fit, s.New, s.Recording = len(record), len(fitting), len(fitting), live
+	if s.Unread = p.unread(); s.Unread > 0 {
+		s.UnreadFile = p.path(unreadName)
+	}
 	s.Building = p.building()
 	if failure := (Failure{}); readJSON(p.path(failureName), &failure) == nil {
 		s.Failure = &failure

@@ -29,12 +29,11 @@ function load_package(name::String, required::Bool)
     try
         Base.require(id)
     catch e
-        fail(string("package ", name, " cannot be loaded: ", error_text(e)))
+        text = sprint(showerror, e)
+        fail(string("package ", name, " cannot be loaded: ", first(split(text, '\n'))), text)
     end
     return nothing
 end
-
-error_text(@nospecialize(e)) = first(split(sprint(showerror, e), '\n'))
 
 """
     infer_statements(request)
@@ -61,7 +60,7 @@ function infer_statements(request::Dict{String,Any})
         source = String(SubString(line, nextind(line, tab)))
         type, reason = resolve(source)
         if reason == ""
-            infer_signature!(wanted, type) || (reason = "no method matches")
+            reason = infer_signature!(wanted, type)
         end
         if reason != ""
             event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
@@ -79,7 +78,7 @@ const GARBAGE = 20 << 20
 
 Infer what a call with signature `type` runs, in the current world, and append its method instances to `wanted`: the one that Julia
 compiles for such calls and, where it may be compiled as it stands, the one for exactly `type`, which is what a trace has
-recorded. Returns whether there is any.
+recorded. Returns "", or the reason why there is none.
 """
 function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
     # Besides inferring it, this puts the method into the dispatch cache, as in a stock build.
@@ -93,10 +92,15 @@ function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
         if is_compileable(type, match[2], method)
             exact = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, match[1], match[2])
             exact === instance || infer_instance!(wanted, exact, world)
-            return true
+            return ""
         end
     end
-    return instance isa Core.MethodInstance
+    instance isa Core.MethodInstance && return ""
+    method isa Method || return "no method matches"
+    # Dispatch comes to a method instance with the arguments' types, and as jl_generate_fptr (src/jitlayers.cpp) infers no macro, it
+    # is compiled for its own signature in each process (jl_compile_method_internal in src/gf.c).
+    codeunit(String(method.name), 1) == 0x40 && return "macros that take any number of arguments are compiled when they are used"
+    return "Julia compiles no code for this signature"
 end
 
 function infer_instance!(wanted::Vector{Any}, @nospecialize(instance), world::UInt)
@@ -122,6 +126,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     world = ccall(:jl_get_world_counter, UInt, ())
     out = Any[]
     invalidated = Any[]
+    callable = Dict{String,Any}()
     seen = IdDict{Any,Any}()
     for table in reachable_tables()
         typemap_entries!(methods, table.defs)
@@ -143,16 +148,30 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
             instance = specializations[i]
             instance isa Core.MethodInstance && add_instance!(out, invalidated, seen, index, instance, world, false, all_new)
         end
-        if all_new && isdefined(method, :ccallable)
-            # What C calls has the name of the function. Where the base has it, it is there already.
-            name = string(Base.unwrap_unionall(method.sig).parameters[1].name.mt.name)
-            heap_symbol(value_of(request, "image"), name) == C_NULL && push!(out, method.ccallable)
-        end
+        all_new && isdefined(method, :ccallable) && add_callable!(out, callable, method, value_of(request, "image"))
     end
     revive!(invalidated, request, index, world)
     append!(out, invalidated)
     add_called!(out, seen, index, world)
     return out
+end
+
+"""
+Add what C can call of `method` to `out`. It has the name of the function, by which `names` knows the methods that were added: of several
+methods with one name, C can find one. Where the image that the process runs from has the name, it is there already.
+"""
+function add_callable!(out::Vector{Any}, names::Dict{String,Any}, method::Method, image::String)
+    name = string(Base.unwrap_unionall(method.sig).parameters[1].name.mt.name)
+    heap_symbol(image, name) == C_NULL || return nothing
+    if haskey(names, name)
+        first = names[name]::Method
+        event(string("{\"event\":\"warning\",\"text\":", json(string("modules ", string(nameof(first.module)), " and ", string(nameof(method.module)),
+            " both define a function ", name, " for C (Base.@ccallable): C will find that of ", string(nameof(first.module)))), "}"))
+    else
+        names[name] = method
+        push!(out, method.ccallable)
+    end
+    return nothing
 end
 
 "Add `instance` to `out` if it needs code that the base does not have, or to `invalidated` if the base has code for it that is not valid any more."

@@ -130,12 +130,12 @@ function member(@nospecialize(path), @nospecialize(name), scope::Vector{Any})
     s = quoted(name)
     s isa Symbol || return s
     path === :Main && return is_generated(s) ? another_session() : unresolved("defined in Main")
-    m = denoted(path, scope)
-    if m === UNRESOLVED && path isa Symbol
-        return unresolved(string("module ", String(path), " is not loaded"))
-    end
-    m === UNRESOLVED && return m
-    return m isa Module ? constant(m, s) : unresolved("malformed")
+    # The head of a path is a loaded package first, since Base and Core may have the name too.
+    root = path isa Symbol ? loaded_root(path) : nothing
+    m = root === nothing ? denoted(path, scope) : root
+    m isa Module && return constant(m, s)
+    path isa Symbol && return unresolved(string("module ", String(path), " is not loaded"))
+    return m === UNRESOLVED ? m : unresolved(string(String(s), " is sought in what is no module"))
 end
 
 # ---- Types
@@ -216,8 +216,15 @@ function called(args::Vector{Any}, scope::Vector{Any})
         end
         f === :Symbol && arg isa String && return Symbol(arg)
     end
+    f === :Symbol && length(args) == 3 && return symbol_as_traced(args[2], args[3])
     f === :getfield && length(args) == 3 && return get_field(args, scope)
     return other_call(args, scope)
+end
+
+# `Symbol(raw, escaped)`: two readings of what a trace has between quotes. Up to Julia 1.11 the tracer escapes nothing.
+function symbol_as_traced(@nospecialize(raw), @nospecialize(escaped))
+    (raw isa String && escaped isa String) || return unresolved("malformed")
+    return Symbol(VERSION < v"1.12.0-DEV" ? raw : escaped)
 end
 
 # `getfield(path, name)`, as Julia up to 1.5.2 writes names with a `#`.

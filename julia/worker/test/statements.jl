@@ -130,7 +130,9 @@ end
     "Tuple{T} where Real>:T>:Int64" => "malformed",
     "Tuple{T} where T==Int64" => "malformed",
     "Tuple{x -> x}" => "malformed",
-    "Tuple{Int64.name}" => "malformed",
+    "Tuple{Int64.name}" => "module Int64 is not loaded",
+    "Tuple{typeof(Pipe.close)}" => "module Pipe is not loaded",
+    "Tuple{typeof(Sample.Fields.close)}" => "close is sought in what is no module",
     "Tuple{Int" => "malformed",
     "Tuple{Sample.Parameter{#<intrinsic #2 add_int>}}" => "malformed",
     "Tuple{<circular reference @-1>}" => "malformed",
@@ -138,6 +140,13 @@ end
     "" => "not a type",
 ]
     @test resolve(source) == (nothing, reason)
+end
+
+# Two readings of a name: the first is that of Julia up to 1.11, whose tracer escapes nothing.
+@testset "names as traced" begin
+    traced = VERSION < v"1.12.0-DEV" ? Symbol("\\alpha") : Symbol("\alpha")
+    @test resolve("Tuple{Sample.Parameter{Symbol(\"\\\\alpha\", \"\\alpha\")}}") == (Tuple{Sample.Parameter{traced}}, "")
+    @test resolve("Tuple{Sample.Parameter{Symbol(\"a\", b)}}")[1] === nothing
 end
 
 @testset "nothing of a package runs" begin
