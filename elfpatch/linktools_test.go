@@ -73,6 +73,7 @@ var tortureEntries = []string{"catches", "shapes", "weak", "text", "constructed"
 // TestAgainstSystemLinker links the same objects with the system's linker and with Write, as they come and with a section
 // for each function, and compares what their functions give.
 func TestAgainstSystemLinker(t *testing.T) {
+	tool(t, "g++")
 	driver := compile(t, t.TempDir(), "driver", driverSource, "-Wl,--no-as-needed", "-lstdc++", "-ldl")
 	for _, flags := range []string{"-O0 -g", "-O2 -ffunction-sections -fdata-sections -fno-plt", "-Os -mcmodel=large"} {
 		t.Run(flags, func(t *testing.T) {
