@@ -23,7 +23,8 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// A fileStamp tells versions of a file apart without reading it.
+// A fileStamp tells versions of a file apart without reading it. It has nothing that changes when the file and the memory are
+// copied to another machine together, as inodes do.
 type fileStamp struct {
 	Path    string `json:"path"`
 	Size    int64  `json:"size"`

@@ -14,7 +14,7 @@ import (
 	"regexp"
 	"strings"
 
-	"chainbuild/elfpatch"
+	"chainbuild/internal/buildid"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 )
@@ -61,15 +61,11 @@ func (r *Recipe) Hash(bitcode []byte) *objcache.Hash {
 	return h
 }
 
-// libraryID tells builds of a library apart: its build id, or its size and time where it has none.
+// libraryID tells builds of a library apart: its build id, or its name, size and time where it has none. To hash it would
+// take longer than many a build, and a key that is another without need only costs a compilation.
 func libraryID(path string) (string, error) {
-	im, err := elfpatch.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer im.Close()
-	if id := im.BuildID(); len(id) > 0 {
-		return hex.EncodeToString(id), nil
+	if id, err := buildid.Of(path); err != nil || id != nil {
+		return hex.EncodeToString(id), err
 	}
 	info, err := os.Stat(path)
 	if err != nil {

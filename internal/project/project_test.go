@@ -303,10 +303,18 @@ func TestDigest(t *testing.T) {
 		t.Errorf("the second time it is %q", again)
 	}
 	// The same size and time of change: the status' time tells.
-	info, _ := os.Stat(path)
-	time.Sleep(20 * time.Millisecond)
-	write(t, dir, "file", "CONTENT")
-	os.Chtimes(path, info.ModTime(), info.ModTime())
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	statusTime := func(info os.FileInfo) syscall.Timespec { return info.Sys().(*syscall.Stat_t).Ctim }
+	for now := before; statusTime(now) == statusTime(before); { // until the clock of the file system has moved on
+		write(t, dir, "file", "CONTENT")
+		os.Chtimes(path, before.ModTime(), before.ModTime())
+		if now, err = os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if other, _ := digest(memory, path); other == first {
 		t.Error("other content of the same size and time has the same digest")
 	}
@@ -320,18 +328,4 @@ func TestDigest(t *testing.T) {
 	if _, err := digest(memory, self); err != nil {
 		t.Errorf("of a program: %v", err)
 	}
-}
-
-func TestBuildID(t *testing.T) {
-	for _, path := range []string{"/bin/sh", "/bin/ls"} {
-		file, err := os.Open(path)
-		if err != nil {
-			continue
-		}
-		defer file.Close()
-		if id := buildID(file); len(id) == 20 {
-			return
-		}
-	}
-	t.Skip("SKIPPED, NOT TESTED: this system's programs have no build ids")
 }
