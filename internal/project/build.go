@@ -25,6 +25,9 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
+// runPipeline builds an image. It is a variable for the tests: a build needs a Julia.
+var runPipeline = pipeline.Run
+
 // logsKept is how many logs of builds are kept.
 const logsKept = 10
 
@@ -193,7 +196,7 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	if err := os.Remove(p.path(imagesName, id+descriptionSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	result, err := pipeline.Run(ctx, b)
+	result, err := runPipeline(ctx, b)
 	if err != nil {
 		os.Remove(list)
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"chainbuild/internal/juliatest"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 )
@@ -25,19 +26,21 @@ func open(t *testing.T, dir string, change func(*julia.Installation)) *Project {
 	return p
 }
 
-// fakeJulia makes a script that describes itself as a Julia 1.5.3 (see julia/describe.jl).
+// fakeJulia makes a script that describes itself as a Julia 1.5.3.
 func fakeJulia(t *testing.T, change func(*julia.Installation)) string {
 	t.Helper()
 	dir := t.TempDir()
-	in := julia.Installation{Version: "1.5.3", CPUName: "haswell", LibJulia: filepath.Join(dir, "libjulia.so.1.5"), Image: filepath.Join(dir, "sys.so")}
-	write(t, dir, "libjulia.so.1.5", "one build", "sys.so", "one image", "libLLVM-9.so.1", "")
-	if change != nil {
-		change(&in)
+	fake, err := juliatest.NewFake(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	program := filepath.Join(dir, "julia")
-	script := fmt.Sprintf("#!/bin/sh\nprintf 'version\\t%s\\nbindir\\t%s\\nimage\\t%s\\ncpu_name\\t%s\\nword_size\\t64\\nstdlib_dir\\t/nowhere\\nincremental_offset\\t1\\nincremental_size\\t1\\ndepot_path\\t%s\\nlibrary\\t%s\\nlibrary\\t%s\\n'\n",
-		in.Version, dir, in.Image, in.CPUName, os.Getenv("JULIA_DEPOT_PATH"), in.LibJulia, filepath.Join(dir, "libLLVM-9.so.1"))
-	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+	if change != nil {
+		in := julia.Installation{Version: fake.Version, CPUName: fake.CPUName, Image: fake.Image, LibJulia: fake.LibJulia}
+		change(&in)
+		fake.Version, fake.CPUName, fake.Image, fake.LibJulia = in.Version, in.CPUName, in.Image, in.LibJulia
+	}
+	program, err := fake.Write(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return program
