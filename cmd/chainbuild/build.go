@@ -113,8 +113,8 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 
 // check refuses flags that make no sense together.
 func (b *buildFlags) check(cmd *cobra.Command) error {
-	if b.quiet && b.verbose {
-		return usage.Errorf("--quiet and --verbose contradict each other: give one of them")
+	if err := oneOf(cmd, "quiet", "verbose"); err != nil {
+		return err
 	}
 	if err := checkJobs(cmd, b.options.Jobs); err != nil {
 		return err

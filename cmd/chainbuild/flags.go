@@ -105,6 +105,15 @@ func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
 	flags.IntVarP(jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
 }
 
+// oneOf refuses flags of which only one can be meant.
+func oneOf(cmd *cobra.Command, names ...string) error {
+	given := slices.DeleteFunc(names, func(name string) bool { return !cmd.Flags().Changed(name) })
+	if len(given) > 1 {
+		return usage.Errorf("--%s and --%s contradict each other: give one of them", given[0], given[1])
+	}
+	return nil
+}
+
 // checkJobs refuses numbers of processes that make no sense.
 func checkJobs(cmd *cobra.Command, jobs int) error {
 	if cmd.Flags().Changed("jobs") && jobs < 1 {

@@ -50,9 +50,11 @@ used all the same, when many statements were recorded after it was built.
 		flags.BoolVar(&key, "key", false, "print the key that an image must have to be used, and nothing else")
 		flags.StringVar(&loaded, "loaded", "", "say one line if `IMAGE`, which a Julia runs with, is a stale one of the project, else nothing")
 	})
-	cmd.MarkFlagsMutuallyExclusive("json", "key", "image", "loaded")
 	cmd.MarkFlagFilename("loaded", "so")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := oneOf(cmd, "json", "key", "image", "loaded"); err != nil {
+			return err
+		}
 		p, err := choice.open()
 		if err != nil {
 			return err

@@ -1,0 +1,153 @@
+package main
+
+// Tests of what commands print, where a script would need a Julia for it.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chainbuild/bench"
+	"chainbuild/elfpatch"
+	"chainbuild/internal/project"
+	"chainbuild/sysimage"
+)
+
+func TestPrintContents(t *testing.T) {
+	c := &contents{
+		Image: "/images/x.so", Layout: "thin", Format: "1.10", Bytes: 31_400_000, Bases: []sysimage.Identity{{Path: "/julia/sys.so"}},
+		Targets: []target{{Name: "generic"}, {Name: "haswell"}}, Functions: count{Total: 52345, New: 1234}, Cells: count{Total: 1000, New: 7},
+		Heap: heap{Total: 131_300_000, Objects: 72_000_000, Constants: 36_800_000, Relocs: 22_500_000}, Packages: []pkg{{"Base", 100, 2345, 20_000_000}},
+	}
+	const want = `image      /images/x.so
+layout     thin, 31 MB, of Julia 1.10's format
+base       /julia/sys.so
+targets    generic, haswell
+functions  52,345, 1,234 of them new
+cells      1,000, 7 of them new
+heap       131 MB: objects 72 MB, constants 37 MB, relocations 23 MB
+
+  modules  functions   code  package
+      100      2,345  20 MB  Base
+`
+	var got bytes.Buffer
+	if err := c.print(&got); err != nil || got.String() != want {
+		t.Errorf("it prints (%v)\n%s, not\n%s", err, &got, want)
+	}
+	c.Bases, c.Layout = nil, "stock"
+	got.Reset()
+	if err := c.print(&got); err != nil || !strings.Contains(got.String(), "\nfunctions  52,345\n") {
+		t.Errorf("of Julia's own image it prints (%v)\n%s", err, &got)
+	}
+}
+
+func TestLayoutOf(t *testing.T) {
+	for want, image := range map[string]*sysimage.Base{
+		"stock":      {Layers: make([]*elfpatch.Image, 1)},
+		"standalone": {Layers: make([]*elfpatch.Image, 1), Note: &sysimage.Note{}},
+		"thin":       {Layers: make([]*elfpatch.Image, 2), Note: &sysimage.Note{}},
+	} {
+		if got := layoutOf(image); got != want {
+			t.Errorf("the layout of %d layers is %s, not %s", len(image.Layers), got, want)
+		}
+	}
+}
+
+func TestPackageNames(t *testing.T) {
+	packages := []project.Package{{Name: "Dates"}, {Name: "DataFrames", Version: "1.3.6"}}
+	if got := packageNames(packages); got != "Dates, DataFrames 1.3.6" {
+		t.Errorf("they are %q", got)
+	}
+	for n := range 9 {
+		packages = append(packages, project.Package{Name: fmt.Sprint("P", n)})
+	}
+	if got := packageNames(packages); got != "Dates, DataFrames 1.3.6, P0, P1, P2, P3, P4, P5, and 3 more" {
+		t.Errorf("many are %q", got)
+	}
+	if got := packageNames(packages[:9]); !strings.HasSuffix(got, "P5, P6") {
+		t.Errorf("one more than fits is %q", got)
+	}
+}
+
+// What is measured is printed as tables or as samples, and written while it is measured.
+func TestRunBench(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	measure := func(o bench.Options) (*bench.Results, error) {
+		r := &bench.Results{
+			Header:    bench.Header{Type: "run", Rounds: 1, Jobs: 1, Command: o.Command},
+			Workloads: []bench.WorkloadInfo{{Type: "workload", Name: "Mine"}},
+			Samples:   []bench.Sample{{Type: "sample", Workload: "Mine", Metric: bench.Cold + "/" + bench.Seconds, Value: 4}},
+			End:       &bench.End{Type: "end", Seconds: 9},
+		}
+		o.Report(r.Header)
+		o.Report(bench.Step{Workload: "Mine", What: "building cold", Total: 1})
+		for _, w := range r.Workloads {
+			o.Report(w)
+		}
+		for _, s := range r.Samples {
+			o.Report(s)
+		}
+		o.Report(*r.End)
+		return r, nil
+	}
+	stdout, stderr := file("stdout"), file("stderr")
+	output := filepath.Join(dir, "results")
+	if err := runBench(bench.Options{}, output, false, stdout, stderr, measure); err != nil {
+		t.Fatal(err)
+	}
+	if text := read(stdout.Name()); !strings.Contains(text, "Mine") || strings.Contains(text, "{") {
+		t.Errorf("the tables are\n%s", text)
+	}
+	if text := read(stderr.Name()); !strings.Contains(text, "Mine: building cold") {
+		t.Errorf("the progress is\n%s", text)
+	}
+	if read, err := bench.ReadResultsFile(filepath.Join(output, bench.SamplesFile)); err != nil || len(read.Samples) != 1 || read.End == nil {
+		t.Errorf("the samples are %+v (%v)", read, err)
+	}
+
+	asJSON := file("json")
+	failing := func(o bench.Options) (*bench.Results, error) {
+		r, err := measure(o)
+		r.Skipped = []bench.Skipped{{Type: "skipped", Workload: "Mine", Subject: bench.Stock, Reason: "it broke", Failed: true}}
+		return r, err
+	}
+	if err := runBench(bench.Options{}, "", true, asJSON, stderr, failing); err == nil || !strings.HasPrefix(err.Error(), "1 of the measurements failed") {
+		t.Errorf("a failure is reported as %v", err)
+	}
+	if lines := strings.Split(strings.TrimSpace(read(asJSON.Name())), "\n"); len(lines) != 4 || !strings.HasPrefix(lines[2], `{"type":"sample"`) {
+		t.Errorf("the samples are\n%s", strings.Join(lines, "\n"))
+	}
+
+	broken := errors.New("broken")
+	for name, err := range map[string]error{
+		"measuring":         runBench(bench.Options{}, "", true, asJSON, stderr, func(bench.Options) (*bench.Results, error) { return nil, broken }),
+		"making the folder": runBench(bench.Options{}, filepath.Join(stdout.Name(), "below"), true, asJSON, stderr, measure),
+	} {
+		if err == nil {
+			t.Errorf("%s failed and nothing is said", name)
+		}
+	}
+	stdout.Close()
+	if err := runBench(bench.Options{}, "", true, stdout, stderr, measure); err == nil {
+		t.Error("samples could not be printed and nothing is said")
+	}
+}
