@@ -14,7 +14,7 @@ import (
 type Series struct {
 	// Name is how their versions begin, such as "1.10".
 	Name string
-	// Runtime are the files of worker/runtime that define what the front worker asks of the runtime (worker/contract.jl). Each is
+	// Runtime are the files of worker/runtime that define what the front worker asks of Julia (worker/runtime/contract.jl). Each is
 	// called after its subject and the oldest series that it serves; a younger series lists it again where it still fits.
 	Runtime []string
 	// Passes is the file of worker/compile that turns bitcode into objects.
@@ -33,12 +33,12 @@ type Series struct {
 var all = []*Series{
 	{
 		Name:    "1.5",
-		Runtime: []string{"runtime_1_5.jl"},
+		Runtime: []string{"session_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "heap_1_5.jl"},
 		Passes:  "passes_1_5.jl",
 	},
 	{
 		Name:    "1.10",
-		Runtime: []string{"runtime_1_10.jl"},
+		Runtime: []string{"session_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "code_1_10.jl", "emit_1_10.jl", "heap_1_10.jl"},
 		Passes:  "passes_1_10.jl",
 		// A new image cannot refer to code of package images; packages' caches without code serve.
 		FrontOptions:       []string{"--pkgimages=no"},

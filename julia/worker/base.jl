@@ -1,38 +1,84 @@
 # The base image as it lies in this process: which code instances have native code, which objects its code refers to.
 #
-# The builder reads these from the image's file and hands them over as `base.index` (little endian):
-#   8 bytes "CBIX0001", u32 ncode, u32 nvalues, u32 nmodules,
-#   ncode × (u32 offset of the CodeInstance, i32 function index of its invoke wrapper or -1, i32 of its body or -1),
-#   nvalues × u32 offset, nmodules × u32 offset; offsets count from jl_system_image_data.
+# The builder reads these from the image's file and hands them over as `base.index`, of which all words have 32 bits (sysimage/index.go):
+#   1, 2     "CBIX0001"
+#   3, 4, 5  how many code instances, values and modules
+#   6…       three words for each code instance: its offset, the index of the function that is its wrapper, and of the one that is its
+#            body, or -1 for none; then the offset of each value, then that of each module
+# Offsets are in bytes and count from jl_system_image_data.
+
+const HEADER_WORDS = 5
+const CODE_WORDS = 3
+
+# Parts of a code instance, and their places after its offset.
+const WRAPPER = 1
+const BODY = 2
 
 """
     read_base_index(request, roots)
 
-The base index as `Any[words, objects, rows, own]`: `words` are the file's 32-bit words; `objects` is an svec of its code instances, values
-and modules, in its order; `rows` maps a code instance to its 1-based row; `own` are the first address of the worker image's heap
-and the one past it. A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing` and `own` is empty.
+The base index as `Any[words, objects, rows, own]`: `words` are those of the file; `objects` is an svec of its code instances, values
+and modules, in its order; `rows` maps a code instance to its 1-based row; `own` is the worker image's heap (see heap_range).
+A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing` and `own` is empty.
 """
 function read_base_index(request::Dict{String,Any}, @nospecialize(roots))
-    bytes = read(value_of(request, "index"))
-    words = reinterpret(UInt32, bytes)
-    raw = Vector{UInt32}(undef, length(words))
-    copyto!(raw, words)
+    words = read_index_words(value_of(request, "index"))
     image = value_of(request, "image")
     if roots === nothing
-        objects = base_objects(raw, heap_symbol(image, "jl_system_image_data"))
+        objects = base_objects(words, heap_symbol(image, "jl_system_image_data"))
         own = Any[UInt(0), UInt(0)]
     else
         objects = Core.svec(roots[1], roots[2], roots[3])
-        heap = UInt(heap_symbol(image, "jl_system_image_data"))
-        own = Any[heap, heap + unsafe_load(Ptr{UInt}(heap_symbol(image, "jl_system_image_size")))]
+        own = heap_range(image)
     end
     rows = IdDict{Any,Any}()
-    code = objects[1]::Vector{Any}
-    for row in 1:length(code)
-        rows[code[row]] = row
+    codes = objects[1]::Vector{Any}
+    for row in 1:length(codes)
+        rows[codes[row]] = row
     end
-    return Any[raw, objects, rows, own]
+    return Any[words, objects, rows, own]
 end
+
+"The words of the file, if it is an index and all of it is there."
+function read_index_words(path::String)
+    bytes = read(path)
+    size = length(bytes)
+    words = Vector{UInt32}(undef, size >> 2)
+    copyto!(words, reinterpret(UInt32, resize!(bytes, 4 * length(words))))
+    # "CBIX", "0001"
+    if length(words) < HEADER_WORDS || words[1] != 0x58494243 || words[2] != 0x31303030
+        fail(string("the index of the base, ", path, ", is not of the form that this worker reads: its files are of another chainbuild"))
+    elseif size != 4 * (HEADER_WORDS + CODE_WORDS * Int(words[3]) + Int(words[4]) + Int(words[5]))
+        fail(string("the index of the base, ", path, ", is not as long as it says: the disk may be full"))
+    end
+    return words
+end
+
+"The code instances of the base that have native code; the place of each is its row."
+base_codes(index::Vector{Any}) = (index[2]::Core.SimpleVector)[1]::Vector{Any}
+
+"The row of `code`, 0 if it has no native code in the base."
+base_row(index::Vector{Any}, @nospecialize(code)) = get(index[3]::IdDict{Any,Any}, code, 0)::Int
+
+has_base_code(index::Vector{Any}, @nospecialize(code)) = haskey(index[3]::IdDict{Any,Any}, code)
+
+"The index in the base's table of the function that is `part`, WRAPPER or BODY, of the code instance in `row`; -1 if there is none."
+base_function(index::Vector{Any}, row::Int, part::Int) =
+    Int(reinterpret(Int32, (index[1]::Vector{UInt32})[HEADER_WORDS + CODE_WORDS * (row - 1) + 1 + part]))
+
+"Whether this process is on a worker image."
+is_on_worker_image(index::Vector{Any}) = (index[4]::Vector{Any})[2]::UInt != 0
+
+"Whether `code` came with the worker image and not with the base: it is there for the worker's sake."
+is_workers_own(index::Vector{Any}, @nospecialize(code)) = lies_in(index[4]::Vector{Any}, code) && !has_base_code(index, code)
+
+"The first address of the heap of the image at `path`, which is loaded in this process, and the one past its last, in a `Vector{Any}`."
+function heap_range(path::String)
+    first = UInt(heap_symbol(path, "jl_system_image_data"))
+    return Any[first, first + unsafe_load(Ptr{UInt}(heap_symbol(path, "jl_system_image_size")))]
+end
+
+lies_in(range::Vector{Any}, @nospecialize(object)) = range[1]::UInt <= UInt(address_of(object)) < range[2]::UInt
 
 "The address of symbol `name` of the image at `path`, which is loaded in this process."
 function heap_symbol(path::String, name::String)
@@ -45,29 +91,21 @@ object_at(data::Ptr{UInt8}, offset::UInt32) = ccall(:jl_value_ptr, Any, (Ptr{Cvo
 address_of(@nospecialize(x)) = ccall(:jl_value_ptr, Ptr{Cvoid}, (Any,), x)
 
 "The objects that the image's tables must find again in the new heap: code instances, values, modules, in the index's order."
-function base_objects(raw::Vector{UInt32}, data::Ptr{UInt8})
-    at = 5
-    code = Vector{Any}(undef, Int(raw[3]))
-    for i in 1:length(code)
-        code[i] = object_at(data, raw[at + 3 * (i - 1) + 1])
+function base_objects(words::Vector{UInt32}, data::Ptr{UInt8})
+    at = HEADER_WORDS
+    codes = Vector{Any}(undef, Int(words[3]))
+    for i in 1:length(codes)
+        codes[i] = object_at(data, words[at + CODE_WORDS * (i - 1) + 1])
     end
-    at += 3 * length(code)
-    values = Vector{Any}(undef, Int(raw[4]))
+    at += CODE_WORDS * length(codes)
+    values = Vector{Any}(undef, Int(words[4]))
     for i in 1:length(values)
-        values[i] = object_at(data, raw[at + i])
+        values[i] = object_at(data, words[at + i])
     end
     at += length(values)
-    modules = Vector{Any}(undef, Int(raw[5]))
+    modules = Vector{Any}(undef, Int(words[5]))
     for i in 1:length(modules)
-        modules[i] = object_at(data, raw[at + i])
+        modules[i] = object_at(data, words[at + i])
     end
-    return Core.svec(code, values, modules)
-end
-
-has_base_code(index::Vector{Any}, @nospecialize(code)) = haskey(index[3]::IdDict{Any,Any}, code)
-
-"Whether `code` came with the worker image and not with the base: it is there for the worker's sake."
-function is_workers_own(index::Vector{Any}, @nospecialize(code))
-    own = index[4]::Vector{Any}
-    return own[1]::UInt <= UInt(pointer_from_objref(code)) < own[2]::UInt && !has_base_code(index, code)
+    return Core.svec(codes, values, modules)
 end

@@ -109,9 +109,6 @@ function infer_instance!(wanted::Vector{Any}, @nospecialize(instance), world::UI
     return nothing
 end
 
-"The code instance of `instance` that is valid in `world`, or `nothing`."
-current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
-
 const INVOKE_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:invoke), fieldnames(Core.CodeInstance)))
 invoke_pointer(@nospecialize(code)) = unsafe_load(Ptr{Ptr{Cvoid}}(pointer_from_objref(code) + INVOKE_OFFSET))
 
@@ -129,7 +126,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     callable = Dict{String,Any}()
     seen = IdDict{Any,Any}()
     for table in reachable_tables()
-        typemap_entries!(methods, table.defs)
+        methods_in!(methods, table)
     end
     value_of(request, "self") == "yes" && append!(methods, own_methods())
     disown_workers_code(index, methods)
@@ -161,7 +158,7 @@ Add what C can call of `method` to `out`. It has the name of the function, by wh
 methods with one name, C can find one. Where the image that the process runs from has the name, it is there already.
 """
 function add_callable!(out::Vector{Any}, names::Dict{String,Any}, method::Method, image::String)
-    name = string(Base.unwrap_unionall(method.sig).parameters[1].name.mt.name)
+    name = string(function_name(Base.unwrap_unionall(method.sig).parameters[1]))
     heap_symbol(image, name) == C_NULL || return nothing
     if haskey(names, name)
         first = names[name]::Method

@@ -16,7 +16,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
         purge()
     end
     reset_state()
-    reset_runtime()
+    end_session()
     current_task().storage = objects
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL

@@ -1,7 +1,7 @@
 # Native code of the new method instances, split into partitions.
 #
 # The base has code for its own methods, so their bodies become declarations `base.N`, N their index in the base's table.
-# What the runtime's handle for emitted code looks like is in runtime/.
+# What the runtime's handle for emitted code looks like is in runtime/emit_*.jl.
 
 const Value = Ptr{Cvoid}
 
@@ -41,7 +41,7 @@ end
 
 "A declaration in `mod` like `f`, called `name`."
 function declare_function(mod::Value, f::Value, name::String)
-    type = ccall(:LLVMGetElementType, Value, (Value,), ccall(:LLVMTypeOf, Value, (Value,), f))
+    type = ccall(:LLVMGlobalGetValueType, Value, (Value,), f)
     declaration = ccall(:LLVMAddFunction, Value, (Value, Cstring, Value), mod, name, type)
     ccall(:_ZN4llvm8Function18copyAttributesFromEPKS0_, Cvoid, (Value, Value), declaration, f)
     return declaration
@@ -54,8 +54,8 @@ Drop what the base has, write the partitions' bitcode and `index.txt`, which lis
 """
 function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any})
     mod = emitted_module(native)
-    fvars = handle_vector(native, FUNCTIONS_OFFSET)
-    gvars = handle_vector(native, CELLS_OFFSET)
+    fvars = emitted_functions(native)
+    gvars = emitted_cells(native)
     names = Vector{Any}(undef, length(fvars))
     used = replace_base_functions(index, native, mod, fvars, names)
     out = IOBuffer()
@@ -96,17 +96,14 @@ end
 
 "Replace the functions that the base has. Returns the declarations of those that the rest refers to."
 function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, names::Vector{Any})
-    raw = index[1]::Vector{UInt32}
-    instances = (index[2]::Core.SimpleVector)[1]::Vector{Any}
+    codes = base_codes(index)
     declared = Any[]
-    for row in 1:length(instances)
-        at = 5 + 3 * (row - 1)
-        code = instances[row]
-        ids = function_ids(native, code)
-        for k in 1:2
-            id = ids[k]
+    for row in 1:length(codes)
+        ids = function_ids(native, codes[row])
+        for part in WRAPPER:BODY
+            id = ids[part]
             id > 0 || continue
-            old = reinterpret(Int32, raw[at + 1 + k])
+            old = base_function(index, row, part)
             # The base reaches this method by another convention: the new body stays, under its new id.
             old < 0 && continue
             push!(declared, externalize(mod, fvars[id], string("base.", old)))

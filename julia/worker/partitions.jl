@@ -18,9 +18,7 @@ functions and slots their meaning: lines `name in the bitcode<TAB>name in index.
 function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, slots::Vector{Value},
                           used::Vector{Any}, methods::Vector{Any})
     # Bodies that must be inlined (llvmcall's) have to be so before they can land in another partition.
-    inline = ccall(:LLVMCreatePassManager, Value, ())
-    ccall(:LLVMAddAlwaysInlinerPass, Cvoid, (Value,), inline)
-    ccall(:LLVMRunPassManager, Cint, (Value, Value), inline, mod)
+    inline_always(mod)
     # What partitions define: the functions of the table, then what Julia emitted besides them.
     items = Value[]
     hashes = UInt64[]

@@ -74,9 +74,9 @@ function next_name(piece::Vector{Any}, prefix::String, old::Value)
 end
 
 function declare_global(module_::Value, old::Value, name::String)
-    pointer = ccall(:LLVMTypeOf, Value, (Value,), old)
-    new = ccall(:LLVMAddGlobalInAddressSpace, Value, (Value, Value, Cstring, Cuint), module_,
-                ccall(:LLVMGetElementType, Value, (Value,), pointer), name, ccall(:LLVMGetPointerAddressSpace, Cuint, (Value,), pointer))
+    type = ccall(:LLVMGlobalGetValueType, Value, (Value,), old)
+    space = ccall(:LLVMGetPointerAddressSpace, Cuint, (Value,), ccall(:LLVMTypeOf, Value, (Value,), old))
+    new = ccall(:LLVMAddGlobalInAddressSpace, Value, (Value, Value, Cstring, Cuint), module_, type, name, space)
     ccall(:_ZN4llvm14GlobalVariable18copyAttributesFromEPKS0_, Cvoid, (Value, Value), new, old)
     ccall(:LLVMSetGlobalConstant, Cvoid, (Value, Cint), new, ccall(:LLVMIsGlobalConstant, Cint, (Value,), old))
     return new

@@ -41,8 +41,8 @@ end
 function purge()
     methods = Any[]
     for table in reachable_tables()
-        isdefined(table, :backedges) && purge_table_backedges(table.backedges)
-        typemap_entries!(methods, table.defs)
+        purge_table(table)
+        methods_in!(methods, table)
     end
     for instance in instances_of(methods)
         isdefined(instance, :backedges) && purge_backedges(instance.backedges)
@@ -66,22 +66,6 @@ function purge_backedges(edges::Vector{Any})
             end
         end
         i += width
-    end
-    kept == length(edges) || ccall(:jl_array_del_end, Cvoid, (Any, UInt), edges, length(edges) - kept)
-    return nothing
-end
-
-"A method table's backedges: pairs of a signature that found no method and the caller."
-function purge_table_backedges(edges::Vector{Any})
-    kept = 0
-    for i in 2:2:length(edges)
-        caller = edges[i]
-        caller isa Core.MethodInstance && is_ours(caller.def) && continue
-        kept += 2
-        if kept != i
-            edges[kept - 1] = edges[i - 1]
-            edges[kept] = caller
-        end
     end
     kept == length(edges) || ccall(:jl_array_del_end, Cvoid, (Any, UInt), edges, length(edges) - kept)
     return nothing

@@ -12,8 +12,7 @@
 Make the base's code instances of `invalidated` valid again where that is right; the other instances remain in `invalidated`.
 """
 function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vector{Any}, world::UInt)
-    heap = UInt(heap_symbol(value_of(request, "image"), "jl_system_image_data"))
-    range = Any[heap, heap + unsafe_load(Ptr{UInt}(heap_symbol(value_of(request, "image"), "jl_system_image_size")))]
+    range = heap_range(value_of(request, "image"))
     codes = IdDict{Any,Any}()
     called = IdDict{Any,Any}()
     for instance in invalidated
@@ -57,7 +56,7 @@ function code_of_image(instance::Core.MethodInstance, range::Vector{Any})
     isdefined(instance, :cache) || return nothing
     code = instance.cache
     while true
-        range[1]::UInt <= UInt(pointer_from_objref(code)) < range[2]::UInt && code.min_world <= BASE_WORLD[1] <= code.max_world && return code
+        lies_in(range, code) && code.min_world <= BASE_WORLD[1] <= code.max_world && return code
         isdefined(code, :next) || return nothing
         code = code.next
     end
@@ -66,8 +65,7 @@ end
 function is_same_result(old::Core.CodeInstance, new::Core.CodeInstance)
     old !== new && old.rettype === new.rettype && isdefined(old, :rettype_const) == isdefined(new, :rettype_const) || return false
     isdefined(old, :rettype_const) && old.rettype_const !== new.rettype_const && return false
-    isdefined(old, :inferred) && isdefined(new, :inferred) || return false
-    return are_same_sources(old.inferred, new.inferred)
+    return have_same_source(old, new)
 end
 
 "The method instances that the source of `code` calls by name, or `nothing` if more than these are compiled into it."

@@ -25,12 +25,11 @@ end
 function own_methods()
     methods = Any[]
     for m in OURS
-        names = ccall(:jl_module_names, Array{Symbol,1}, (Any, Cint, Cint), m, 1, 0)
-        for name in names
+        for name in names_of(m)
             isdefined(m, name) || continue
             f = getfield(m::Module, name)
             # Some functions have two names.
-            f isa Function && nameof(f) === name && is_ours(typeof(f).name.module) && typemap_entries!(methods, typeof(f).name.mt.defs)
+            f isa Function && function_name(typeof(f)) === name && is_ours(typeof(f).name.module) && methods_of!(methods, f)
         end
     end
     return methods

@@ -13,13 +13,14 @@ import (
 	"testing"
 
 	"chainbuild/internal/juliatest"
+	"chainbuild/julia"
 	"chainbuild/statements"
 )
 
 // run runs a Julia file and returns what it writes to standard output.
-func run(t *testing.T, julia string, args ...string) []byte {
+func run(t *testing.T, executable string, args ...string) []byte {
 	t.Helper()
-	command := exec.Command(julia, append([]string{"--startup-file=no", "--color=no"}, args...)...)
+	command := exec.Command(executable, append([]string{"--startup-file=no", "--color=no"}, args...)...)
 	// The folders of packages that a user set up are none of the tests' business.
 	command.Env = append(os.Environ(), "JULIA_LOAD_PATH=@stdlib", "JULIA_PROJECT=")
 	var stderr bytes.Buffer
@@ -32,18 +33,46 @@ func run(t *testing.T, julia string, args ...string) []byte {
 }
 
 func TestJulia(t *testing.T) {
-	juliatest.Each(t, func(t *testing.T, julia string) {
-		run(t, julia, "test/runtests.jl")
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		run(t, executable, "test/runtests.jl")
+	})
+}
+
+// The code that is written for a Julia defines what the contract promises, and all that it calls is there in this Julia.
+func TestContract(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		in, err := julia.Find(t.Context(), executable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		series, err := in.Series()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := series.Sources().Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		faults, summary, _ := strings.Cut(string(run(t, executable, "test/contract.jl", dir)), "checked ")
+		if faults != "" {
+			t.Error(faults)
+		}
+		t.Log(summary)
+		var promised, methods, foreign, names int
+		if _, err := fmt.Sscanf(summary, "%d functions of the contract, %d methods, %d functions of C, %d names", &promised, &methods, &foreign, &names); err != nil ||
+			promised < 30 || methods < 150 || foreign < 80 || names < 200 {
+			t.Errorf("it has looked at %s (%v)", summary, err)
+		}
 	})
 }
 
 // A trace goes the way of a build: recorded by Julia, read by package statements, resolved in a process that has the same
 // packages. All but what belonged to the traced session itself must be there again.
 func TestTracedStatementsResolve(t *testing.T) {
-	juliatest.Each(t, func(t *testing.T, julia string) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
 		dir := t.TempDir()
 		trace := filepath.Join(dir, "trace.txt")
-		run(t, julia, "--trace-compile="+trace, "test/record.jl")
+		run(t, executable, "--trace-compile="+trace, "test/record.jl")
 		source, err := os.Open(trace)
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +92,7 @@ func TestTracedStatementsResolve(t *testing.T) {
 		}
 
 		total, resolved, session := len(parsed.Statements), 0, 0
-		scanner := bufio.NewScanner(bytes.NewReader(run(t, julia, "test/trace.jl", list)))
+		scanner := bufio.NewScanner(bytes.NewReader(run(t, executable, "test/trace.jl", list)))
 		for scanner.Scan() {
 			fields := strings.Split(scanner.Text(), "\t")
 			switch {

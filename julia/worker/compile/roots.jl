@@ -31,7 +31,7 @@ end
 "Whether the instruction makes room for references, and not for a single one."
 function holds_references(instruction::Ref_)
     ccall(:LLVMGetInstructionOpcode, Cint, (Ref_,), instruction) == 26 || return false # LLVMAlloca
-    type = ccall(:LLVMGetElementType, Ref_, (Ref_,), ccall(:LLVMTypeOf, Ref_, (Ref_,), instruction))
+    type = ccall(:LLVMGetAllocatedType, Ref_, (Ref_,), instruction)
     several = false
     while true
         kind = ccall(:LLVMGetTypeKind, Cint, (Ref_,), type)

@@ -11,4 +11,5 @@ end
 @testset "worker" begin
     include("statements.jl")
     include("partitions.jl")
+    include("index.jl")
 end

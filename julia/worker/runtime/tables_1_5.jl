@@ -1,10 +1,12 @@
-# Method tables: every method that a loaded module can reach.
-# The same walk as jl_foreach_reachable_mtable (src/gf.c), but in an order that is the same in every process: a module's names lie
-# in a hash table by their addresses, and in which order methods are inferred again decides about what is inlined where.
+# Modules and method tables, as Julia has them from 1.5 on: each type name has a table, but for a few that share one.
 
-"All method tables reachable from the loaded modules, as a `Vector{Any}`."
+names_of(m::Module) = ccall(:jl_module_names, Array{Symbol,1}, (Any, Cint, Cint), m, 1, 0)
+
+# The same walk as jl_foreach_reachable_mtable (src/gf.c), but in an order that is the same in every process: a module's names lie in a hash
+# table by their addresses, and in which order methods are inferred again decides about what is inlined where.
 function reachable_tables()
-    tables = shared_tables()
+    # No module need lead to these by the name of a type: jl_type_type_mt and jl_nonfunction_mt.
+    tables = Any[getfield(typeof(Type), :name).mt, Symbol.name.mt]
     hashes = zeros(UInt64, length(tables))
     visited = IdDict{Any,Any}()
     for table in tables
@@ -19,8 +21,7 @@ function reachable_tables()
         m = pop!(stack)::Module
         haskey(visited, m) && continue
         visited[m] = true
-        names = ccall(:jl_module_names, Array{Symbol,1}, (Any, Cint, Cint), m, 1, 0)
-        for name in names
+        for name in names_of(m)
             (isdefined(m, name) && isconst(m, name)) || continue
             value = Base.unwrap_unionall(getfield(m, name))
             if value isa DataType
@@ -49,7 +50,11 @@ function reachable_tables()
     return sorted
 end
 
-"Append the methods (or cached method instances) of typemap `map` to `out`."
+methods_in!(methods::Vector{Any}, @nospecialize(table)) = typemap_entries!(methods, table.defs)
+methods_of!(methods::Vector{Any}, @nospecialize(f)) = methods_in!(methods, typeof(f).name.mt)
+function_name(@nospecialize(type)) = type.name.mt.name
+
+"Append the methods of typemap `map` to `out`."
 function typemap_entries!(out::Vector{Any}, @nospecialize(map))
     stack = Any[map]
     while !isempty(stack)
@@ -73,30 +78,20 @@ function typemap_entries!(out::Vector{Any}, @nospecialize(map))
     return out
 end
 
-"The method instances of `methods`, in their order."
-function instances_of(methods::Vector{Any})
-    out = Any[]
-    for method in methods
-        specializations = specializations_of(method::Method)
-        for i in 1:length(specializations)
-            isassigned(specializations, i) || continue
-            specializations[i] isa Core.MethodInstance && push!(out, specializations[i])
+# A method table's backedges are pairs of a signature that found no method and the caller.
+function purge_table(@nospecialize(table))
+    isdefined(table, :backedges) || return nothing
+    edges = table.backedges::Vector{Any}
+    kept = 0
+    for i in 2:2:length(edges)
+        caller = edges[i]
+        caller isa Core.MethodInstance && is_ours(caller.def) && continue
+        kept += 2
+        if kept != i
+            edges[kept - 1] = edges[i - 1]
+            edges[kept] = caller
         end
     end
-    return out
-end
-
-"The code instances of `methods`, in their order; of one method instance the newest comes first."
-function code_of(methods::Vector{Any})
-    out = Any[]
-    for instance in instances_of(methods)
-        isdefined(instance, :cache) || continue
-        code = instance.cache
-        while true
-            push!(out, code)
-            isdefined(code, :next) || break
-            code = code.next
-        end
-    end
-    return out
+    kept == length(edges) || ccall(:jl_array_del_end, Cvoid, (Any, UInt), edges, length(edges) - kept)
+    return nothing
 end

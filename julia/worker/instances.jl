@@ -1,0 +1,29 @@
+# From methods to their method instances, and to the code instances of these.
+
+"The method instances of `methods`, in their order."
+function instances_of(methods::Vector{Any})
+    out = Any[]
+    for method in methods
+        specializations = specializations_of(method::Method)
+        for i in 1:length(specializations)
+            isassigned(specializations, i) || continue
+            specializations[i] isa Core.MethodInstance && push!(out, specializations[i])
+        end
+    end
+    return out
+end
+
+"The code instances of `methods`, in their order; of one method instance the newest comes first."
+function code_of(methods::Vector{Any})
+    out = Any[]
+    for instance in instances_of(methods)
+        isdefined(instance, :cache) || continue
+        code = instance.cache
+        while true
+            push!(out, code)
+            isdefined(code, :next) || break
+            code = code.next
+        end
+    end
+    return out
+end

@@ -1,0 +1,81 @@
+# What is inferred of a method instance, as Julia 1.10 has it.
+
+current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
+
+infer(@nospecialize(instance), world::UInt) = ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
+
+# Sources that are kept are compressed (jl_compress_ir in src/ircode.c). The last byte is not of the source: it says whether all that
+# the source refers to had been compiled by the same process.
+function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
+    isdefined(a, :inferred) && isdefined(b, :inferred) || return false
+    first, second = a.inferred, b.inferred
+    return first isa String && second isa String && sizeof(first) == sizeof(second) &&
+        ccall(:memcmp, Cint, (Ptr{UInt8}, Ptr{UInt8}, Csize_t), first, second, sizeof(first) - 1) == 0
+end
+
+is_constant(@nospecialize(code)) = invoke_pointer(code) == unsafe_load(cglobal(:jl_fptr_const_return_addr, Ptr{Cvoid}))
+
+const PRECOMPILE_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:precompile), fieldnames(Core.CodeInstance)))
+
+# As precompile_enq_specialization_ (src/precompile_utils.c) decides. What was asked for is kept too.
+function is_kept(code::Core.CodeInstance)
+    is_constant(code) && return false
+    if isdefined(code, :inferred)
+        source = code.inferred
+        if source !== nothing && ccall(:jl_ir_flag_inferred, UInt8, (Any,), source) != 0 &&
+           ccall(:jl_ir_inlining_cost, UInt16, (Any,), source) == typemax(UInt16)
+            return true
+        end
+    end
+    return invoke_pointer(code) != C_NULL || unsafe_load(Ptr{UInt8}(pointer_from_objref(code) + PRECOMPILE_OFFSET)) != 0x00
+end
+
+set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code, :release)
+set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code, :release)
+
+const SPECSIG_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:isspecsig), fieldnames(Core.CodeInstance)))
+
+# Bit 2 of specsigflags marks code that lies in an image. New code would call it there (emit_invoke in src/codegen.cpp), and the new image is
+# not built on the worker image.
+function disown_workers_code(index::Vector{Any}, methods::Vector{Any})
+    is_on_worker_image(index) || return nothing
+    for code in code_of(methods)
+        is_workers_own(index, code) || continue
+        flags = Ptr{UInt8}(pointer_from_objref(code) + SPECSIG_OFFSET)
+        unsafe_store!(flags, unsafe_load(flags) & ~0x04)
+    end
+    return nothing
+end
+
+# Packages' caches keep the source only of what can be inlined, and what has none is not emitted with its callers.
+function add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, world::UInt)
+    work = Any[]
+    for instance in instances
+        instance isa Core.MethodInstance && push!(work, instance)
+    end
+    visited = IdDict{Any,Any}()
+    for instance in work
+        visited[instance] = true
+    end
+    while !isempty(work)
+        instance = pop!(work)::Core.MethodInstance
+        code = current_code(instance, world)
+        (code isa Core.CodeInstance && !has_base_code(index, code)) || continue
+        is_constant(code) && continue
+        source = isdefined(code, :inferred) ? code.inferred : nothing
+        if source === nothing
+            if !haskey(seen, instance)
+                seen[instance] = true
+                push!(instances, instance)
+            end
+            source = infer(instance, world)
+        elseif source isa String
+            source = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance.def, code, source)
+        end
+        source isa Core.CodeInfo || continue
+        for statement in source.code
+            push_invoked!(work, visited, statement)
+        end
+    end
+    return nothing
+end

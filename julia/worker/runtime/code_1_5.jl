@@ -1,0 +1,39 @@
+# What is inferred of a method instance, as Julia 1.5 has it.
+
+current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
+
+# As jl_type_infer (src/gf.c) does.
+function infer(@nospecialize(instance), world::UInt)
+    call = Any[Core.Compiler.typeinf_ext, instance, world]
+    return ccall(:jl_call_in_typeinf_world, Any, (Ptr{Any}, Cint), call, 3)
+end
+
+# Sources that are kept are compressed (jl_compress_ir in src/dump.c).
+function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
+    isdefined(a, :inferred) && isdefined(b, :inferred) || return false
+    first, second = a.inferred, b.inferred
+    return first isa Vector{UInt8} && second isa Vector{UInt8} && first == second
+end
+
+is_constant(@nospecialize(code)) = invoke_pointer(code) == cglobal(:jl_fptr_const_return)
+
+# As precompile_enq_specialization_ (src/precompile.c) decides.
+function is_kept(code::Core.CodeInstance)
+    is_constant(code) && return false
+    if isdefined(code, :inferred)
+        source = code.inferred
+        if source isa Vector{UInt8} &&
+           ccall(:jl_ir_flag_inferred, UInt8, (Any,), source) != 0 && ccall(:jl_ir_flag_inlineable, UInt8, (Any,), source) == 0
+            return true
+        end
+    end
+    return invoke_pointer(code) != C_NULL
+end
+
+set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code)
+set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code)
+
+disown_workers_code(index::Vector{Any}, methods::Vector{Any}) = nothing
+
+# Inference keeps the source of all that it has compiled, so what is called is emitted with its callers.
+add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, world::UInt) = nothing
