@@ -12,4 +12,5 @@ end
     include("statements.jl")
     include("partitions.jl")
     include("index.jl")
+    include("roots.jl")
 end
