@@ -21,8 +21,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A Chart is a drawing. Name is that of its files, without what says the format.
-type Chart struct {
+// A chart is a drawing. Name is that of its files, without what says the format.
+type chart struct {
 	Name, Title   string
 	width, height vg.Length
 	plot          *plot.Plot
@@ -45,8 +45,8 @@ const chartWidth = 20 * vg.Centimeter
 // legendSpace stands between a text and its colour: a browser's font may be wider than the one that the text was measured with.
 const legendSpace = "      "
 
-func newChart(name, title string, rows float64) *Chart {
-	c := &Chart{Name: name, Title: title, width: chartWidth, height: vg.Length(rows)*vg.Centimeter + 2.5*vg.Centimeter, plot: plot.New()}
+func newChart(name, title string, rows float64) *chart {
+	c := &chart{Name: name, Title: title, width: chartWidth, height: vg.Length(rows)*vg.Centimeter + 2.5*vg.Centimeter, plot: plot.New()}
 	c.plot.Title.Text = title
 	c.plot.Title.Padding = 4 * vg.Millimeter
 	c.plot.Legend.Top = true
@@ -63,8 +63,8 @@ func newChart(name, title string, rows float64) *Chart {
 	return c
 }
 
-// SVG returns the chart as an element svg, and PNG as a file of that format.
-func (c *Chart) SVG() (string, error) {
+// svg returns the chart as an element of a page, and png as a file of that format.
+func (c *chart) svg() (string, error) {
 	canvas := vgsvg.New(c.width, c.height)
 	c.draw(canvas)
 	var out bytes.Buffer
@@ -76,8 +76,8 @@ func (c *Chart) SVG() (string, error) {
 	return svg[strings.Index(svg, "<svg"):], nil
 }
 
-// PNG: see SVG.
-func (c *Chart) PNG() ([]byte, error) {
+// png: see svg.
+func (c *chart) png() ([]byte, error) {
 	canvas := vgimg.NewWith(vgimg.UseWH(c.width, c.height), vgimg.UseDPI(150))
 	c.draw(canvas)
 	var out bytes.Buffer
@@ -103,7 +103,7 @@ func roundTicks(least, most float64) []plot.Tick {
 }
 
 // draw leaves a margin.
-func (c *Chart) draw(canvas vg.CanvasSizer) {
+func (c *chart) draw(canvas vg.CanvasSizer) {
 	const margin = 3 * vg.Millimeter
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
@@ -111,13 +111,13 @@ func (c *Chart) draw(canvas vg.CanvasSizer) {
 	c.plot.Draw(draw.Crop(whole, margin, -margin, margin, -margin))
 }
 
-// Write writes the chart's files into the folder.
-func (c *Chart) Write(dir string) error {
-	svg, err := c.SVG()
+// write writes the chart's files into the folder.
+func (c *chart) write(dir string) error {
+	svg, err := c.svg()
 	if err != nil {
 		return err
 	}
-	png, err := c.PNG()
+	png, err := c.png()
 	if err != nil {
 		return err
 	}
@@ -127,10 +127,10 @@ func (c *Chart) Write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, c.Name+".png"), png, 0o644)
 }
 
-// Charts draws what there are samples for.
-func (r *Results) Charts() []*Chart {
-	var charts []*Chart
-	for _, c := range []*Chart{r.firstUseChart(), r.stageChart()} {
+// charts draws what there are samples for.
+func (r *Results) charts() []*chart {
+	var charts []*chart
+	for _, c := range []*chart{r.firstUseChart(), r.stageChart()} {
 		if c != nil {
 			charts = append(charts, c)
 		}
@@ -206,14 +206,14 @@ func smallText(p *plot.Plot) text.Style {
 }
 
 // firstUseChart draws the time to first execute before and after, nil if there is none.
-func (r *Results) firstUseChart() *Chart {
+func (r *Results) firstUseChart() *chart {
 	subjects := []struct {
 		subject, name string
 		color         color.Color
 	}{{Base, "Julia's own image", orange}, {Stock, "stock-built image", grey}, {Chained, "chained image", blue}}
 	var names []string
 	for _, w := range r.Workloads {
-		if r.Values(w.Name, Chained+"/"+First) != nil {
+		if r.values(w.Name, Chained+"/"+First) != nil {
 			names = append(names, w.Name)
 		}
 	}
@@ -226,7 +226,7 @@ func (r *Results) firstUseChart() *Chart {
 	for lane, s := range subjects {
 		shown := false
 		for i, name := range names {
-			values := r.Values(name, s.subject+"/"+First)
+			values := r.values(name, s.subject+"/"+First)
 			if values == nil {
 				continue
 			}
@@ -270,14 +270,14 @@ const waitGroup = "wait for compile workers"
 // stageSeconds returns the medians of the groups' seconds in a build; the sum is the build's time.
 func (r *Results) stageSeconds(workload, subject string) []float64 {
 	seconds := make([]float64, len(stageGroups))
-	left := median(r.Values(workload, subject+"/"+Seconds))
+	left := median(r.values(workload, subject+"/"+Seconds))
 	wait := 0
 	for i, g := range stageGroups {
 		if g.name == waitGroup {
 			wait = i
 		}
 		for _, stage := range g.stages {
-			s := median(r.Values(workload, subject+"/"+Stage+stage))
+			s := median(r.values(workload, subject+"/"+Stage+stage))
 			seconds[i] += s
 			left -= s
 		}
@@ -287,7 +287,7 @@ func (r *Results) stageSeconds(workload, subject string) []float64 {
 }
 
 // stageChart draws what builds spend their time with, nil if there are none.
-func (r *Results) stageChart() *Chart {
+func (r *Results) stageChart() *chart {
 	var names []string
 	var rows [][]float64
 	for _, w := range r.Workloads {
@@ -295,7 +295,7 @@ func (r *Results) stageChart() *Chart {
 			continue
 		}
 		for _, subject := range []string{Cold, Warm} {
-			if r.Values(w.Name, subject+"/"+Seconds) != nil {
+			if r.values(w.Name, subject+"/"+Seconds) != nil {
 				names = append(names, w.Name+", "+subject)
 				rows = append(rows, r.stageSeconds(w.Name, subject))
 			}

@@ -26,7 +26,7 @@ func TestCommittedResults(t *testing.T) {
 			if err := results.WriteReports(made); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := os.Stat(filepath.Join(made, PageFile)); err != nil {
+			if _, err := os.Stat(filepath.Join(made, pageFile)); err != nil {
 				t.Error(err)
 			}
 			committed, err := os.ReadDir(folder)
@@ -34,7 +34,7 @@ func TestCommittedResults(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, file := range committed {
-				if name := file.Name(); filepath.Ext(name) == ".png" || name == PageFile {
+				if name := file.Name(); filepath.Ext(name) == ".png" || name == pageFile {
 					t.Errorf("%s is made from the samples where it is wanted: do not commit it", name)
 				}
 				got, err := os.ReadFile(filepath.Join(folder, file.Name()))

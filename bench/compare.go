@@ -27,10 +27,10 @@ type CompareOptions struct {
 	All bool
 }
 
-// A Change is a metric of a workload in both measurements.
-type Change struct {
+// A change is a metric of a workload in both measurements.
+type change struct {
 	Workload, Metric string
-	Before, After    Summary
+	Before, After    summary
 	// P is the probability that the two differ by chance that much; 1 if the test cannot tell.
 	P float64
 	// Percent is the change of the median; infinite if it was 0.
@@ -46,7 +46,7 @@ const (
 
 // A Comparison is the changes of all metrics that both measurements have.
 type Comparison struct {
-	Changes []Change
+	Changes []change
 	// Notes say what could not be compared, or not fairly.
 	Notes []string
 	all   bool
@@ -75,7 +75,7 @@ func Compare(before, after *Results, o CompareOptions) (*Comparison, error) {
 			continue
 		}
 		seen[key] = true
-		old, now := before.Values(s.Workload, s.Metric), after.Values(s.Workload, s.Metric)
+		old, now := before.values(s.Workload, s.Metric), after.values(s.Workload, s.Metric)
 		if now == nil {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s %s was measured before only", s.Workload, s.Metric))
 			continue
@@ -118,8 +118,8 @@ func (o CompareOptions) matches(metric string) bool {
 	return len(o.Metrics) == 0
 }
 
-func (o CompareOptions) change(workload, metric string, before, after []float64) Change {
-	c := Change{Workload: workload, Metric: metric, Before: Summarize(before), After: Summarize(after), P: mannWhitney(before, after, o.Alpha)}
+func (o CompareOptions) change(workload, metric string, before, after []float64) change {
+	c := change{Workload: workload, Metric: metric, Before: summarize(before), After: summarize(after), P: mannWhitney(before, after, o.Alpha)}
 	switch {
 	case c.Before.Median != 0:
 		c.Percent = 100 * (c.After.Median/c.Before.Median - 1)
@@ -127,7 +127,7 @@ func (o CompareOptions) change(workload, metric string, before, after []float64)
 		c.Percent = math.Inf(1)
 	}
 	// What does not vary needs no test: an image that is larger each time is larger.
-	exact := c.Before.Min == c.Before.Max && c.After.Min == c.After.Max && Unit(metric) != "s"
+	exact := c.Before.Min == c.Before.Max && c.After.Min == c.After.Max && unit(metric) != "s"
 	if (c.P < o.Alpha || exact) && math.Abs(c.Percent) > o.Threshold {
 		_, what, _ := strings.Cut(metric, "/")
 		if (c.Percent > 0) != moreIsBetter[what] {
@@ -158,7 +158,7 @@ func (c *Comparison) Worse() int {
 
 // Text is a table of the changes, and the notes.
 func (c *Comparison) Text() string {
-	t := Table{Header: []string{"workload", "metric", "before", "after", "change", "p", ""}}
+	t := sheet{Header: []string{"workload", "metric", "before", "after", "change", "p", ""}}
 	for _, change := range c.Changes {
 		if change.Verdict == "" && !c.all {
 			continue
@@ -167,14 +167,14 @@ func (c *Comparison) Text() string {
 		if change.Verdict != "" {
 			percent = fmt.Sprintf("%+.1f %%", change.Percent)
 		}
-		t.Rows = append(t.Rows, Row{Cells: []string{
+		t.Rows = append(t.Rows, sheetRow{Cells: []string{
 			change.Workload, change.Metric, formatValue(change.Metric, change.Before), formatValue(change.Metric, change.After), percent,
 			fmt.Sprintf("%.3f", change.P), change.Verdict,
 		}})
 	}
 	var out strings.Builder
 	if len(t.Rows) > 0 {
-		out.WriteString(t.Text())
+		out.WriteString(t.text())
 	}
 	fmt.Fprintf(&out, "%d metrics compared, %d better, %d worse\n", len(c.Changes), len(c.Changes)-c.same()-c.Worse(), c.Worse())
 	for _, note := range c.Notes {

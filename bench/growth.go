@@ -99,7 +99,7 @@ func (b *bencher) makeGrown(size, workers int) (*job, error) {
 		return nil, err
 	}
 	j.trace = filepath.Join(j.dir, "trace.jl")
-	source, statements := GeneratePackage(Growth{Functions: size, Types: max(1, size/10), Statements: size})
+	source, statements := generatePackage(growth{Functions: size, Types: max(1, size/10), Statements: size})
 	project := filepath.Join(j.dir, "project")
 	return j, errors.Join(
 		os.MkdirAll(filepath.Join(project, "src"), 0o755),
@@ -113,8 +113,8 @@ uuid = "0b0c5f0a-94a5-4d3b-8d2e-6d1f3f6f7a11"
 version = "0.1.0"
 `
 
-// Growth is the size of a generated package.
-type Growth struct {
+// growth is the size of a generated package.
+type growth struct {
 	// Functions and Types are how many it defines, at least one of each. Statements are how many of the functions, the first ones, have a
 	// precompile statement.
 	Functions, Types, Statements int
@@ -159,8 +159,8 @@ end
 `},
 }
 
-// GeneratePackage returns the source of a module Grown, and the statements for its functions, a line each.
-func GeneratePackage(g Growth) (source, statements string) {
+// generatePackage returns the source of a module Grown, and the statements for its functions, a line each.
+func generatePackage(g growth) (source, statements string) {
 	var s, p strings.Builder
 	s.WriteString("module Grown\n\n")
 	for i := range g.Types {

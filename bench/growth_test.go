@@ -10,7 +10,7 @@ import (
 )
 
 func TestGeneratePackage(t *testing.T) {
-	source, trace := GeneratePackage(Growth{Functions: 10, Types: 3, Statements: 7})
+	source, trace := generatePackage(growth{Functions: 10, Types: 3, Statements: 7})
 	if n := strings.Count(source, "\nfunction f"); n != 10 {
 		t.Errorf("%d functions are defined", n)
 	}
@@ -32,7 +32,7 @@ func TestGeneratePackage(t *testing.T) {
 }
 
 // grownResults are builds that follow a model exactly.
-func grownResults(m *Model, sizes ...int) *Results {
+func grownResults(m *model, sizes ...int) *Results {
 	r := &Results{Header: Header{Machine: Machine{Cores: 2}, Jobs: 2}}
 	for _, size := range sizes {
 		for _, jobs := range []int{1, 2} {
@@ -42,33 +42,33 @@ func grownResults(m *Model, sizes ...int) *Results {
 			add := func(what string, value float64) {
 				r.Samples = append(r.Samples, Sample{Workload: name, Metric: Cold + "/" + what, Value: value})
 			}
-			total := m.Seconds(n, jobs, 2)
+			total := m.secondsHere(n, jobs, 2)
 			add(Functions, n)
 			add(Seconds, total)
-			add(Stage+"infer", m.Before.At(n))
-			add(Stage+"heap", m.Beside.At(n))
-			add(Stage+"link", m.After.At(n))
-			add(Stage+"compile", total-m.Before.At(n)-m.After.At(n))
-			add(Compiling, m.Compiling.At(n))
-			add(Bytes, m.Bytes.At(n))
+			add(Stage+"infer", m.Before.at(n))
+			add(Stage+"heap", m.Beside.at(n))
+			add(Stage+"link", m.After.at(n))
+			add(Stage+"compile", total-m.Before.at(n)-m.After.at(n))
+			add(Compiling, m.Compiling.at(n))
+			add(Bytes, m.Bytes.at(n))
 			add(Peak, 5e8+1e5*n)
 		}
 	}
 	return r
 }
 
-var someModel = &Model{
-	Before: Line{0.5, 0.001}, Beside: Line{2.5, 0.0005}, After: Line{0.4, 0.0001}, Compiling: Line{0.2, 0.006}, Bytes: Line{140e6, 5e3},
+var someModel = &model{
+	Before: linear{0.5, 0.001}, Beside: linear{2.5, 0.0005}, After: linear{0.4, 0.0001}, Compiling: linear{0.2, 0.006}, Bytes: linear{140e6, 5e3},
 }
 
 func TestFitModel(t *testing.T) {
-	m, err := FitModel(grownResults(someModel, 100, 300, 1000, 3000))
+	m, err := fitModel(grownResults(someModel, 100, 300, 1000, 3000))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []struct {
 		name      string
-		got, want Line
+		got, want linear
 	}{
 		{"before", m.Before, someModel.Before}, {"beside", m.Beside, someModel.Beside}, {"after", m.After, someModel.After},
 		{"compiling", m.Compiling, someModel.Compiling}, {"bytes", m.Bytes, someModel.Bytes},
@@ -80,10 +80,10 @@ func TestFitModel(t *testing.T) {
 	if m.Least != 300 || m.Most != 9000 {
 		t.Errorf("it was measured from %v to %v functions", m.Least, m.Most)
 	}
-	if _, err := FitModel(grownResults(someModel, 100)); err == nil {
+	if _, err := fitModel(grownResults(someModel, 100)); err == nil {
 		t.Error("a model is made of one size")
 	}
-	if _, err := FitModel(&Results{}); err == nil {
+	if _, err := fitModel(&Results{}); err == nil {
 		t.Error("a model is made of nothing")
 	}
 }
@@ -91,15 +91,15 @@ func TestFitModel(t *testing.T) {
 func TestFit(t *testing.T) {
 	for _, test := range []struct {
 		x, y []float64
-		want Line
+		want linear
 	}{
-		{[]float64{1, 2, 3}, []float64{5, 7, 9}, Line{3, 2}},
-		{[]float64{1, 2, 4}, []float64{4, 2, 1}, Line{At0: 28.0 / 21}}, // falls: constant, the mean weighted by 1/y²
+		{[]float64{1, 2, 3}, []float64{5, 7, 9}, linear{3, 2}},
+		{[]float64{1, 2, 4}, []float64{4, 2, 1}, linear{At0: 28.0 / 21}}, // falls: constant, the mean weighted by 1/y²
 		// Would be negative at 0, so it goes through the origin: the sum of x·y/y² over that of x²/y².
-		{[]float64{10, 20}, []float64{5, 15}, Line{PerFunction: (10.0/5 + 20.0/15) / (100.0/25 + 400.0/225)}},
-		{[]float64{5, 5}, []float64{2, 2}, Line{At0: 2}},
-		{nil, nil, Line{}},
-		{[]float64{1, 2}, []float64{0, 0}, Line{}},
+		{[]float64{10, 20}, []float64{5, 15}, linear{PerFunction: (10.0/5 + 20.0/15) / (100.0/25 + 400.0/225)}},
+		{[]float64{5, 5}, []float64{2, 2}, linear{At0: 2}},
+		{nil, nil, linear{}},
+		{[]float64{1, 2}, []float64{0, 0}, linear{}},
 	} {
 		got := fit(test.x, test.y)
 		if math.Abs(got.At0-test.want.At0) > 1e-9 || math.Abs(got.PerFunction-test.want.PerFunction) > 1e-9 {
@@ -109,7 +109,7 @@ func TestFit(t *testing.T) {
 }
 
 func TestModelPredicts(t *testing.T) {
-	m := &Model{Before: Line{2, 0}, Beside: Line{3, 0}, After: Line{1, 0}, Compiling: Line{0, 0.01}, Bytes: Line{0, 1e4}}
+	m := &model{Before: linear{2, 0}, Beside: linear{3, 0}, After: linear{1, 0}, Compiling: linear{0, 0.01}, Bytes: linear{0, 1e4}}
 	for _, test := range []struct {
 		n              float64
 		workers, cores int
@@ -124,28 +124,28 @@ func TestModelPredicts(t *testing.T) {
 		{1000, 8, 8, 6},        // hidden
 		{1000, 1, 8, 6 + 7},
 	} {
-		if got := m.Seconds(test.n, test.workers, test.cores); math.Abs(got-test.want) > 1e-9 {
+		if got := m.secondsHere(test.n, test.workers, test.cores); math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%v functions with %d workers on %d cores take %v s, not %v", test.n, test.workers, test.cores, got, test.want)
 		}
 	}
-	if got := m.SecondsWith(1000, 2, 2, 0, 1e6, 1); got != m.Seconds(1000, 2, 2) {
+	if got := m.secondsWith(1000, 2, 2, 0, 1e6, 1); got != m.secondsHere(1000, 2, 2) {
 		t.Errorf("with no other machine a build takes %v s", got)
 	}
 	// 9 of 10 s beside, the rest on four; half of 10 MB over the network at 10 MB/s; the setup is over before compiling begins.
-	if got, want := m.SecondsWith(1000, 2, 2, 2, 1e7, 1), 6+0.25+0.5; math.Abs(got-want) > 1e-9 {
+	if got, want := m.secondsWith(1000, 2, 2, 2, 1e7, 1), 6+0.25+0.5; math.Abs(got-want) > 1e-9 {
 		t.Errorf("with another machine a build takes %v s, not %v", got, want)
 	}
-	from := m.PaysFrom(2, 1e9, 1, 1e5)
-	if from == 0 || m.SecondsWith(from, 2, 2, 2, 1e9, 1) > 0.91*m.Seconds(from, 2, 2) {
+	from := m.paysFrom(2, 1e9, 1, 1e5)
+	if from == 0 || m.secondsWith(from, 2, 2, 2, 1e9, 1) > 0.91*m.secondsHere(from, 2, 2) {
 		t.Errorf("another machine pays from %v functions", from)
 	}
-	if before := from * 0.8; m.SecondsWith(before, 2, 2, 2, 1e9, 1) < 0.9*m.Seconds(before, 2, 2) {
+	if before := from * 0.8; m.secondsWith(before, 2, 2, 2, 1e9, 1) < 0.9*m.secondsHere(before, 2, 2) {
 		t.Errorf("another machine pays from %v functions already", before)
 	}
-	if got := m.PaysFrom(2, 1, 1, 1e5); got != 0 {
+	if got := m.paysFrom(2, 1, 1, 1e5); got != 0 {
 		t.Errorf("over a network of a byte a second another machine pays from %v functions", got)
 	}
-	if got := m.Floor(1000); got != 6 {
+	if got := m.floor(1000); got != 6 {
 		t.Errorf("the floor is %v s", got)
 	}
 }
@@ -153,18 +153,18 @@ func TestModelPredicts(t *testing.T) {
 func TestGrowthReports(t *testing.T) {
 	r := grownResults(someModel, 100, 1000)
 	var text strings.Builder
-	for _, table := range r.Tables() {
-		text.WriteString(table.Markdown())
+	for _, table := range r.tables() {
+		text.WriteString(table.markdown())
 	}
-	want := fmt.Sprintf("| 1000 functions, -j2 | 3,000 | – | %s | %[1]s | – |", formatSeconds(someModel.Seconds(3000, 2, 2)))
+	want := fmt.Sprintf("| 1000 functions, -j2 | 3,000 | – | %s | %[1]s | – |", formatSeconds(someModel.secondsHere(3000, 2, 2)))
 	if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "still compiled") {
 		t.Errorf("%q is not in, or a table of workloads is among,\n%s", want, text.String())
 	}
-	charts := r.Charts()
+	charts := r.charts()
 	var names []string
 	for _, c := range charts {
 		names = append(names, c.Name)
-		svg, err := c.SVG()
+		svg, err := c.svg()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,21 +33,21 @@ func (r *Results) grown() []WorkloadInfo {
 }
 
 // growthTables are the measured builds beside the model's, and the model.
-func (r *Results) growthTables() []Table {
-	t := Table{Title: "Builds of generated packages", Header: []string{
+func (r *Results) growthTables() []sheet {
+	t := sheet{Title: "Builds of generated packages", Header: []string{
 		"package", "new functions", "partitions", "cold", "model", "warm", "compile work", "processor time, cold", "memory", "image"}}
-	model, err := FitModel(r)
+	model, err := fitModel(r)
 	for _, w := range r.grown() {
 		cell := r.cells(w.Name)
 		predicted := none
 		if err == nil {
-			predicted = formatSeconds(model.Seconds(cell.summary(Cold, Functions).Median, w.Jobs, r.Header.Machine.Cores))
+			predicted = formatSeconds(model.secondsHere(cell.summary(Cold, Functions).Median, w.Jobs, r.Header.Machine.Cores))
 		}
-		t.Rows = append(t.Rows, Row{Cells: []string{
+		t.Rows = append(t.Rows, sheetRow{Cells: []string{
 			w.Name, cell.count(Cold, Functions), cell.count(Cold, Partitions), cell.spread(Cold, Seconds), predicted, cell.spread(Warm, Seconds),
 			cell.seconds(Cold, Compiling), cell.seconds(Cold, CPU), cell.bytes(Cold, Peak), cell.bytes(Cold, Bytes)}})
 	}
-	tables := []Table{t}
+	tables := []sheet{t}
 	if err == nil {
 		tables = append(tables, model.table(), model.predictions(r.Header.Machine.Cores))
 	}
@@ -55,16 +55,16 @@ func (r *Results) growthTables() []Table {
 }
 
 // table lists the model's lines.
-func (m *Model) table() Table {
-	t := Table{Title: "The model: seconds of one processor", Header: []string{"part of a build", "fixed", "for 1,000 new functions"}}
+func (m *model) table() sheet {
+	t := sheet{Title: "The model: seconds of one processor", Header: []string{"part of a build", "fixed", "for 1,000 new functions"}}
 	for _, part := range []struct {
 		name string
-		line Line
+		line linear
 	}{
 		{"before: " + strings.Join(beforeStages, ", "), m.Before}, {"beside compiling: " + strings.Join(besideStages, ", "), m.Beside},
 		{"compile work", m.Compiling}, {"after: " + strings.Join(afterStages, ", "), m.After},
 	} {
-		t.Rows = append(t.Rows, Row{Cells: []string{part.name, formatSeconds(part.line.At0), formatSeconds(1000 * part.line.PerFunction)}})
+		t.Rows = append(t.Rows, sheetRow{Cells: []string{part.name, formatSeconds(part.line.At0), formatSeconds(1000 * part.line.PerFunction)}})
 	}
 	return t
 }
@@ -79,8 +79,8 @@ const paysLimit = 1e6
 var predictedCores = []int{1, 2, 4, 8, 16}
 
 // predictions are the model's builds on other machines. Those with more functions than were measured are marked.
-func (m *Model) predictions(cores int) Table {
-	t := Table{Title: "Predicted cold builds", Header: []string{"new functions"}}
+func (m *model) predictions(cores int) sheet {
+	t := sheet{Title: "Predicted cold builds", Header: []string{"new functions"}}
 	for _, c := range predictedCores {
 		t.Header = append(t.Header, fmt.Sprintf("%d cores", c))
 	}
@@ -93,44 +93,44 @@ func (m *Model) predictions(cores int) Table {
 		}
 		cells := []string{name}
 		for _, c := range predictedCores {
-			cells = append(cells, formatSeconds(m.Seconds(n, c, c)))
+			cells = append(cells, formatSeconds(m.secondsHere(n, c, c)))
 		}
-		cells = append(cells, formatSeconds(m.SecondsWith(n, cores, cores, cores, gigabit, remoteSetup)), formatSeconds(m.Floor(n)))
-		t.Rows = append(t.Rows, Row{Cells: cells})
+		cells = append(cells, formatSeconds(m.secondsWith(n, cores, cores, cores, gigabit, remoteSetup)), formatSeconds(m.floor(n)))
+		t.Rows = append(t.Rows, sheetRow{Cells: cells})
 	}
 	pays := "never saves a tenth of a cold build, up to " + words.Thousands(int(paysLimit)) + " new functions"
-	if from := m.PaysFrom(cores, gigabit, remoteSetup, paysLimit); from > 0 {
+	if from := m.paysFrom(cores, gigabit, remoteSetup, paysLimit); from > 0 {
 		pays = "saves a tenth of a cold build from " + words.Thousands(int(from)) + " new functions on"
 	}
-	t.Rows = append(t.Rows, Row{Cells: []string{"a second machine"}, Note: pays})
+	t.Rows = append(t.Rows, sheetRow{Cells: []string{"a second machine"}, Note: pays})
 	return t
 }
 
 // growthCharts draw measured builds, by the number of new functions, with the model's lines.
-func (r *Results) growthCharts() []*Chart {
+func (r *Results) growthCharts() []*chart {
 	if len(r.grown()) == 0 {
 		return nil
 	}
-	charts := []*Chart{
+	charts := []*chart{
 		r.growthChart("growth-time", "Cold and warm builds", "seconds", 1, Seconds),
 		r.growthChart("growth-memory", "Memory of the largest process", "MB", 1e-6, Peak),
 		r.growthChart("growth-size", "Size of the image", "MB", 1e-6, Bytes),
 	}
-	if model, err := FitModel(r); err == nil {
+	if model, err := fitModel(r); err == nil {
 		charts = append(charts, model.coresChart())
 	}
 	return charts
 }
 
 // growthChart draws a metric of builds: a series for each number of workers, cold, and one warm.
-func (r *Results) growthChart(name, title, unit string, scale float64, what string) *Chart {
+func (r *Results) growthChart(name, title, unit string, scale float64, what string) *chart {
 	c := newChart(name, title, 7)
 	most := 0.0
 	series := map[string]plotter.XYs{}
 	var order []string
 	for _, w := range r.grown() {
 		for _, subject := range []string{Cold, Warm} {
-			values := r.Values(w.Name, subject+"/"+what)
+			values := r.values(w.Name, subject+"/"+what)
 			if values == nil {
 				continue
 			}
@@ -141,7 +141,7 @@ func (r *Results) growthChart(name, title, unit string, scale float64, what stri
 			if series[key] == nil {
 				order = append(order, key)
 			}
-			n := median(r.Values(w.Name, subject+"/"+Functions))
+			n := median(r.values(w.Name, subject+"/"+Functions))
 			most = math.Max(most, n)
 			series[key] = append(series[key], plotter.XY{X: n, Y: scale * median(values)})
 		}
@@ -155,13 +155,13 @@ func (r *Results) growthChart(name, title, unit string, scale float64, what stri
 		c.plot.Add(points)
 		c.plot.Legend.Add(key, points)
 	}
-	if model, err := FitModel(r); err == nil && what == Seconds {
+	if model, err := fitModel(r); err == nil && what == Seconds {
 		for i, key := range order {
 			var jobs int
 			if _, err := fmt.Sscanf(key, Cold+", -j%d", &jobs); err != nil {
 				continue
 			}
-			line := modelLine(seriesColors[i%len(seriesColors)], func(n float64) float64 { return model.Seconds(n, jobs, r.Header.Machine.Cores) })
+			line := modelLine(seriesColors[i%len(seriesColors)], func(n float64) float64 { return model.secondsHere(n, jobs, r.Header.Machine.Cores) })
 			c.plot.Add(line)
 			c.plot.Legend.Add("model, "+strings.TrimPrefix(key, Cold+", "), line)
 		}
@@ -181,11 +181,11 @@ func modelLine(c color.Color, f func(float64) float64) *plotter.Function {
 }
 
 // coresChart draws predictions: the time of a build by the number of new functions, for machines of several sizes.
-func (m *Model) coresChart() *Chart {
+func (m *model) coresChart() *chart {
 	c := newChart("predicted", "Predicted cold builds, by processors", 7)
 	most := predictedSizes[len(predictedSizes)-2]
 	for i, cores := range predictedCores {
-		line := modelLine(seriesColors[i], func(n float64) float64 { return m.Seconds(n, cores, cores) })
+		line := modelLine(seriesColors[i], func(n float64) float64 { return m.secondsHere(n, cores, cores) })
 		c.plot.Add(line)
 		name := fmt.Sprintf("%d cores", cores)
 		if cores == 1 {
@@ -193,12 +193,12 @@ func (m *Model) coresChart() *Chart {
 		}
 		c.plot.Legend.Add(name, line)
 	}
-	floor := modelLine(grey, m.Floor)
+	floor := modelLine(grey, m.floor)
 	floor.Dashes = []vg.Length{vg.Points(3), vg.Points(2)}
 	c.plot.Add(floor)
 	c.plot.Legend.Add("no number of workers gets below", floor)
 	c.plot.Legend.Left = true
 	c.plot.X.Label.Text, c.plot.Y.Label.Text = "new functions", "seconds"
-	c.plot.X.Min, c.plot.X.Max, c.plot.Y.Min, c.plot.Y.Max = 0, most, 0, 1.05*m.Seconds(most, 1, 1)
+	c.plot.X.Min, c.plot.X.Max, c.plot.Y.Min, c.plot.Y.Max = 0, most, 0, 1.05*m.secondsHere(most, 1, 1)
 	return c
 }

@@ -139,7 +139,7 @@ func (p *Progress) draw() {
 	}
 	text := p.elapsed() + "  " + step.String()
 	if len(p.results.Workloads) > 0 {
-		text = p.results.Overview().Text() + "\n" + text
+		text = p.results.overview().text() + "\n" + text
 	}
 	p.erase()
 	lines := strings.Split(text, "\n")

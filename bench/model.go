@@ -18,19 +18,19 @@ import (
 	"math"
 )
 
-// A Line is seconds, or bytes, as a function of the number of new functions.
-type Line struct{ At0, PerFunction float64 }
+// A linear function of the number of new functions is seconds, or bytes.
+type linear struct{ At0, PerFunction float64 }
 
-// At is the value for n new functions.
-func (l Line) At(n float64) float64 { return l.At0 + l.PerFunction*n }
+// at is the value for n new functions.
+func (l linear) at(n float64) float64 { return l.At0 + l.PerFunction*n }
 
-// A Model predicts builds. All lines are seconds, but Bytes.
-type Model struct {
-	Before, Beside, After Line
+// A model predicts builds. All lines are seconds, but Bytes.
+type model struct {
+	Before, Beside, After linear
 	// Compiling is the work of compile workers, all together.
-	Compiling Line
+	Compiling linear
 	// Bytes is the size of the image.
-	Bytes Line
+	Bytes linear
 	// Least and Most are the numbers of new functions between which was measured.
 	Least, Most float64
 }
@@ -41,8 +41,8 @@ var (
 	afterStages  = []string{"link", "verify"}
 )
 
-// FitModel fits a model to the cold builds of generated packages with the smallest number of compile workers that was measured.
-func FitModel(r *Results) (*Model, error) {
+// fitModel fits a model to the cold builds of generated packages with the smallest number of compile workers that was measured.
+func fitModel(r *Results) (*model, error) {
 	jobs := math.MaxInt
 	for _, w := range r.Workloads {
 		if w.Size > 0 {
@@ -54,7 +54,7 @@ func FitModel(r *Results) (*Model, error) {
 		if w.Size == 0 || w.Jobs != jobs {
 			continue
 		}
-		at := func(what string) float64 { return median(r.Values(w.Name, Cold+"/"+what)) }
+		at := func(what string) float64 { return median(r.values(w.Name, Cold+"/"+what)) }
 		sum := func(stages []string) float64 {
 			total := 0.0
 			for _, stage := range stages {
@@ -62,7 +62,7 @@ func FitModel(r *Results) (*Model, error) {
 			}
 			return total
 		}
-		if r.Values(w.Name, Cold+"/"+Seconds) == nil {
+		if r.values(w.Name, Cold+"/"+Seconds) == nil {
 			continue
 		}
 		n = append(n, at(Functions))
@@ -78,7 +78,7 @@ func FitModel(r *Results) (*Model, error) {
 	if len(n) < 2 {
 		return nil, errors.New("a model needs cold builds of at least two sizes: measure with `chainbuild bench growth`")
 	}
-	m := &Model{Before: fit(n, before), Beside: fit(n, beside), After: fit(n, after), Compiling: fit(n, compiling), Bytes: fit(n, size)}
+	m := &model{Before: fit(n, before), Beside: fit(n, beside), After: fit(n, after), Compiling: fit(n, compiling), Bytes: fit(n, size)}
 	m.Least, m.Most = math.Inf(1), 0
 	for _, x := range n {
 		m.Least, m.Most = math.Min(m.Least, x), math.Max(m.Most, x)
@@ -86,9 +86,9 @@ func FitModel(r *Results) (*Model, error) {
 	return m, nil
 }
 
-// fit is the straight line with the least sum of squared relative errors, so that small sizes count as much as large ones. Neither of its
+// fit is the linear line with the least sum of squared relative errors, so that small sizes count as much as large ones. Neither of its
 // numbers is negative: no stage takes less than nothing.
-func fit(x, y []float64) Line {
+func fit(x, y []float64) linear {
 	var w, wx, wy, wxx, wxy float64
 	for i := range x {
 		if y[i] <= 0 {
@@ -99,55 +99,55 @@ func fit(x, y []float64) Line {
 		wxx, wxy = wxx+weight*x[i]*x[i], wxy+weight*x[i]*y[i]
 	}
 	if w == 0 {
-		return Line{}
+		return linear{}
 	}
-	line := Line{At0: wy / w}
+	line := linear{At0: wy / w}
 	if d := w*wxx - wx*wx; d > 1e-9*w*wxx {
 		line.PerFunction = (w*wxy - wx*wy) / d
 		line.At0 = (wy - line.PerFunction*wx) / w
 	}
 	if line.PerFunction < 0 {
-		line = Line{At0: wy / w}
+		line = linear{At0: wy / w}
 	}
 	if line.At0 < 0 {
-		line = Line{PerFunction: wxy / wxx}
+		line = linear{PerFunction: wxy / wxx}
 	}
 	return line
 }
 
-// Seconds predicts a cold build of n new functions with a number of compile workers on a machine with a number of cores.
-func (m *Model) Seconds(n float64, workers, cores int) float64 {
+// secondsHere predicts a cold build of n new functions with a number of compile workers on a machine with a number of cores.
+func (m *model) secondsHere(n float64, workers, cores int) float64 {
 	return m.seconds(n, workers, cores, 0)
 }
 
-// SecondsWith predicts the same with more compile workers on other machines. Partitions go to them, and objects come back, over a network of so
+// secondsWith predicts the same with more compile workers on other machines. Partitions go to them, and objects come back, over a network of so
 // many bytes a second; how much that is, is taken to be at most what the image grows by. Setup is how many seconds it takes until the first of
 // them compiles.
-func (m *Model) SecondsWith(n float64, workers, cores, others int, bytesPerSecond, setup float64) float64 {
+func (m *model) secondsWith(n float64, workers, cores, others int, bytesPerSecond, setup float64) float64 {
 	if others == 0 {
-		return m.Seconds(n, workers, cores)
+		return m.secondsHere(n, workers, cores)
 	}
 	transfer := m.Bytes.PerFunction * n / bytesPerSecond
-	return m.seconds(n, workers, cores, others) + math.Max(0, setup-m.Before.At(n)) + transfer*float64(others)/float64(others+workers)
+	return m.seconds(n, workers, cores, others) + math.Max(0, setup-m.Before.at(n)) + transfer*float64(others)/float64(others+workers)
 }
 
 // seconds adds up the phases. Others are workers with cores of their own.
-func (m *Model) seconds(n float64, workers, cores, others int) float64 {
-	beside, work := m.Beside.At(n), m.Compiling.At(n)
+func (m *model) seconds(n float64, workers, cores, others int) float64 {
+	beside, work := m.Beside.at(n), m.Compiling.at(n)
 	rateBeside := float64(min(workers, cores-1) + others)
 	rateAlone := float64(min(workers, cores) + others)
 	left := math.Max(0, work-rateBeside*beside)
-	return m.Before.At(n) + beside + left/rateAlone + m.After.At(n)
+	return m.Before.at(n) + beside + left/rateAlone + m.After.at(n)
 }
 
-// Floor is what no number of workers gets below.
-func (m *Model) Floor(n float64) float64 { return m.Before.At(n) + m.Beside.At(n) + m.After.At(n) }
+// floor is what no number of workers gets below.
+func (m *model) floor(n float64) float64 { return m.Before.at(n) + m.Beside.at(n) + m.After.at(n) }
 
-// PaysFrom returns the smallest number of new functions, to two digits, for which a second machine with as many cores makes a build shorter by
+// paysFrom returns the smallest number of new functions, to two digits, for which a second machine with as many cores makes a build shorter by
 // a tenth; 0 if there is none up to limit.
-func (m *Model) PaysFrom(cores int, bytesPerSecond, setup, limit float64) float64 {
+func (m *model) paysFrom(cores int, bytesPerSecond, setup, limit float64) float64 {
 	for n := 100.0; n <= limit; n *= 1.05 {
-		if m.SecondsWith(n, cores, cores, cores, bytesPerSecond, setup) < 0.9*m.Seconds(n, cores, cores) {
+		if m.secondsWith(n, cores, cores, cores, bytesPerSecond, setup) < 0.9*m.secondsHere(n, cores, cores) {
 			digit := math.Pow(10, math.Floor(math.Log10(n))-1)
 			return math.Ceil(n/digit) * digit
 		}

@@ -18,8 +18,8 @@ import (
 // Names of the files in the folder of a measurement, besides those of charts.
 const (
 	SamplesFile  = "samples.jsonl"
-	MarkdownFile = "tables.md"
-	PageFile     = "report.html"
+	markdownFile = "tables.md"
+	pageFile     = "report.html"
 )
 
 // WriteReports writes the files into the folder, which exists.
@@ -27,7 +27,7 @@ func (r *Results) WriteReports(dir string) error {
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
-	}{{SamplesFile, r.WriteSamples}, {MarkdownFile, r.WriteMarkdown}, {PageFile, r.WritePage}} {
+	}{{SamplesFile, r.writeSamples}, {markdownFile, r.WriteMarkdown}, {pageFile, r.writePage}} {
 		var out bytes.Buffer
 		if err := file.write(&out); err != nil {
 			return err
@@ -36,16 +36,16 @@ func (r *Results) WriteReports(dir string) error {
 			return err
 		}
 	}
-	for _, chart := range r.Charts() {
-		if err := chart.Write(dir); err != nil {
+	for _, chart := range r.charts() {
+		if err := chart.write(dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// WriteSamples writes the results as JSON lines.
-func (r *Results) WriteSamples(w io.Writer) error {
+// writeSamples writes the results as JSON lines.
+func (r *Results) writeSamples(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	lines := []any{r.Header}
 	for _, line := range r.More {
@@ -76,27 +76,27 @@ var pageSource string
 
 var pageTemplate = template.Must(template.New("report").Parse(pageSource))
 
-// WritePage writes an HTML page with tables, charts and all samples.
-func (r *Results) WritePage(w io.Writer) error {
+// writePage writes an HTML page with tables, charts and all samples.
+func (r *Results) writePage(w io.Writer) error {
 	type row struct {
-		Row
+		sheetRow
 		Span int // columns of the note
 	}
 	type table struct {
-		Table
+		sheet
 		Rows []row
 	}
 	var tables []table
-	for _, t := range r.Tables() {
-		withSpans := table{Table: t}
+	for _, t := range r.tables() {
+		withSpans := table{sheet: t}
 		for _, tr := range t.Rows {
 			withSpans.Rows = append(withSpans.Rows, row{tr, len(t.Header) - 1})
 		}
 		tables = append(tables, withSpans)
 	}
 	var charts []template.HTML
-	for _, chart := range r.Charts() {
-		svg, err := chart.SVG()
+	for _, chart := range r.charts() {
+		svg, err := chart.svg()
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (r *Results) WritePage(w io.Writer) error {
 		charts = append(charts, template.HTML(svg))
 	}
 	var samples strings.Builder
-	if err := r.WriteSamples(&samples); err != nil {
+	if err := r.writeSamples(&samples); err != nil {
 		return err
 	}
 	return pageTemplate.Execute(w, map[string]any{

@@ -136,8 +136,8 @@ const (
 	Residual   = "residual"   // statements that Julia still compiles under the image
 )
 
-// Unit returns the unit of a metric: "s", "B" or "" for a count.
-func Unit(metric string) string {
+// unit returns the unit of a metric: "s", "B" or "" for a count.
+func unit(metric string) string {
 	_, what, _ := strings.Cut(metric, "/")
 	switch what {
 	case Peak, BuildPeak, Bytes:
@@ -161,8 +161,8 @@ type Results struct {
 // maxLine is the length in bytes of the longest line that is read.
 const maxLine = 1 << 20
 
-// ReadResults reads JSON lines.
-func ReadResults(name string, r io.Reader) (*Results, error) {
+// readResults reads JSON lines.
+func readResults(name string, r io.Reader) (*Results, error) {
 	results := &Results{}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
@@ -203,7 +203,7 @@ func ReadResultsFile(path string) (*Results, error) {
 		return nil, usage.Wrap(err)
 	}
 	defer f.Close()
-	r, err := ReadResults(path, f)
+	r, err := readResults(path, f)
 	return r, usage.Wrap(err)
 }
 
@@ -255,8 +255,8 @@ func (r *Results) Merge(other *Results) {
 	r.Skipped = append(slices.DeleteFunc(r.Skipped, func(s Skipped) bool { return names[s.Workload] }), other.Skipped...)
 }
 
-// Values returns the samples of a metric, in the order in which they were measured; nil if there are none.
-func (r *Results) Values(workload, metric string) []float64 {
+// values returns the samples of a metric, in the order in which they were measured; nil if there are none.
+func (r *Results) values(workload, metric string) []float64 {
 	var values []float64
 	for _, s := range r.Samples {
 		if s.Workload == workload && s.Metric == metric {
@@ -266,8 +266,8 @@ func (r *Results) Values(workload, metric string) []float64 {
 	return values
 }
 
-// Reason returns why a subject of a workload was not measured, "" if it was.
-func (r *Results) Reason(workload, subject string) string {
+// reason returns why a subject of a workload was not measured, "" if it was.
+func (r *Results) reason(workload, subject string) string {
 	for _, s := range r.Skipped {
 		if s.Workload == workload && (s.Subject == subject || s.Subject == "") {
 			return s.Reason

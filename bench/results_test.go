@@ -51,10 +51,10 @@ func someResults() *Results {
 func TestResultsAreReadAsWritten(t *testing.T) {
 	r := someResults()
 	var out bytes.Buffer
-	if err := r.WriteSamples(&out); err != nil {
+	if err := r.writeSamples(&out); err != nil {
 		t.Fatal(err)
 	}
-	read, err := ReadResults("samples.jsonl", bytes.NewReader(out.Bytes()))
+	read, err := readResults("samples.jsonl", bytes.NewReader(out.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestResultsAreReadAsWritten(t *testing.T) {
 		first + "\n{\"type\":\"sample\",\"value\":\"x\"}": "samples.jsonl:2 ",
 		strings.Repeat("x", maxLine+1):                    "cannot be read",
 	} {
-		if _, err := ReadResults("samples.jsonl", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := readResults("samples.jsonl", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("of %.60q it is said: %v, and not %q", text, err, want)
 		}
 	}
@@ -83,17 +83,17 @@ func TestMerge(t *testing.T) {
 	other.Samples = []Sample{{Type: "sample", Workload: "Walk", Metric: "base/load", Value: 7}, {Type: "sample", Workload: "Run", Metric: "base/load", Value: 3}}
 	other.Skipped = nil
 	r.Merge(other)
-	if len(r.Workloads) != 3 || len(r.Samples) != 2 || len(r.Skipped) != 1 || r.Values("Walk", "base/load")[0] != 7 {
+	if len(r.Workloads) != 3 || len(r.Samples) != 2 || len(r.Skipped) != 1 || r.values("Walk", "base/load")[0] != 7 {
 		t.Errorf("together they are %+v", r)
 	}
 	if got, want := r.commands(), "chainbuild bench Walk 'REPL completion'\nchainbuild bench Walk 'REPL completion'"; got != want {
 		t.Errorf("the commands are\n%s\nand not\n%s", got, want)
 	}
 	var out bytes.Buffer
-	if err := r.WriteSamples(&out); err != nil {
+	if err := r.writeSamples(&out); err != nil {
 		t.Fatal(err)
 	}
-	if read, err := ReadResults("both.jsonl", &out); err != nil || len(read.More) != 1 {
+	if read, err := readResults("both.jsonl", &out); err != nil || len(read.More) != 1 {
 		t.Errorf("what was put together is read as %+v, %v", read, err)
 	}
 }
@@ -111,15 +111,15 @@ func TestFormatSeconds(t *testing.T) {
 func TestSummarize(t *testing.T) {
 	for _, test := range []struct {
 		values []float64
-		want   Summary
+		want   summary
 		spread float64
 	}{
-		{nil, Summary{}, 0}, {[]float64{3}, Summary{1, 3, 3, 3}, 0}, {[]float64{9, 1}, Summary{2, 5, 1, 9}, 0.8},
-		{[]float64{9, 1, 2}, Summary{3, 2, 1, 9}, 3.5}, {[]float64{4, 1, 2, 9}, Summary{4, 3, 1, 9}, 2}, {[]float64{0, 0}, Summary{2, 0, 0, 0}, 0},
+		{nil, summary{}, 0}, {[]float64{3}, summary{1, 3, 3, 3}, 0}, {[]float64{9, 1}, summary{2, 5, 1, 9}, 0.8},
+		{[]float64{9, 1, 2}, summary{3, 2, 1, 9}, 3.5}, {[]float64{4, 1, 2, 9}, summary{4, 3, 1, 9}, 2}, {[]float64{0, 0}, summary{2, 0, 0, 0}, 0},
 	} {
-		got := Summarize(test.values)
-		if got != test.want || math.Abs(got.Spread()-test.spread) > 1e-12 {
-			t.Errorf("%v are summarized as %+v with a spread of %v", test.values, got, got.Spread())
+		got := summarize(test.values)
+		if got != test.want || math.Abs(got.spread()-test.spread) > 1e-12 {
+			t.Errorf("%v are summarized as %+v with a spread of %v", test.values, got, got.spread())
 		}
 	}
 }
@@ -154,7 +154,7 @@ func TestMarkdown(t *testing.T) {
 }
 
 func TestTextTable(t *testing.T) {
-	got := Table{Header: []string{"a", "seconds"}, Rows: []Row{{Cells: []string{"long – name", "1"}}, {Cells: []string{"b", ""}, Note: "not run: gone"}}}.Text()
+	got := sheet{Header: []string{"a", "seconds"}, Rows: []sheetRow{{Cells: []string{"long – name", "1"}}, {Cells: []string{"b", ""}, Note: "not run: gone"}}}.text()
 	if want := "a            seconds\nlong – name        1\nb            not run: gone\n"; got != want {
 		t.Errorf("the table is\n%s\nand not\n%s", got, want)
 	}
@@ -186,7 +186,7 @@ func TestReports(t *testing.T) {
 		}
 		f.Close()
 	}
-	page, err := os.ReadFile(filepath.Join(dir, PageFile))
+	page, err := os.ReadFile(filepath.Join(dir, pageFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (b *bencher) prepare(ctx context.Context, j *job) (map[string]string, error
 		j.packages = append(j.packages, name)
 	}
 	slices.Sort(j.packages)
-	source, err := j.Source()
+	source, err := j.source()
 	if err != nil {
 		return nil, err
 	}

@@ -7,22 +7,22 @@ import (
 	"slices"
 )
 
-// A Summary is what samples say together. The zero value is that of no samples.
-type Summary struct {
+// A summary is what samples say together. The zero value is that of no samples.
+type summary struct {
 	N                int
 	Median, Min, Max float64
 }
 
-// Summarize summarizes samples.
-func Summarize(values []float64) Summary {
+// summarize summarizes samples.
+func summarize(values []float64) summary {
 	if len(values) == 0 {
-		return Summary{}
+		return summary{}
 	}
-	return Summary{len(values), median(values), slices.Min(values), slices.Max(values)}
+	return summary{len(values), median(values), slices.Min(values), slices.Max(values)}
 }
 
-// Spread is the larger distance of a sample from the median, as a part of the median; 0 for fewer than two samples.
-func (s Summary) Spread() float64 {
+// spread is the larger distance of a sample from the median, as a part of the median; 0 for fewer than two samples.
+func (s summary) spread() float64 {
 	if s.N < 2 || s.Median == 0 {
 		return 0
 	}

@@ -11,24 +11,24 @@ import (
 	"chainbuild/internal/words"
 )
 
-// A Table is what people read. The first column is text, the others are numbers.
-type Table struct {
+// A sheet is what people read. The first column is text, the others are numbers.
+type sheet struct {
 	Title  string
 	Header []string
-	Rows   []Row
+	Rows   []sheetRow
 }
 
-// A Row has a cell for each column; or a name alone, and a note instead of numbers.
-type Row struct {
+// A sheetRow has a cell for each column; or a name alone, and a note instead of numbers.
+type sheetRow struct {
 	Cells []string
 	Note  string
 }
 
 const none = "–"
 
-// Overview is the table in which everything is in one line, without spread: for a terminal on which it grows.
-func (r *Results) Overview() Table {
-	t := Table{Header: []string{"workload", "original", "record", "cold", "warm", "chained", "shorter", "start", "image", "memory", "left", "stock build"}}
+// overview is the table in which everything is in one line, without spread: for a terminal on which it grows.
+func (r *Results) overview() sheet {
+	t := sheet{Header: []string{"workload", "original", "record", "cold", "warm", "chained", "shorter", "start", "image", "memory", "left", "stock build"}}
 	for _, w := range r.Workloads {
 		cell := r.cells(w.Name)
 		t.Rows = append(t.Rows, r.row(w.Name,
@@ -39,13 +39,13 @@ func (r *Results) Overview() Table {
 	return t
 }
 
-// Tables are what was measured, with spread: what images gain, and what builds cost.
-func (r *Results) Tables() []Table {
-	gain := Table{Title: "Time to first execute", Header: []string{
+// tables are what was measured, with spread: what images gain, and what builds cost.
+func (r *Results) tables() []sheet {
+	gain := sheet{Title: "Time to first execute", Header: []string{
 		"workload", "original: load", "work", "chained: load", "work", "times shorter", "stock-built: load", "work", "start, own image", "chained", "still compiled"}}
-	cost := Table{Title: "Builds", Header: []string{
+	cost := sheet{Title: "Builds", Header: []string{
 		"workload", "statements", "new functions", "record", "first on the base", "cold", "warm", "of original", "stock build", "times faster", "image", "stock", "memory", "stock"}}
-	used := Table{Title: "Processor time, which depends less on what else the machine does", Header: []string{
+	used := sheet{Title: "Processor time, which depends less on what else the machine does", Header: []string{
 		"workload", "first execute: original", "chained", "of original", "builds: cold", "warm", "stock", "stock / cold", "cold / original"}}
 	for _, w := range r.Workloads {
 		if w.Size > 0 {
@@ -64,7 +64,7 @@ func (r *Results) Tables() []Table {
 			cell.ratio(Cold, Seconds, Base, First, "%.2f"), cell.spread(Stock, Seconds), cell.ratio(Stock, Seconds, Cold, Seconds, "%.1f"),
 			cell.bytes(Cold, Bytes), cell.bytes(Stock, Bytes), cell.bytes(Cold, Peak), cell.bytes(Stock, BuildPeak)))
 	}
-	var tables []Table
+	var tables []sheet
 	if len(gain.Rows) > 0 {
 		tables = append(tables, gain, cost, used)
 	}
@@ -78,35 +78,35 @@ func (r *Results) Tables() []Table {
 }
 
 // otherComparators is the table of what was compared with besides the stock build.
-func (r *Results) otherComparators() Table {
-	t := Table{Title: "Other ways", Header: []string{"workload", "way", "build", "load", "work", "start", "memory"}}
+func (r *Results) otherComparators() sheet {
+	t := sheet{Title: "Other ways", Header: []string{"workload", "way", "build", "load", "work", "start", "memory"}}
 	for _, w := range r.Workloads {
 		cell := r.cells(w.Name)
 		for _, subject := range []string{Compiler, Packages} {
-			if r.Values(w.Name, subject+"/"+First) == nil {
+			if r.values(w.Name, subject+"/"+First) == nil {
 				continue
 			}
 			built := cell.spread(subject, Seconds)
 			if subject == Packages {
 				built = cell.spread(subject, Precompile)
 			}
-			t.Rows = append(t.Rows, Row{Cells: []string{w.Name, subject, built, cell.spread(subject, Load), cell.spread(subject, Work), cell.spread(subject, Start), cell.bytes(subject, Peak)}})
+			t.Rows = append(t.Rows, sheetRow{Cells: []string{w.Name, subject, built, cell.spread(subject, Load), cell.spread(subject, Work), cell.spread(subject, Start), cell.bytes(subject, Peak)}})
 		}
 	}
 	return t
 }
 
 // row is the row of a workload, with a note if it could not be measured. One that failed on the way has its row, and notes say that it did.
-func (r *Results) row(name string, cells ...string) Row {
-	row := Row{Cells: append([]string{name}, cells...)}
-	if reason := r.Reason(name, ""); reason != "" && !r.began(name) {
+func (r *Results) row(name string, cells ...string) sheetRow {
+	row := sheetRow{Cells: append([]string{name}, cells...)}
+	if reason := r.reason(name, ""); reason != "" && !r.began(name) {
 		row.Note = "not run: " + reason
 	}
 	return row
 }
 
 // began says whether there is anything to show of a workload.
-func (r *Results) began(name string) bool { return r.Values(name, Chained+"/"+First) != nil }
+func (r *Results) began(name string) bool { return r.values(name, Chained+"/"+First) != nil }
 
 // notes say what besides whole workloads was not measured; the same reason is said once.
 func (r *Results) notes() []string {
@@ -138,11 +138,11 @@ type cells struct {
 
 func (r *Results) cells(workload string) cells { return cells{r, workload} }
 
-func (c cells) summary(subject, what string) Summary {
-	return Summarize(c.results.Values(c.workload, subject+"/"+what))
+func (c cells) summary(subject, what string) summary {
+	return summarize(c.results.values(c.workload, subject+"/"+what))
 }
 
-func (c cells) format(subject, what string, format func(Summary) string) string {
+func (c cells) format(subject, what string, format func(summary) string) string {
 	s := c.summary(subject, what)
 	if s.N == 0 {
 		return none
@@ -152,34 +152,34 @@ func (c cells) format(subject, what string, format func(Summary) string) string 
 
 // plain is a median in seconds, without a unit.
 func (c cells) plain(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string { return formatNumber(s.Median) })
+	return c.format(subject, what, func(s summary) string { return formatNumber(s.Median) })
 }
 
 func (c cells) seconds(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string { return formatSeconds(s.Median) })
+	return c.format(subject, what, func(s summary) string { return formatSeconds(s.Median) })
 }
 
 // spread is a median with the largest distance of a sample from it.
 func (c cells) spread(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string {
+	return c.format(subject, what, func(s summary) string {
 		if s.N < 2 {
 			return formatSeconds(s.Median)
 		}
-		return fmt.Sprintf("%s ±%.0f %%", formatSeconds(s.Median), 100*s.Spread())
+		return fmt.Sprintf("%s ±%.0f %%", formatSeconds(s.Median), 100*s.spread())
 	})
 }
 
 // sum is load + work.
 func (c cells) sum(subject string) string {
-	return c.format(subject, Work, func(s Summary) string { return c.seconds(subject, Load) + " + " + formatSeconds(s.Median) })
+	return c.format(subject, Work, func(s summary) string { return c.seconds(subject, Load) + " + " + formatSeconds(s.Median) })
 }
 
 func (c cells) bytes(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string { return words.Bytes(int64(s.Median)) })
+	return c.format(subject, what, func(s summary) string { return words.Bytes(int64(s.Median)) })
 }
 
 func (c cells) count(subject, what string) string {
-	return c.format(subject, what, func(s Summary) string { return words.Thousands(int(s.Median)) })
+	return c.format(subject, what, func(s summary) string { return words.Thousands(int(s.Median)) })
 }
 
 // ratio is that of two medians.
@@ -251,7 +251,7 @@ func (r *Results) preamble() []string {
 // rounds returns the smallest and the largest number of cold builds of a workload.
 func (r *Results) rounds() (least, most int) {
 	for _, w := range r.Workloads {
-		if n := len(r.Values(w.Name, Cold+"/"+Seconds)); n > 0 {
+		if n := len(r.values(w.Name, Cold+"/"+Seconds)); n > 0 {
 			if least == 0 || n < least {
 				least = n
 			}
@@ -284,8 +284,8 @@ func (r *Results) WriteMarkdown(w io.Writer) error {
 		out.WriteString(line + "\n")
 	}
 	fmt.Fprintf(&out, "\n```sh\n%s\n```\n", r.commands())
-	for _, t := range r.Tables() {
-		fmt.Fprintf(&out, "\n**%s**\n\n%s", t.Title, t.Markdown())
+	for _, t := range r.tables() {
+		fmt.Fprintf(&out, "\n**%s**\n\n%s", t.Title, t.markdown())
 	}
 	for i, note := range r.notes() {
 		if i == 0 {
@@ -297,8 +297,8 @@ func (r *Results) WriteMarkdown(w io.Writer) error {
 	return err
 }
 
-// Markdown writes the table alone.
-func (t Table) Markdown() string {
+// markdown writes the table alone.
+func (t sheet) markdown() string {
 	var out strings.Builder
 	line := func(cells []string) { fmt.Fprintf(&out, "| %s |\n", strings.Join(cells, " | ")) }
 	line(t.Header)
@@ -319,8 +319,8 @@ func (t Table) Markdown() string {
 	return out.String()
 }
 
-// Text writes the table in columns, each as wide as it must be.
-func (t Table) Text() string {
+// text writes the table in columns, each as wide as it must be.
+func (t sheet) text() string {
 	widths := make([]int, len(t.Header))
 	measure := func(cells []string) {
 		for i, cell := range cells {
@@ -364,15 +364,15 @@ func (t Table) Text() string {
 }
 
 // formatValue writes the median of a metric with its unit, and the spread.
-func formatValue(metric string, s Summary) string {
+func formatValue(metric string, s summary) string {
 	text := fmt.Sprintf("%.0f", s.Median)
-	switch Unit(metric) {
+	switch unit(metric) {
 	case "s":
 		text = formatSeconds(s.Median)
 	case "B":
 		text = words.Bytes(int64(s.Median))
 	}
-	if spread := s.Spread(); spread > 0 {
+	if spread := s.spread(); spread > 0 {
 		text += fmt.Sprintf(" ±%.0f %%", 100*spread)
 	}
 	return text
@@ -381,8 +381,8 @@ func formatValue(metric string, s Summary) string {
 // Text is the tables, for a terminal, and what was measured where.
 func (r *Results) Text() string {
 	var out strings.Builder
-	for _, t := range r.Tables() {
-		out.WriteString(t.Text() + "\n")
+	for _, t := range r.tables() {
+		out.WriteString(t.text() + "\n")
 	}
 	for _, note := range r.notes() {
 		out.WriteString(note + "\n")

@@ -51,8 +51,8 @@ type Workload struct {
 	files fs.FS // what Script and Package are in
 }
 
-// Workloads returns the workloads that come with chainbuild: first those that need nothing but Julia, each part by name.
-func Workloads() ([]*Workload, error) {
+// workloads returns the workloads that come with chainbuild: first those that need nothing but Julia, each part by name.
+func workloads() ([]*Workload, error) {
 	beside, err := fs.Sub(workloadFiles, "workloads")
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func Workloads() ([]*Workload, error) {
 		if err != nil {
 			return nil, err
 		}
-		w, err := ParseWorkload(name, text, files)
+		w, err := parseWorkload(name, text, files)
 		if err != nil {
 			return nil, err
 		}
@@ -86,17 +86,17 @@ func Workloads() ([]*Workload, error) {
 	return all, nil
 }
 
-// ReadWorkload reads the workload in the file at path.
-func ReadWorkload(path string) (*Workload, error) {
+// readWorkload reads the workload in the file at path.
+func readWorkload(path string) (*Workload, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return ParseWorkload(path, text, os.DirFS(filepath.Dir(path)))
+	return parseWorkload(path, text, os.DirFS(filepath.Dir(path)))
 }
 
-// ParseWorkload reads a workload from the text of a TOML file. Name is what errors call the file; its script and package are in files.
-func ParseWorkload(name string, text []byte, files fs.FS) (*Workload, error) {
+// parseWorkload reads a workload from the text of a TOML file. Name is what errors call the file; its script and package are in files.
+func parseWorkload(name string, text []byte, files fs.FS) (*Workload, error) {
 	w := &Workload{files: files}
 	file, err := tomlfile.Parse(name, text)
 	if err == nil {
@@ -128,8 +128,8 @@ func ParseWorkload(name string, text []byte, files fs.FS) (*Workload, error) {
 	return w, nil
 }
 
-// Source is the Julia source of the work.
-func (w *Workload) Source() (string, error) {
+// source is the Julia source of the work.
+func (w *Workload) source() (string, error) {
 	if w.Script == "" {
 		return w.Work, nil
 	}
@@ -145,14 +145,14 @@ func Select(arguments []string) ([]*Workload, error) {
 }
 
 func selectWorkloads(arguments []string) ([]*Workload, error) {
-	all, err := Workloads()
+	all, err := workloads()
 	if err != nil || len(arguments) == 0 {
 		return all, err
 	}
 	var selected []*Workload
 	for _, argument := range arguments {
 		if strings.HasSuffix(argument, ".toml") {
-			w, err := ReadWorkload(argument)
+			w, err := readWorkload(argument)
 			if err != nil {
 				return nil, err
 			}

@@ -8,14 +8,14 @@ import (
 )
 
 func TestWorkloadsThatComeAlong(t *testing.T) {
-	all, err := Workloads()
+	all, err := workloads()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, w := range all {
 		names = append(names, w.Name)
-		source, err := w.Source()
+		source, err := w.source()
 		if err != nil || strings.TrimSpace(source) == "" {
 			t.Errorf("%s has the source %q, %v", w.Name, source, err)
 		}
@@ -49,11 +49,11 @@ func TestWorkloadsThatComeAlong(t *testing.T) {
 
 func TestParseWorkload(t *testing.T) {
 	files := fstest.MapFS{"walk.jl": {Data: []byte("println(1)\n")}}
-	w, err := ParseWorkload("walk.toml", []byte("name = \"walk\"\nload = \"using Dates\"\nscript = \"walk.jl\"\n[packages.\"1.5\"]\nA = \"1.2.3\"\n"), files)
+	w, err := parseWorkload("walk.toml", []byte("name = \"walk\"\nload = \"using Dates\"\nscript = \"walk.jl\"\n[packages.\"1.5\"]\nA = \"1.2.3\"\n"), files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if source, err := w.Source(); err != nil || source != "println(1)\n" {
+	if source, err := w.source(); err != nil || source != "println(1)\n" {
 		t.Errorf("the source is %q, %v", source, err)
 	}
 	if packages, err := packagesFor(w, "1.5.3"); err != nil || packages["A"] != "1.2.3" {
@@ -78,7 +78,7 @@ func TestParseWorkload(t *testing.T) {
 		"name = \"a\"\nload = \"x\"\nscript = \"gone.jl\"": "gone.jl cannot be read",
 		good + "package = \"Gone\"":                        "Gone cannot be read",
 	} {
-		if _, err := ParseWorkload("walk.toml", []byte(text), files); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseWorkload("walk.toml", []byte(text), files); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("of\n%s\nit is said: %v, and not %q", text, err, want)
 		}
 	}

@@ -49,6 +49,17 @@ func (f *projectFlags) addSettingsFlags() {
 	hideTargetDefaults(f.cmd)
 }
 
+// on makes what a command does of what is done with its project.
+func (f *projectFlags) on(do func(p *project.Project, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		p, err := f.open()
+		if err != nil {
+			return err
+		}
+		return do(p, args)
+	}
+}
+
 // open reads the project.
 func (f *projectFlags) open() (*project.Project, error) {
 	return project.Open(f.cmd.Context(), project.Options{Julia: f.julia, Project: f.name, LikeJulia: f.likeJulia, Settings: f.override})

@@ -102,11 +102,7 @@ func newStatementsList(stdout *os.File) *cobra.Command {
 	choice := addProjectFlags(cmd)
 	filter.addFlags(cmd)
 	section(cmd, saidSection, func(flags *pflag.FlagSet) { addJSONFlag(flags, &asJSON, "one JSON array") })
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := choice.open()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = choice.on(func(p *project.Project, args []string) error {
 		list, err := filter.recorded(p)
 		if err != nil {
 			return err
@@ -119,7 +115,7 @@ func newStatementsList(stdout *os.File) *cobra.Command {
 			fmt.Fprintf(table, "%d\t%s\t  %s\n", s.Count, s.Last, s.Source)
 		}
 		return table.Flush()
-	}
+	})
 	return cmd
 }
 
@@ -184,11 +180,7 @@ Lines that are no statements are left out; nothing in a file is run.
 		Args: fileArguments,
 	}
 	choice := addProjectFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := choice.open()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = choice.on(func(p *project.Project, args []string) error {
 		for _, path := range args {
 			done, err := p.ImportFile(path)
 			if err != nil {
@@ -204,7 +196,7 @@ Lines that are no statements are left out; nothing in a file is run.
 			fmt.Fprintln(stdout)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -224,11 +216,7 @@ PackageCompiler and SnoopCompile read.
 	section(cmd, saidSection, func(flags *pflag.FlagSet) {
 		flags.StringVarP(&output, "output", "o", "", "the `FILE` to write (default: standard output)")
 	})
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := choice.open()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = choice.on(func(p *project.Project, args []string) error {
 		list, err := filter.recorded(p)
 		if err != nil {
 			return err
@@ -242,7 +230,7 @@ PackageCompiler and SnoopCompile read.
 			return err
 		}
 		return renameio.WriteFile(output, text.Bytes(), 0o644)
-	}
+	})
 	return cmd
 }
 
@@ -250,14 +238,10 @@ PackageCompiler and SnoopCompile read.
 func newStatementsMerge() *cobra.Command {
 	cmd := &cobra.Command{Use: "merge", Short: "Merge the sessions that are over into the record", Args: noArguments, Hidden: true}
 	choice := addProjectFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := choice.open()
-		if err != nil {
-			return err
-		}
-		_, _, err = p.Record()
+	cmd.RunE = choice.on(func(p *project.Project, args []string) error {
+		_, _, err := p.Record()
 		return err
-	}
+	})
 	return cmd
 }
 
@@ -274,16 +258,12 @@ func newStatementsRecord(stdout *os.File) *cobra.Command {
 	choice := addProjectFlags(cmd)
 	cmd.Flags().IntVar(&pid, "pid", 0, "the `PROCESS`")
 	cmd.Flags().StringVar(&image, "loaded", "", "the `IMAGE` that it runs with")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := choice.open()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = choice.on(func(p *project.Project, args []string) error {
 		path, err := p.RecordProcess(pid, image)
 		if err == nil {
 			_, err = fmt.Fprintln(stdout, path)
 		}
 		return err
-	}
+	})
 	return cmd
 }

@@ -58,7 +58,7 @@ const sumStatement, aStatement, dStatement = "Tuple{typeof(Base.sum), Array{Floa
 // A build gets what fits of the record, the packages that are to be in the image, and the project's settings.
 func TestBuild(t *testing.T) {
 	dir := isolate(t)
-	write(t, dir, SettingsFile, "[chainbuild]\nlayout = \"standalone\"\ncpu_target = \"haswell\"\noptimize = 1\nemit = \"traced\"\n")
+	write(t, dir, settingsFile, "[chainbuild]\nlayout = \"standalone\"\ncpu_target = \"haswell\"\noptimize = 1\nemit = \"traced\"\n")
 	p := open(t, dir, nil)
 	recorded(t, p, sumStatement, aStatement, dStatement)
 	t.Setenv("JULIA_LOAD_PATH", "/elsewhere")
@@ -282,7 +282,7 @@ func TestBuildBehind(t *testing.T) {
 // The project that packages are looked up in lists what is in the image and nothing else.
 func TestWriteEnvironment(t *testing.T) {
 	dir := isolate(t)
-	write(t, dir, SettingsFile, "[chainbuild]\npackages = [\"D\"]\n[A]\nbackend = \"x\"\n")
+	write(t, dir, settingsFile, "[chainbuild]\npackages = [\"D\"]\n[A]\nbackend = \"x\"\n")
 	write(t, dir, "dev/D/Project.toml", "", "dev/D/src/D.jl", "module D end")
 	write(t, dir, "Project.toml", projectText+"[preferences.B]\ncolour = \"blue\"\n")
 	p := open(t, dir, nil)
@@ -306,7 +306,7 @@ func TestWriteEnvironment(t *testing.T) {
 	if manifest := read("Manifest.toml"); !strings.Contains(manifest, fmt.Sprintf("path = %q\n", filepath.Join(p.Dir, "dev/D"))) {
 		t.Errorf("the manifest is\n%s", manifest)
 	}
-	if preferences := read(SettingsFile); !strings.Contains(preferences, "[A]") || strings.Contains(preferences, settingsTable) {
+	if preferences := read(settingsFile); !strings.Contains(preferences, "[A]") || strings.Contains(preferences, settingsTable) {
 		t.Errorf("the preferences are\n%s", preferences)
 	}
 	// What a later build has no use for is gone.
@@ -326,7 +326,7 @@ func TestWriteEnvironment(t *testing.T) {
 // The source of a package under development that is in the image is part of the key.
 func TestKeyOfSource(t *testing.T) {
 	dir := isolate(t)
-	write(t, dir, SettingsFile, "[chainbuild]\npackages = [\"D\"]\n", "dev/D/Project.toml", "name = \"D\"\n", "dev/D/src/D.jl", "module D end\n")
+	write(t, dir, settingsFile, "[chainbuild]\npackages = [\"D\"]\n", "dev/D/Project.toml", "name = \"D\"\n", "dev/D/src/D.jl", "module D end\n")
 	program := fakeJulia(t, nil)
 	key := func() string {
 		p, err := Open(t.Context(), Options{Julia: program, Project: dir})

@@ -158,7 +158,7 @@ func TestSettings(t *testing.T) {
 	if s, _, err := readSettings(dir); err != nil || s.CPU != "native" || s.Keep != 2 {
 		t.Errorf("without a file the settings are %+v (%v)", s, err)
 	}
-	write(t, dir, SettingsFile, "[chainbuild]\npackages = [\"A\"]\nexclude = []\ncpu_target = \"haswell\"\nlayout = \"standalone\"\noptimize = 3\nemit = \"traced\"\nkeep = 5\nstale_after = 0\n[Other]\nx = 1\n")
+	write(t, dir, settingsFile, "[chainbuild]\npackages = [\"A\"]\nexclude = []\ncpu_target = \"haswell\"\nlayout = \"standalone\"\noptimize = 3\nemit = \"traced\"\nkeep = 5\nstale_after = 0\n[Other]\nx = 1\n")
 	s, preferences, err := readSettings(dir)
 	if err != nil || s.Packages[0] != "A" || s.CPU != "haswell" || s.Layout.String() != "standalone" || s.OptLevel != 3 || s.Emit != "traced" || s.Keep != 5 || s.StaleAfter != 0 {
 		t.Errorf("the settings are %+v (%v)", s, err)
@@ -171,17 +171,17 @@ func TestSettings(t *testing.T) {
 		{`layout = "fat"`, "thin or standalone"}, {`packages = "A"`, "a list of names"}, {"exclude = [1]", "a list of names"},
 		{`emit = "some"`, "emit does not take"}, {"cpu_target = 1", "a text in quotes"},
 	} {
-		write(t, dir, SettingsFile, "[chainbuild]\n"+test.table+"\n")
-		if _, _, err := readSettings(dir); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), SettingsFile) {
+		write(t, dir, settingsFile, "[chainbuild]\n"+test.table+"\n")
+		if _, _, err := readSettings(dir); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), settingsFile) {
 			t.Errorf("%s: %v, which does not say %q", test.table, err, test.says)
 		}
 	}
 	// The line is said, whichever setting it is and whoever else has a table.
-	write(t, dir, SettingsFile, "[Other]\nkeep = 0\n[chainbuild]\nkeep = 1\nlayout = \"fat\"\n")
-	if _, _, err := readSettings(dir); err == nil || err.Error() != filepath.Join(dir, SettingsFile)+`:5: layout does not take "fat": use thin or standalone` {
+	write(t, dir, settingsFile, "[Other]\nkeep = 0\n[chainbuild]\nkeep = 1\nlayout = \"fat\"\n")
+	if _, _, err := readSettings(dir); err == nil || err.Error() != filepath.Join(dir, settingsFile)+`:5: layout does not take "fat": use thin or standalone` {
 		t.Errorf("of a layout that there is not it is said: %v", err)
 	}
-	write(t, dir, SettingsFile, "chainbuild = 1\n")
+	write(t, dir, settingsFile, "chainbuild = 1\n")
 	if _, _, err := readSettings(dir); err == nil {
 		t.Error("a setting that is no table was accepted")
 	}

@@ -85,10 +85,10 @@ func TestOpenRefuses(t *testing.T) {
 	for says, files := range map[string][]string{
 		"Project.toml:1 cannot be read":                                 {"Project.toml", "x"},
 		"Manifest.toml:1 cannot be read":                                {"Project.toml", "", "Manifest.toml", "x"},
-		SettingsFile + `:2: there is no setting "colour"`:               {"Project.toml", "", SettingsFile, "[chainbuild]\ncolour = 1"},
-		"the package Absent is to be in the image and is not one of":    {"Project.toml", "", SettingsFile, "[chainbuild]\npackages = [\"Absent\"]"},
+		settingsFile + `:2: there is no setting "colour"`:               {"Project.toml", "", settingsFile, "[chainbuild]\ncolour = 1"},
+		"the package Absent is to be in the image and is not one of":    {"Project.toml", "", settingsFile, "[chainbuild]\npackages = [\"Absent\"]"},
 		"A is a dependency in ":                                         {"Project.toml", "[deps]\nA = \"00000000-0000-0000-0000-00000000000a\""},
-		SettingsFile + `:2: cpu_target does not take "generic;haswell"`: {"Project.toml", "", SettingsFile, "[chainbuild]\ncpu_target = \"generic;haswell\""},
+		settingsFile + `:2: cpu_target does not take "generic;haswell"`: {"Project.toml", "", settingsFile, "[chainbuild]\ncpu_target = \"generic;haswell\""},
 	} {
 		dir := t.TempDir()
 		write(t, dir, files...)
@@ -109,7 +109,7 @@ func TestOpenRefuses(t *testing.T) {
 // State is kept in the first depot, unless another folder is named, or there is no depot.
 func TestStateRoot(t *testing.T) {
 	in := &julia.Installation{Executable: "/bin/julia", DepotPaths: []string{"/depot", "/other"}}
-	t.Setenv(Environment, "")
+	t.Setenv(stateVariable, "")
 	t.Setenv("XDG_CACHE_HOME", "/cache")
 	expect := func(want string) {
 		t.Helper()
@@ -118,14 +118,14 @@ func TestStateRoot(t *testing.T) {
 		}
 	}
 	expect("/depot/chainbuild/projects")
-	t.Setenv(Environment, "/named")
+	t.Setenv(stateVariable, "/named")
 	expect("/named")
-	t.Setenv(Environment, "")
+	t.Setenv(stateVariable, "")
 	in.DepotPaths = nil
 	expect("/cache/chainbuild/projects")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
-	if _, err := stateRoot(in); err == nil || !strings.Contains(err.Error(), "name a folder with "+Environment) {
+	if _, err := stateRoot(in); err == nil || !strings.Contains(err.Error(), "name a folder with "+stateVariable) {
 		t.Errorf("without any place: %v", err)
 	}
 }

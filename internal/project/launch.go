@@ -115,7 +115,7 @@ func (p *Project) orBuilding(text string) string {
 // that ask from inside of it.
 func environmentFor(p *Project, self string) []string {
 	environment := os.Environ()
-	for name, value := range map[string]string{ProgramEnvironment: self, julia.Environment: p.Julia.Executable} {
+	for name, value := range map[string]string{programVariable: self, julia.Environment: p.Julia.Executable} {
 		if os.Getenv(name) == "" {
 			environment = append(environment, name+"="+value)
 		}
@@ -123,8 +123,8 @@ func environmentFor(p *Project, self string) []string {
 	return environment
 }
 
-// ProgramEnvironment is the environment variable with the path of chainbuild.
-const ProgramEnvironment = "CHAINBUILD"
+// programVariable is the environment variable with the path of chainbuild.
+const programVariable = "CHAINBUILD"
 
 // shortOptions are Julia's options of one letter: those with ":" need a value, those with "?" may be followed by one
 // directly (jl_parse_opts in src/jloptions.c).

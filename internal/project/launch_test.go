@@ -45,7 +45,7 @@ func TestJuliaArguments(t *testing.T) {
 
 func TestLaunch(t *testing.T) {
 	p := open(t, isolate(t), nil)
-	t.Setenv(ProgramEnvironment, "")
+	t.Setenv(programVariable, "")
 	l := p.Launch([]string{"work.jl", "-J", "x"}, "/bin/chainbuild")
 	want := []string{"julia", "--project=" + p.Dir, "--trace-compile=" + l.Session, "work.jl", "-J", "x"}
 	if !slices.Equal(l.Arguments, want) || l.Notice == "" || l.Image != "" {

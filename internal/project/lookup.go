@@ -44,7 +44,7 @@ func (p *Project) writeEnvironment() error {
 			return err
 		}
 	}
-	if err := writeOrRemove(filepath.Join(dir, SettingsFile), preferences); err != nil {
+	if err := writeOrRemove(filepath.Join(dir, settingsFile), preferences); err != nil {
 		return err
 	}
 	var manifest []byte

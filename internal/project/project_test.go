@@ -51,7 +51,7 @@ func isolate(t *testing.T) (dir string) {
 	t.Helper()
 	t.Setenv("JULIA_DEPOT_PATH", t.TempDir())
 	t.Setenv("JULIA_PROJECT", "")
-	t.Setenv(Environment, "")
+	t.Setenv(stateVariable, "")
 	dir = t.TempDir()
 	write(t, dir, "Project.toml", projectText, "Manifest.toml", fmt.Sprintf(entries, ""))
 	return dir
@@ -92,7 +92,7 @@ func TestKey(t *testing.T) {
 	}
 	anew := func() {
 		write(t, dir, "Project.toml", projectText, "Manifest.toml", fmt.Sprintf(entries, ""))
-		os.Remove(filepath.Join(dir, SettingsFile))
+		os.Remove(filepath.Join(dir, settingsFile))
 	}
 	// The image of another Julia in the same place.
 	otherBase := filepath.Join(t.TempDir(), "other.so")
@@ -115,11 +115,11 @@ func TestKey(t *testing.T) {
 			replace("Project.toml", "[deps]", "[deps]\nUnneeded = \"00000000-0000-0000-0000-000000000012\"")
 		}, nil, "Unneeded 5.0.0 is new"},
 		{"a dependency less", func() { replace("Manifest.toml", `["B", "S"]`, `["B"]`) }, nil, "S is not wanted any more"},
-		{"a setting", func() { write(t, dir, SettingsFile, "[chainbuild]\nlayout = \"standalone\"\n") }, nil, "layout thin → standalone"},
-		{"a target", func() { write(t, dir, SettingsFile, "[chainbuild]\ncpu_target = \"generic\"\n") }, nil, "cpu target native → generic"},
-		{"a setting that is not about the content", func() { write(t, dir, SettingsFile, "[chainbuild]\nkeep = 7\n") }, nil, ""},
-		{"preferences", func() { write(t, dir, SettingsFile, "[A]\nbackend = \"x\"\n") }, nil, "preferences of A"},
-		{"preferences of what is left out", func() { write(t, dir, SettingsFile, "[D]\nbackend = \"x\"\n") }, nil, ""},
+		{"a setting", func() { write(t, dir, settingsFile, "[chainbuild]\nlayout = \"standalone\"\n") }, nil, "layout thin → standalone"},
+		{"a target", func() { write(t, dir, settingsFile, "[chainbuild]\ncpu_target = \"generic\"\n") }, nil, "cpu target native → generic"},
+		{"a setting that is not about the content", func() { write(t, dir, settingsFile, "[chainbuild]\nkeep = 7\n") }, nil, ""},
+		{"preferences", func() { write(t, dir, settingsFile, "[A]\nbackend = \"x\"\n") }, nil, "preferences of A"},
+		{"preferences of what is left out", func() { write(t, dir, settingsFile, "[D]\nbackend = \"x\"\n") }, nil, ""},
 		{"the processor", func() {}, func(in *julia.Installation) { in.CPUName = "znver3" }, "processor haswell → znver3"},
 		{"the base image", func() {}, func(in *julia.Installation) { in.Image = otherBase }, "the base image is another"},
 	}

@@ -59,7 +59,7 @@ func (p *Project) newSession(pid int, image string) (string, error) {
 	path := p.path(sessionsName, fmt.Sprintf("%s-%d-%d-%s%s", bootID(), pid, start, image, sessionSuffix))
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("nothing can be recorded in %s (%w): see to it, or name another folder with %s", p.root, err, Environment)
+		return "", fmt.Errorf("nothing can be recorded in %s (%w): see to it, or name another folder with %s", p.root, err, stateVariable)
 	}
 	return path, file.Close()
 }

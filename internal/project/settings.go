@@ -25,8 +25,8 @@ import (
 	"chainbuild/internal/tomlfile"
 )
 
-// SettingsFile is the name of the file with the table [chainbuild], in the project's folder.
-const SettingsFile = "LocalPreferences.toml"
+// settingsFile is the name of the file with the table [chainbuild], in the project's folder.
+const settingsFile = "LocalPreferences.toml"
 
 // settingsTable is the name of the table.
 const settingsTable = "chainbuild"
@@ -45,8 +45,8 @@ type Settings struct {
 	StaleAfter StaleAfter `toml:"stale_after"`
 }
 
-// DefaultSettings are those of a project without the table.
-func DefaultSettings() Settings {
+// defaultSettings are those of a project without the table.
+func defaultSettings() Settings {
 	return Settings{Target: settings.DefaultTarget(), Keep: 2, StaleAfter: 200}
 }
 
@@ -65,8 +65,8 @@ func (StaleAfter) Bounds() (least, most int) { return 0, 1 << 30 }
 // readSettings returns the settings of the project in a folder, and the preferences of all packages, which are the
 // other tables of the file. Without the file they are the defaults and none.
 func readSettings(dir string) (Settings, map[string]any, error) {
-	s := DefaultSettings()
-	file, err := tomlfile.Read(filepath.Join(dir, SettingsFile))
+	s := defaultSettings()
+	file, err := tomlfile.Read(filepath.Join(dir, settingsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil, nil
 	}

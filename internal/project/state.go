@@ -37,8 +37,8 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Environment is the environment variable with the folder of all projects' state.
-const Environment = "CHAINBUILD_STATE"
+// stateVariable is the environment variable with the folder of all projects' state.
+const stateVariable = "CHAINBUILD_STATE"
 
 const (
 	projectFileName = "project.json"
@@ -66,7 +66,7 @@ type owner struct {
 
 // stateRoot returns the folder of all projects' state.
 func stateRoot(in *julia.Installation) (string, error) {
-	if dir := os.Getenv(Environment); dir != "" {
+	if dir := os.Getenv(stateVariable); dir != "" {
 		return filepath.Abs(dir)
 	}
 	if dir := depot.Folder(in.DepotPaths, "projects"); dir != "" {
@@ -74,7 +74,7 @@ func stateRoot(in *julia.Installation) (string, error) {
 	}
 	dir, err := depot.UserFolder("projects")
 	if err != nil {
-		return "", fmt.Errorf("there is no folder to keep state in, as %s has no depot: set JULIA_DEPOT_PATH, or name a folder with %s", in.Executable, Environment)
+		return "", fmt.Errorf("there is no folder to keep state in, as %s has no depot: set JULIA_DEPOT_PATH, or name a folder with %s", in.Executable, stateVariable)
 	}
 	return dir, nil
 }
@@ -103,9 +103,9 @@ func (p *Project) checkState() error {
 		case errors.Is(err, fs.ErrNotExist):
 			return errNoState
 		case errors.Is(err, private.ErrShared):
-			return fmt.Errorf("the folder %s is not used, as another user could put an image into it: make it yours alone (chown, chmod go-w), or name another with %s", dir, Environment)
+			return fmt.Errorf("the folder %s is not used, as another user could put an image into it: make it yours alone (chown, chmod go-w), or name another with %s", dir, stateVariable)
 		case err != nil:
-			return fmt.Errorf("the folder %s cannot be used (%w): see to it, or name another with %s", dir, err, Environment)
+			return fmt.Errorf("the folder %s cannot be used (%w): see to it, or name another with %s", dir, err, stateVariable)
 		}
 	}
 	return nil
@@ -126,7 +126,7 @@ func (p *Project) makeState() error {
 		err = writeJSON(p.path(projectFileName), owner{p.Dir, p.Julia.Version, p.juliaBuild, time.Now().UTC().Truncate(time.Second)})
 	}
 	if err != nil {
-		return fmt.Errorf("the project's state cannot be kept in %s (%w): see to it, or name another folder with %s", p.root, err, Environment)
+		return fmt.Errorf("the project's state cannot be kept in %s (%w): see to it, or name another folder with %s", p.root, err, stateVariable)
 	}
 	return p.checkState()
 }
