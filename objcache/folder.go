@@ -38,14 +38,17 @@ const tagText = `Signature: 8a477f597d28d172789f06886806bc55
 # See chainbuild cache --help. All of it can be removed at any time.
 `
 
-// Environment is the environment variable with the cache's folder; its value "off" means that there is none.
+// Environment is the environment variable with the cache's folder; its value may be Off.
 const Environment = "CHAINBUILD_CACHE"
+
+// Off is the name of a folder that means that there is no cache.
+const Off = "off"
 
 // DefaultDir returns the cache's folder for DEPOT_PATH: what the environment variable says, else chainbuild/cache in the
 // first depot. It is "" if there shall be no cache, or there is no depot.
 func DefaultDir(depots []string) string {
 	switch dir := os.Getenv(Environment); dir {
-	case "off":
+	case Off:
 		return ""
 	case "":
 		return depot.Folder(depots, "cache")

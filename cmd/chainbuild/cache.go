@@ -17,9 +17,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// cacheOff is the value of --cache-dir, and of the environment variable, that means no cache.
-const cacheOff = "off"
-
 func newCacheCommand(stdout *os.File) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
@@ -94,7 +91,7 @@ func openCache(dir string, limit *settings.Size) (*objcache.Cache, error) {
 	if dir == "" {
 		dir = objcache.DefaultDir(depot.Known())
 	}
-	if dir == "" || dir == cacheOff {
+	if dir == "" || dir == objcache.Off {
 		return nil, usage.Errorf("there is no object cache: give its folder with --cache-dir or %s", objcache.Environment)
 	}
 	var o objcache.Options

@@ -31,7 +31,7 @@ type Options struct {
 	Jobs int
 	// Strict makes a statement that cannot be resolved an error.
 	Strict bool
-	// CacheDir is the folder of the object cache; empty: as objcache.DefaultDir says for the Julia's depots; "off": none.
+	// CacheDir is the folder of the object cache; empty: as objcache.DefaultDir says for the Julia's depots; objcache.Off: none.
 	CacheDir string
 	// CacheSize is the size that the cache is trimmed to; 0: its default.
 	CacheSize settings.Size

@@ -45,10 +45,8 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 	if p.inputs, err = check(&p.options); err != nil {
 		return nil, err
 	}
-	if p.julia, err = julia.Find(ctx, o.Julia); ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	} else if err != nil {
-		return nil, usage.Wrap(err)
+	if p.julia, err = julia.Find(ctx, o.Julia); err != nil {
+		return nil, err
 	}
 	if p.series, err = p.julia.Series(); err != nil && o.Base == "" {
 		return nil, usage.Wrap(err) // a base that is named is of another Julia then, which checkBase says
@@ -104,7 +102,7 @@ func (p *plan) openCache(progress *progress) {
 	switch dir {
 	case "":
 		dir = objcache.DefaultDir(p.julia.DepotPaths)
-	case "off":
+	case objcache.Off:
 		dir = ""
 	}
 	cache, err := objcache.Open(dir, objcache.Options{

@@ -23,7 +23,8 @@ type Document struct {
 	// Values are its keys and tables: string, int64, float64, bool, []any, map[string]any, and times.
 	Values map[string]any
 
-	lines map[string]int // by path, see pathOf
+	text  []byte
+	lines map[string]int // by path, see pathOf; nil until one is asked for
 }
 
 // Read reads a file.
@@ -37,7 +38,7 @@ func Read(path string) (*Document, error) {
 
 // Parse reads a text. File is what errors call it.
 func Parse(file string, text []byte) (*Document, error) {
-	d := &Document{File: file}
+	d := &Document{File: file, text: text}
 	if err := toml.Unmarshal(text, &d.Values); err != nil {
 		var place *toml.DecodeError
 		if errors.As(err, &place) {
@@ -46,7 +47,6 @@ func Parse(file string, text []byte) (*Document, error) {
 		}
 		return nil, fmt.Errorf("%s cannot be read: %w: mend it", file, err)
 	}
-	d.lines = linesOf(text)
 	return d, nil
 }
 
@@ -82,6 +82,9 @@ func pathOf(keys []string) string { return strings.Join(keys, "\x00") }
 
 // line returns the line of a key. One in an inline table has the line of that, one that is not known 1.
 func (d *Document) line(keys []string) int {
+	if d.lines == nil {
+		d.lines = linesOf(d.text)
+	}
 	for ; len(keys) > 0; keys = keys[:len(keys)-1] {
 		if line := d.lines[pathOf(keys)]; line > 0 {
 			return line
