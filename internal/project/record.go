@@ -33,10 +33,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-const (
-	recordHead = "chainbuild statements 1\n"
-	dateFormat = "2006-01-02"
-)
+const recordHead = "chainbuild statements 1\n"
 
 // A Recorded is a statement that was recorded.
 type Recorded struct {
@@ -65,7 +62,7 @@ func (r Record) Sorted() []*Recorded {
 
 // add adds what one session compiled, and returns how many of them can never be used.
 func (r Record) add(found []statements.Statement, when time.Time) (hopeless int) {
-	day := when.UTC().Format(dateFormat)
+	day := when.UTC().Format(time.DateOnly)
 	for _, s := range found {
 		if isHopeless(s.Source) {
 			hopeless++
@@ -169,7 +166,7 @@ func (p *Project) keepUnread(refused []statements.Refusal, when time.Time) error
 	}
 	var text strings.Builder
 	for _, r := range refused {
-		fmt.Fprintf(&text, "%s\t%s\t%q\n", when.UTC().Format(dateFormat), r.Reason, r.Excerpt)
+		fmt.Fprintf(&text, "%s\t%s\t%q\n", when.UTC().Format(time.DateOnly), r.Reason, r.Excerpt)
 	}
 	_, err = file.WriteString(text.String())
 	return errors.Join(err, file.Close())

@@ -135,7 +135,7 @@ func TestRecordMerges(t *testing.T) {
 		if err != nil || len(record) != 2 || running != 1 {
 			t.Fatalf("the record is %v, with %d sessions running (%v)", record, running, err)
 		}
-		today := time.Now().UTC().Format(dateFormat)
+		today := time.Now().UTC().Format(time.DateOnly)
 		if s := record["Tuple{typeof(Base.sum), Array{Float16, 1}}"]; s.Count != 3 || s.First != today || s.Last != today {
 			t.Errorf("the statement is %+v", s)
 		}
@@ -193,7 +193,7 @@ func TestForeignSession(t *testing.T) {
 		t.Errorf("after a long time: %d run, recorded is %v (%v)", live, record, err)
 	}
 	for _, s := range record {
-		if s.Last != long.UTC().Format(dateFormat) {
+		if s.Last != long.UTC().Format(time.DateOnly) {
 			t.Errorf("it was last seen %s", s.Last)
 		}
 	}
