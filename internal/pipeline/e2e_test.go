@@ -184,7 +184,7 @@ func TestBaseFunctionsAreTheBases(t *testing.T) {
 func TestStateIsThatOfAStockImage(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		state := filepath.Join(scripts, "state.jl")
-		arguments := []string{"--project=" + orbits, state, "Orbits", "Kinds", "Invalidates", "First", "Second", "Prints"}
+		arguments := []string{"--compile=min", "--project=" + orbits, state, "Orbits", "Kinds", "Invalidates", "First", "Second", "Pipe", "Prints"}
 		// How much was inferred, which is more; names for the places that log, of which Prints has some; lists of packages.
 		differs := []string{"Core.Compiler.assertion_counter", "Base.CoreLogging._log_record_ids", "Base._sysimage_modules", "Base.pkgorigins"}
 		known := func(text string) string {
@@ -216,7 +216,7 @@ func TestPackagesAreLoaded(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		script := `before = length(Base.loaded_modules)
 			start = time_ns()
-			using Orbits, Kinds, Invalidates, First, Second, Prints
+			using Orbits, Kinds, Invalidates, First, Second, Pipe, Prints
 			elapsed = time_ns() - start
 			print(length(Base.loaded_modules) - before, ' ', Prints.shout("loud"), ' ', elapsed / 1e6)`
 		for _, i := range []image{kinds, fourth} {

@@ -29,8 +29,7 @@ function load_package(name::String, required::Bool)
     try
         Base.require(id)
     catch e
-        text = sprint(showerror, e)
-        fail(string("package ", name, " cannot be loaded: ", first(split(text, '\n'))), text)
+        fail_for(string("package ", name, " cannot be loaded"), e)
     end
     return nothing
 end

@@ -43,4 +43,10 @@ function fail(message::String, detail::String="")
     leave(1)
 end
 
+"Report that the input cannot be used because of `exception`, and leave: the first line of what it says, and all of it as the detail."
+function fail_for(message::String, @nospecialize(exception))
+    text = sprint(showerror, exception)
+    fail(string(message, ": ", first(split(text, '\n'))), text)
+end
+
 leave(code::Int) = ccall(:_exit, Cvoid, (Cint,), code)

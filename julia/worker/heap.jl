@@ -23,7 +23,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     try
         stream = create_image(native, value_of(request, "image"))
     catch e
-        fail(string("a loaded package keeps what no image can hold, and should make it in its __init__: ", error_text(e)))
+        fail_for("a loaded package keeps what no image can hold, and should make it in its __init__", e)
     end
     stage("write")
     write_bytes(HEAP_FD, "the heap", unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
