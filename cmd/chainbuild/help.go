@@ -15,6 +15,7 @@ const (
 	outSection      = "What comes out"
 	howSection      = "How it is built"
 	cacheSection    = "Cache"
+	recordedSection = "What is recorded"
 	saidSection     = "What is printed"
 	projectSection  = "Which project"
 	settingsSection = "In place of the project's settings"

@@ -15,7 +15,7 @@ import (
 )
 
 func newRunCommand(stderr *os.File) *cobra.Command {
-	var quiet bool
+	var quiet, noRecord bool
 	cmd := &cobra.Command{
 		Use:   "run [flags] [-- JULIA ARGUMENTS]",
 		Short: "Start the project's Julia with its image, and record",
@@ -24,19 +24,24 @@ it compiles for the next chainbuild build. Chainbuild becomes that Julia: no pro
 stays between.
 
 Without an image, or with one that is stale, it says so in one line on standard error
-and starts Julia's own.
+and starts Julia's own. It does the same with --code-coverage and --track-allocation,
+for which code of an image does not count.
 ` + projectHelp + `
 
 --project, --sysimage and --trace-compile among the arguments for Julia have the last
 word. In Julia, CHAINBUILD is the path of chainbuild, and CHAINBUILD_JULIA, if it was
 not set, that of Julia.`,
 		Example: `  chainbuild run
-  chainbuild run -- -t4 simulate.jl --steps 100`,
+  chainbuild run -- -t4 simulate.jl --steps 100
+  chainbuild run -- --code-coverage=user test/runtests.jl`,
 	}
 	choice := addProjectFlags(cmd)
 	choice.addSettingsFlags()
 	section(cmd, projectSection, func(flags *pflag.FlagSet) {
 		flags.BoolVar(&choice.likeJulia, "like-julia", false, "take the project that julia takes: the current folder does not count")
+	})
+	section(cmd, recordedSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&noRecord, "no-record", false, "do not record what Julia compiles")
 	})
 	section(cmd, saidSection, func(flags *pflag.FlagSet) { addQuietFlag(flags, &quiet, "do not say that there is no image") })
 	// What follows the flags is for Julia; a word that is no flag begins it.
@@ -53,7 +58,7 @@ not set, that of Julia.`,
 		if err != nil {
 			return err
 		}
-		launch := p.Launch(args, self)
+		launch := p.Launch(args, !noRecord, self)
 		if launch.Notice != "" && !quiet {
 			printNotice(stderr, "%s", launch.Notice)
 		}

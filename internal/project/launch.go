@@ -31,9 +31,10 @@ type Launch struct {
 // crowd is the number of sessions from which they should be merged.
 const crowd = 32
 
-// Launch prepares a Julia with the given arguments. Whatever is wrong with the image or the recording is a notice and not
-// an error: the Julia starts all the same. self is the chainbuild program, which Julia code finds as CHAINBUILD.
-func (p *Project) Launch(args []string, self string) *Launch {
+// Launch prepares a Julia with the given arguments, which records if record says so. Whatever is wrong with the image or the
+// recording is a notice and not an error: the Julia starts all the same. self is the chainbuild program, which Julia code
+// finds as CHAINBUILD.
+func (p *Project) Launch(args []string, record bool, self string) *Launch {
 	given := juliaArguments(args)
 	l := &Launch{Executable: p.Julia.Executable, Environment: environmentFor(p, self)}
 	var first []string
@@ -42,15 +43,18 @@ func (p *Project) Launch(args []string, self string) *Launch {
 	}
 	_, ownImage := given["sysimage"]
 	_, ownTrace := given["trace-compile"]
+	record = record && !ownTrace && !isBrief(given)
 
 	var id string
 	var notices []string
 	stateErr := p.checkState()
 	trusted := stateErr == nil || errors.Is(stateErr, errNoState)
-	if !trusted && !(ownImage && ownTrace) {
+	if !trusted && !(ownImage && !record) {
 		notices = append(notices, "starting without an image, and nothing is recorded: "+stateErr.Error())
 	}
-	if trusted && !ownImage {
+	if counting := countingOption(given); counting != "" && !ownImage {
+		notices = append(notices, "code of an image does not count for --"+counting+": starting without one")
+	} else if trusted && !ownImage {
 		im, notice := p.usable()
 		if im != nil {
 			l.Image, id = im.File, im.ID
@@ -59,7 +63,7 @@ func (p *Project) Launch(args []string, self string) *Launch {
 			notices = append(notices, notice)
 		}
 	}
-	if trusted && !ownTrace && !isBrief(given) {
+	if trusted && record {
 		session, err := p.newSession(os.Getpid(), id)
 		if err != nil {
 			notices = append(notices, "nothing is recorded: "+err.Error())
@@ -199,6 +203,18 @@ func ProjectArgument(args []string) string {
 		return "@."
 	}
 	return name
+}
+
+// countingOption returns the name of the option among the given ones with which Julia counts what lines do, "" for none. It
+// compiles the counters into the code (emit_function in src/codegen.cpp), and the code of an image, also one that Julia has
+// built, was compiled without.
+func countingOption(given map[string]string) string {
+	for _, name := range []string{"code-coverage", "track-allocation"} {
+		if value, ok := given[name]; ok && value != "none" {
+			return name
+		}
+	}
+	return ""
 }
 
 // isBrief says whether the arguments only ask for text, or have Julia write a file: nothing of that is worth recording.

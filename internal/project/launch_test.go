@@ -46,7 +46,7 @@ func TestJuliaArguments(t *testing.T) {
 func TestLaunch(t *testing.T) {
 	p := open(t, isolate(t), nil)
 	t.Setenv(programVariable, "")
-	l := p.Launch([]string{"work.jl", "-J", "x"}, "/bin/chainbuild")
+	l := p.Launch([]string{"work.jl", "-J", "x"}, true, "/bin/chainbuild")
 	want := []string{"julia", "--project=" + p.Dir, "--trace-compile=" + l.Session, "work.jl", "-J", "x"}
 	if !slices.Equal(l.Arguments, want) || l.Notice == "" || l.Image != "" {
 		t.Errorf("without an image it is %+v", l)
@@ -55,7 +55,7 @@ func TestLaunch(t *testing.T) {
 		t.Error("Julia is not told where chainbuild is")
 	}
 	im := addImage(t, p, time.Now(), "a")
-	l = p.Launch(nil, "")
+	l = p.Launch(nil, true, "")
 	want = []string{"julia", "--sysimage=" + im.File, "--project=" + p.Dir, "--trace-compile=" + l.Session}
 	if !slices.Equal(l.Arguments, want) || l.Notice != "" {
 		t.Errorf("with an image it is %+v", l)
@@ -64,12 +64,27 @@ func TestLaunch(t *testing.T) {
 		t.Errorf("the image is not in use: %v (%v)", used, err)
 	}
 	// What is given is not given twice.
-	l = p.Launch([]string{"-J", "own.so", "--trace-compile=t.jl", "--project=q"}, "")
+	l = p.Launch([]string{"-J", "own.so", "--trace-compile=t.jl", "--project=q"}, true, "")
 	if want = []string{"julia", "-J", "own.so", "--trace-compile=t.jl", "--project=q"}; !slices.Equal(l.Arguments, want) || l.Notice != "" || l.Session != "" {
 		t.Errorf("with own arguments it is %+v", l)
 	}
-	if l = p.Launch([]string{"-v"}, ""); l.Session != "" {
+	if l = p.Launch([]string{"-v"}, true, ""); l.Session != "" {
 		t.Error("what only asks for the version is recorded")
+	}
+	// Counters are in no image's code.
+	for option, leaves := range map[string]bool{
+		"--code-coverage": true, "--code-coverage=user": true, "--track-allocation=all": true, "--code-coverage=none": false,
+	} {
+		l = p.Launch([]string{option}, true, "")
+		if (l.Image == "") != leaves || (l.Notice != "") != leaves || l.Session == "" {
+			t.Errorf("with %s it is %+v", option, l)
+		}
+	}
+	if l = p.Launch([]string{"--code-coverage", "-J", "own.so"}, true, ""); l.Notice != "" {
+		t.Errorf("of an own image it says %q", l.Notice)
+	}
+	if l = p.Launch(nil, false, ""); l.Session != "" || l.Image != im.File || l.Notice != "" || strings.Contains(fmt.Sprint(l.Arguments), "trace") {
+		t.Errorf("without recording it is %+v", l)
 	}
 	for range crowd {
 		writeSession(t, p, true, "")
@@ -77,11 +92,11 @@ func TestLaunch(t *testing.T) {
 			t.Error("few sessions are a crowd")
 		}
 	}
-	if l = p.Launch(nil, ""); !l.Crowded {
+	if l = p.Launch(nil, true, ""); !l.Crowded {
 		t.Error("many sessions are no crowd")
 	}
 	p.implicit = true
-	if l = p.Launch(nil, ""); strings.Contains(fmt.Sprint(l.Arguments), "--project") {
+	if l = p.Launch(nil, true, ""); strings.Contains(fmt.Sprint(l.Arguments), "--project") {
 		t.Errorf("a project that Julia chooses itself is named: %v", l.Arguments)
 	}
 }

@@ -275,7 +275,7 @@ func TestTrust(t *testing.T) {
 		if _, err := p.Status(); err == nil || !strings.Contains(err.Error(), dir+" is not used") {
 			t.Errorf("status with %s open to others: %v", dir, err)
 		}
-		l := p.Launch(nil, "")
+		l := p.Launch(nil, true, "")
 		if l.Image != "" || l.Session != "" || !strings.Contains(l.Notice, "make it yours alone") || strings.Contains(l.Notice, "\n") {
 			t.Errorf("run with %s open to others is %+v", dir, l)
 		}
