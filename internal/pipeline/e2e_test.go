@@ -333,6 +333,37 @@ func TestCallableFromC(t *testing.T) {
 	})
 }
 
+// Of two functions that C would find by the same name, it finds the one that a warning names.
+func TestRivalsForC(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		statements, err := one("last")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var warnings warnings
+		rivals := built("rivals.so", func(string) (pipeline.Options, error) {
+			return pipeline.Options{Target: settings.DefaultTarget(), Statements: []string{statements}, Packages: []string{"Rivals"}, Report: &warnings}, nil
+		})
+		got := on(t, executable, rivals).julia("-e", `using Libdl
+		image = dlopen(unsafe_string(Base.JLOptions().image_file))
+		print(("Left", "Right")[ccall(dlsym(image, :rivals_side), Cint, ())])`)
+		other := map[string]string{"Left": "Right", "Right": "Left"}[got]
+		want := fmt.Sprintf("modules %s and %s both define a function rivals_side for C (Base.@ccallable): C will find that of %[1]s", got, other)
+		if !slices.Equal(warnings, []string{want}) {
+			t.Errorf("C finds that of %s, and the warnings are %q", got, warnings)
+		}
+	})
+}
+
+// warnings are the texts of a build's warnings.
+type warnings []string
+
+func (w *warnings) Report(e pipeline.Event) {
+	if e, ok := e.(pipeline.Warning); ok {
+		*w = append(*w, e.Text)
+	}
+}
+
 // Workers of Distributed start on the image of their master, and code that is sent to them runs there.
 func TestDistributed(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {
