@@ -25,7 +25,7 @@ stays between.
 
 Without an image, or with one that is stale, it says so in one line on standard error
 and starts Julia's own. It does the same with --code-coverage and --track-allocation,
-for which code of an image does not count.
+since code of an image has no counters.
 ` + projectHelp + `
 
 --project, --sysimage and --trace-compile among the arguments for Julia have the last

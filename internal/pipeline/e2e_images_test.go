@@ -238,6 +238,9 @@ var (
 	})
 )
 
+// inKinds are all packages that the image kinds has and Julia's own has not.
+var inKinds = []string{"Orbits", "Kinds", "Invalidates", "First", "Second", "Pipe", "Prints"}
+
 func kindsTrace(executable string) string { return filepath.Join(home(executable), "kinds.trace") }
 
 // orbitsTrace is the example's trace where it fits: it was recorded by Julia 1.5. For others it is made in the same way, with standard

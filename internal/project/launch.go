@@ -43,23 +43,22 @@ func (p *Project) Launch(args []string, record bool, self string) *Launch {
 	}
 	_, ownImage := given["sysimage"]
 	_, ownTrace := given["trace-compile"]
-	record = record && !ownTrace && !isBrief(given)
+	brief := isBrief(given)
+	record = record && !ownTrace && !brief
 
 	var id string
 	var notices []string
 	stateErr := p.checkState()
 	trusted := stateErr == nil || errors.Is(stateErr, errNoState)
-	if !trusted && !(ownImage && !record) {
+	if !trusted && (!ownImage || record) {
 		notices = append(notices, "starting without an image, and nothing is recorded: "+stateErr.Error())
 	}
-	if counting := countingOption(given); counting != "" && !ownImage {
-		notices = append(notices, "code of an image does not count for --"+counting+": starting without one")
-	} else if trusted && !ownImage {
-		im, notice := p.usable()
+	if trusted && !ownImage {
+		im, notice := p.usable(given)
 		if im != nil {
 			l.Image, id = im.File, im.ID
 		}
-		if notice != "" && !isBrief(given) {
+		if notice != "" && !brief {
 			notices = append(notices, notice)
 		}
 	}
@@ -87,9 +86,12 @@ func (p *Project) Launch(args []string, record bool, self string) *Launch {
 	return l
 }
 
-// usable returns the newest image that can be used, or nil, and what the user should know. The state must be trusted, or
-// not there.
-func (p *Project) usable() (im *Image, notice string) {
+// usable returns the newest image that can be used with the given options, or nil, and what the user should know. The
+// state must be trusted, or not there.
+func (p *Project) usable(given map[string]string) (im *Image, notice string) {
+	if counting := countingOption(given); counting != "" {
+		return nil, "code of an image does not count for --" + counting + ": starting without one"
+	}
 	const without = ": starting without one; `chainbuild build` makes one"
 	all, err := p.images()
 	if err != nil {

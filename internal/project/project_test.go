@@ -207,7 +207,7 @@ func TestStatus(t *testing.T) {
 		if s := status(); s.State != Stale || s.Usable || !strings.Contains(strings.Join(s.Reasons, " "), name) {
 			t.Errorf("an image that is not usable (%s): %+v", name, s)
 		}
-		if got, notice := p.usable(); got != nil || !strings.Contains(notice, name) {
+		if got, notice := p.usable(nil); got != nil || !strings.Contains(notice, name) {
 			t.Errorf("run would use %v and say %q, not %q", got, notice, name)
 		}
 	}
