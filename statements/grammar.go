@@ -50,15 +50,16 @@ type parser struct {
 	src []byte
 	pos int
 
-	out     []byte            // the normalised source of the statement
-	modules []string          // the heads of its dotted paths
-	names   map[string]string // module names met in the file, so that each is allocated once
-	start   int               // where the statement starts
-	nest    int               // the number of open brackets
-	depth   int               // the number of expressions that are being read
-	reason  string            // why the statement is refused
-	fatal   bool              // whether nothing after it can be read
-	choices choices           // where the names of the statement end
+	out      []byte            // the normalised source of the statement
+	modules  []string          // the heads of its dotted paths
+	packages []string          // that comments list
+	names    map[string]string // module names met in the file, so that each is allocated once
+	start    int               // where the statement starts
+	nest     int               // the number of open brackets
+	depth    int               // the number of expressions that are being read
+	reason   string            // why the statement is refused
+	fatal    bool              // whether nothing after it can be read
+	choices  choices           // where the names of the statement end
 }
 
 func (p *parser) fail(reason string) bool {
@@ -141,7 +142,7 @@ func (p *parser) blank(ignored *int) bool {
 				*ignored++
 			}
 		case p.peek() == '#':
-			p.takeLine()
+			p.comment(p.takeLine())
 			*ignored++
 		case p.peek() == '\n':
 			p.pos++

@@ -19,6 +19,8 @@ import (
 type File struct {
 	// Statements are the distinct statements in the order of the file, at least one.
 	Statements []Statement
+	// Packages are the distinct names that comments list as packages that the session had loaded, see packagesMark.
+	Packages []string
 	// Ignored is the number of lines that are blank or only a comment.
 	Ignored int
 	// Duplicates is the number of statements that repeat an earlier one.
@@ -126,6 +128,7 @@ func Parse(name string, r io.Reader) (*File, error) {
 		seen[s.Source] = struct{}{}
 		f.Statements = append(f.Statements, s)
 	}
+	f.Packages = p.packages
 	if len(f.Statements) > 0 {
 		return f, nil
 	}

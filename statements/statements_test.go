@@ -21,6 +21,14 @@ func parse(t *testing.T, source string) *File {
 	return f
 }
 
+func TestListedPackages(t *testing.T) {
+	f := parse(t, "# chainbuild: packages One, Two\nTuple{typeof(sum), Int} # chainbuild: packages Three\n#chainbuild: packages Four\n"+
+		"  # chainbuild: packages Two Five\r\n# chainbuild: packages \n")
+	if want := []string{"One", "Two", "Five"}; !slices.Equal(f.Packages, want) {
+		t.Errorf("the packages are %q, not %q", f.Packages, want)
+	}
+}
+
 // Traces in testdata were recorded with Julia 1.5.3: trace-1.5.txt of julia/worker/test/record.jl, tests-1.5.txt is a
 // choice from what Julia's own tests give. What Julia reads is kept byte for byte; the .want file lists the other lines.
 func TestTracesAreKeptAsWritten(t *testing.T) {

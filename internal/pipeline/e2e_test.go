@@ -212,6 +212,69 @@ func TestStateIsThatOfAStockImage(t *testing.T) {
 	})
 }
 
+// What a package's top level computes is in the image as an ordinary Julia has it, whether the package has no cache yet or can have none.
+func TestPackagesAreEvaluatedAsInAnOrdinaryJulia(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		constants := func(i image) (text string) {
+			for _, name := range []string{"Where", "Nowhere"} {
+				arguments := []string{"-e", "using " + name + "; const m = " + name + `
+					for name in sort!(names(m, all = true))
+						value = getfield(m, name)
+						value isa Union{Module, Function} || println(m, '.', name, " = ", value)
+					end`}
+				if name == "Nowhere" && i.path == nil {
+					arguments = append([]string{"--compiled-modules=no"}, arguments...)
+				}
+				text += on(t, executable, i).julia(arguments...)
+			}
+			return text
+		}
+		want := constants(stock)
+		if lines := strings.Count(want, "\n"); lines < 30 {
+			t.Fatalf("only %d constants:\n%s", lines, want)
+		}
+		caches, err := filepath.Glob(filepath.Join(folder, "depot", "compiled", "v*", "*here*"))
+		if err != nil || len(caches) == 0 {
+			t.Fatalf("the caches are %q (%v)", caches, err)
+		}
+		for _, name := range caches {
+			if err := os.RemoveAll(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		statements, err := one("first")
+		if err != nil {
+			t.Fatal(err)
+		}
+		evaluated := built("evaluated.so", func(string) (pipeline.Options, error) {
+			return pipeline.Options{Target: settings.DefaultTarget(), Statements: []string{statements}, Packages: []string{"Where", "Nowhere"}}, nil
+		})
+		same(t, "constants", want, constants(evaluated))
+	})
+}
+
+// Julia loads no package into an image that says so. Where statements alone name it, the image is built without.
+func TestPackagesWithoutCache(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		const reason = ": it, or a package that it uses, calls __precompile__(false), and Julia loads such a package into no image"
+		statements := filepath.Join(t.TempDir(), "never.jl")
+		if err := os.WriteFile(statements, []byte("precompile(Tuple{typeof(Never.never)})\nprecompile(Tuple{typeof(Base.first), Array{Float16, 3}})\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var said warnings
+		build := pipeline.Options{Target: settings.DefaultTarget(), Julia: executable, Statements: []string{statements}, Report: &said,
+			Output: filepath.Join(home(executable), "never.so")}
+		result, err := pipeline.Run(context.Background(), build)
+		if err != nil || !slices.Equal(said, []string{"package Never is left out" + reason}) || len(result.Unresolved) != 1 {
+			t.Errorf("the build says %q, cannot use %v (%v)", said, result.Unresolved, err)
+		}
+		build.Packages = []string{"Never"}
+		if _, err := pipeline.Run(context.Background(), build); err == nil || !strings.Contains(err.Error(), "package Never cannot be in an image"+reason) {
+			t.Errorf("with the package asked for: %v", err)
+		}
+	})
+}
+
 // Packages of the image are there: to use them reads no source and no cache, and takes no time.
 func TestPackagesAreLoaded(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"chainbuild/internal/settings"
 	"chainbuild/internal/usage"
@@ -18,6 +19,7 @@ type inputs struct {
 	emit       settings.Emit
 	statements []located
 	modules    []string     // that statements name, in the order in which they are first named
+	listed     []string     // packages that the files list
 	refused    []Unresolved // lines that are no statements
 }
 
@@ -55,6 +57,11 @@ func check(o *Options) (*inputs, error) {
 		for _, r := range file.Refusals {
 			in.refused = append(in.refused, Unresolved{File: path, Line: r.Line,
 				Statement: r.Excerpt + " (" + r.Reason + ")", Reason: "not a precompile statement"})
+		}
+		for _, name := range file.Packages {
+			if !slices.Contains(in.listed, name) {
+				in.listed = append(in.listed, name)
+			}
 		}
 		for _, s := range file.Statements {
 			if seen[s.Source] {

@@ -66,6 +66,7 @@ func (r *run) writeRequest() error {
 	add("scratch", r.scratch.Path)
 	add("index", r.file("base.index"))
 	add("image", r.liveImage())
+	add("base", r.base.Layers[0].Path)
 	add("statements", r.file("statements.txt"))
 	add("emit", string(r.inputs.emit))
 	if r.makesWorkerImage {
@@ -74,8 +75,14 @@ func (r *run) writeRequest() error {
 	if r.options.sources != nil {
 		add("sources", "yes")
 	}
+	if r.options.Project != "" {
+		add("project", "yes")
+	}
 	for _, name := range r.options.Packages {
 		add("package", name)
+	}
+	for _, name := range r.inputs.listed {
+		add("listed", name)
 	}
 	for _, name := range r.inputs.modules {
 		add("module", name)

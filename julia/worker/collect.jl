@@ -1,39 +1,5 @@
 # What is to be emitted: the method instances whose code the base does not have.
 
-# The world that the base was in when it was made, or a later one without anything of the request.
-const BASE_WORLD = UInt[0]
-
-"Load the packages of the request: those it names, then the modules that its statements name."
-function load_packages(request::Dict{String,Any})
-    BASE_WORLD[1] = ccall(:jl_get_world_counter, UInt, ())
-    make_caches(request)
-    for name in values_of(request, "package")
-        load_package(name::String, true)
-    end
-    for name in values_of(request, "module")
-        load_package(name::String, false)
-    end
-    return nothing
-end
-
-function load_package(name::String, required::Bool)
-    for key in keys(Base.loaded_modules)
-        key.name == name && return nothing
-    end
-    id = Base.identify_package(name)
-    if id === nothing
-        required && fail(string("package ", name, " is not in the project: add it there, or name the project with --project"))
-        return nothing
-    end
-    event(string("{\"event\":\"loading\",\"package\":", json(name), "}"))
-    try
-        Base.require(id)
-    catch e
-        fail_for(string("package ", name, " cannot be loaded"), e)
-    end
-    return nothing
-end
-
 """
     infer_statements(request)
 
@@ -86,6 +52,8 @@ function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
     instance = specialization(type, world)
     instance isa Core.MethodInstance && infer_instance!(wanted, instance, world)
     method = called_method(type, world)
+    method isa Method && instance isa Core.MethodInstance && is_old_generator(method, instance, world) &&
+        return "Julia runs a generator in the world of its definition, which the base has no code for, and compiles it in each process"
     if method isa Method
         match = ccall(:jl_type_intersection_with_env, Any, (Any, Any), type, method.sig)::Core.SimpleVector
         if is_compileable(type, match[2], method)
@@ -100,6 +68,16 @@ function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
     # is compiled for its own signature in each process (jl_compile_method_internal in src/gf.c).
     codeunit(String(method.name), 1) == 0x40 && return "macros that take any number of arguments are compiled when they are used"
     return "Julia compiles no code for this signature"
+end
+
+"""
+Whether calls of `instance` come from expanding a generated function (jl_call_staged in src/method.c) and run in a world, that of
+the definition of `method`, whose code has ended since. `#s…` is what lowering calls generators.
+"""
+function is_old_generator(method::Method, instance::Core.MethodInstance, world::UInt)
+    startswith(String(method.name), "#s") || return false
+    code = current_code(instance, convert(UInt, method.primary_world))
+    return code isa Core.CodeInstance && code.max_world < world && invoke_pointer(code) == C_NULL
 end
 
 function infer_instance!(wanted::Vector{Any}, @nospecialize(instance), world::UInt)
@@ -161,8 +139,8 @@ function add_callable!(out::Vector{Any}, names::Dict{String,Any}, method::Method
     heap_symbol(image, name) == C_NULL || return nothing
     if haskey(names, name)
         first = names[name]::Method
-        event(string("{\"event\":\"warning\",\"text\":", json(string("modules ", string(nameof(first.module)), " and ", string(nameof(method.module)),
-            " both define a function ", name, " for C (Base.@ccallable): C will find that of ", string(nameof(first.module)))), "}"))
+        warn(string("modules ", string(nameof(first.module)), " and ", string(nameof(method.module)),
+                    " both define a function ", name, " for C (Base.@ccallable): C will find that of ", string(nameof(first.module))))
     else
         names[name] = method
         push!(out, method.ccallable)

@@ -37,6 +37,9 @@ end
 "Say that stage `name` begins; the one before it, if any, is over. The empty name ends the last."
 stage(name::String) = event(string("{\"event\":\"stage\",\"name\":", json(name), "}"))
 
+"Say something about the packages that the build goes on with, and that probably was not meant."
+warn(text::String) = event(string("{\"event\":\"warning\",\"text\":", json(text), "}"))
+
 "Report that the input cannot be used, and leave. `detail` is what the input's author has to read besides."
 function fail(message::String, detail::String="")
     event(string("{\"event\":\"error\",\"message\":", json(message), ",\"detail\":", json(detail), "}"))

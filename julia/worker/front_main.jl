@@ -5,6 +5,9 @@
 
 Base.include(@__MODULE__, joinpath(@__DIR__, "events.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "request.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "modules.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "caches.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "packages.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "statements.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "native.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "base.jl"))

@@ -16,11 +16,32 @@ Make the process one in which packages can be loaded.
 function begin_session end
 
 """
-    make_caches(request::Dict{String,Any})
+    is_cached(id::Base.PkgId)
 
-Make the caches that this process can load, of those packages of the request that have none, where other sessions make none for it.
+Whether this process can load the package `id`, which is not loaded and has a source, from caches that are there.
 """
-function make_caches end
+function is_cached end
+
+"""
+    cache_options()
+
+The options of a julia that makes caches which this process can load.
+"""
+function cache_options end
+
+"""
+    reset_random(@nospecialize(random))
+
+Take back what initialising the module `random` of random numbers has left in it. It is `nothing` where the base has none.
+"""
+function reset_random end
+
+"""
+    unset_global(m::Module, name::Symbol)
+
+Have the global `name` of `m` without a value again.
+"""
+function unset_global end
 
 """
     infer_in_current_world()

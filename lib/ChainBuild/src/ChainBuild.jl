@@ -91,6 +91,18 @@ function record()
     return RECORDING[]
 end
 
+"""
+    ChainBuild.list_packages(path)
+
+Append to the file of statements at `path` the line that lists the packages which this session has loaded. A trace has no word of
+packages whose code all came from caches; with the line, a build has them in the image.
+"""
+function list_packages(path::AbstractString)
+    names = sort!([id.name for id in keys(Base.loaded_modules) if id.uuid !== nothing])
+    open(io -> println(io, "# chainbuild: packages ", join(names, ' ')), path; append = true)
+    return nothing
+end
+
 "One line about the image that this Julia runs with, `\"\"` if there is nothing to say."
 function notice()
     # Images of projects have their description beside them.

@@ -83,6 +83,18 @@ with_package() = merge(Dict(ENV), Dict("JULIA_LOAD_PATH" => string(dirname(@__DI
         end
     end
 
+    @testset "list_packages" begin
+        mktempdir() do dir
+            trace = joinpath(dir, "trace.jl")
+            write(trace, "precompile(Tuple{typeof(Base.prod), Array{Float16, 1}})\n")
+            ChainBuild.list_packages(trace)
+            @test countlines(trace) == 2
+            line = split(last(readlines(trace)))
+            @test line[1:3] == ["#", "chainbuild:", "packages"]
+            @test "ChainBuild" in line && "Test" in line && !("Main" in line)
+        end
+    end
+
     @testset "notice" begin
         # Julia's own image is none of a project.
         arguments, line = with_program(ChainBuild.notice, "echo stale")

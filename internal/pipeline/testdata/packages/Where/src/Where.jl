@@ -1,0 +1,6 @@
+# Constants that say in what process the package was evaluated.
+module Where
+
+include("process.jl")
+
+end
