@@ -82,7 +82,7 @@ func (r *run) writeRequest() error {
 		add("package", name)
 	}
 	for _, name := range r.inputs.listed {
-		add("listed", name)
+		add("recorded", name)
 	}
 	for _, name := range r.inputs.modules {
 		add("module", name)

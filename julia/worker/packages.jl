@@ -13,7 +13,7 @@ function load_packages(request::Dict{String,Any})
     for name in values_of(request, "package")
         load_package(name::String, true, refused)
     end
-    for name in values_of(request, "listed")
+    for name in values_of(request, "recorded")
         load_package(name::String, false, refused) && continue
         warn(string("package ", name, ", which the statements list, is not in the project and is left out"))
     end

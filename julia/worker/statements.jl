@@ -28,15 +28,15 @@ unresolved(reason::String) = (UNRESOLVED[1] = reason; UNRESOLVED)
 #   "defined in Main"               "not a type"
 #   "malformed"
 function resolve(source::String)
-    parsed = nothing
+    expression = nothing
     try
-        parsed = Meta.parse(source)
+        expression = parsed(source)
     catch
         return (nothing, "malformed")
     end
     type = nothing
     try
-        type = denoted(parsed, Any[])
+        type = denoted(expression, Any[])
     catch
         return (nothing, "parameters do not fit")
     end

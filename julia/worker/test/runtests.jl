@@ -5,10 +5,12 @@ using Test
 push!(LOAD_PATH, joinpath(@__DIR__, "packages"))
 
 module ChainFront
+include("../reader.jl")
 include("../statements.jl")
 end
 
 @testset "worker" begin
+    include("reader.jl")
     include("statements.jl")
     include("partitions.jl")
     include("index.jl")
