@@ -222,7 +222,7 @@ func (b *bencher) workload(ctx context.Context, w *Workload) error {
 	}); err != nil {
 		return err
 	}
-	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, own, -1) }); err != nil {
+	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, -1) }); err != nil {
 		return err
 	}
 	others := b.comparators(ctx, j)
@@ -247,7 +247,7 @@ func (b *bencher) round(ctx context.Context, j *job, own image, others []image, 
 	if err := b.step(j.Name, stepRun, run(own)); err != nil {
 		return err
 	}
-	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, own, round) }); err != nil {
+	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, round) }); err != nil {
 		return err
 	}
 	if round == 0 {

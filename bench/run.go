@@ -134,8 +134,10 @@ func (b *bencher) measureRun(ctx context.Context, j *job, im image, round int) e
 	return nil
 }
 
-// record runs the workload and has Julia write down what it compiles. Round -1 is the one whose statements are used; all are measured.
-func (b *bencher) record(ctx context.Context, j *job, own image, round int) error {
+// record runs the workload as `chainbuild run` starts it, and has Julia write down what it compiles. Round -1 is the one whose statements
+// are used; all are measured.
+func (b *bencher) record(ctx context.Context, j *job, round int) error {
+	own := image{subject: Base, path: b.Julia.Image}
 	trace := j.trace
 	if round >= 0 {
 		trace = filepath.Join(j.dir, "again.jl")

@@ -6,7 +6,7 @@
 Infer the signature of every statement. Returns the method instances that they name; those that name none are reported.
 """
 function infer_statements(request::Dict{String,Any})
-    wanted = Any[]
+    wanted = value_of(request, "emit") == "traced" && caches_have_code() ? cached_instances() : Any[]
     path = value_of(request, "statements")
     path == "" && return wanted
     # Each collection goes through all objects of the image (gc_sweep_sysimg in src/staticdata.c), so few are made.
@@ -33,6 +33,24 @@ function infer_statements(request::Dict{String,Any})
     end
     ccall(:jl_gc_enable, Cint, (Cint,), 1)
     return wanted
+end
+
+"""
+The method instances that caches brought along and that Julia would keep code for. Where caches have native code, a session that was traced
+did not compile them, so its trace does not name them.
+"""
+function cached_instances()
+    methods = Any[]
+    for table in reachable_tables()
+        methods_in!(methods, table)
+    end
+    world = ccall(:jl_get_world_counter, UInt, ())
+    out = Any[]
+    for instance in instances_of(methods)
+        code = current_code(instance::Core.MethodInstance, world)
+        code isa Core.CodeInstance && invoke_pointer(code) == C_NULL && is_kept(code) && push!(out, instance)
+    end
+    return out
 end
 
 "How many bytes inference may allocate between two garbage collections."

@@ -30,6 +30,13 @@ The options of a julia that makes caches which this process can load.
 function cache_options end
 
 """
+    caches_have_code()
+
+Whether caches of packages have native code in an ordinary session. What runs from there is not in the trace of such a session.
+"""
+function caches_have_code end
+
+"""
     reset_random(@nospecialize(random))
 
 Take back what initialising the module `random` of random numbers has left in it. It is `nothing` where the base has none.

@@ -14,6 +14,7 @@ end
 
 # Other sessions make package images, which this process cannot load.
 cache_options() = "--pkgimages=no"
+caches_have_code() = true
 
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)
 

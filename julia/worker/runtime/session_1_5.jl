@@ -7,6 +7,7 @@ function begin_session()
 end
 
 cache_options() = ""
+caches_have_code() = false
 
 # As _require_search_from_serialized (base/loading.jl) looks for a cache. A cache lists all modules that it needs.
 function is_cached(id::Base.PkgId)

@@ -2,5 +2,6 @@
 module Where
 
 include("process.jl")
+const PROCESSES = nprocs(), workers(), myid()
 
 end

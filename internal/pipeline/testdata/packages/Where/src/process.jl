@@ -9,7 +9,6 @@ const TEXT = read(`echo started`, String)
 const RANDOM = rand(UInt) != rand(UInt)
 const SHUFFLED = sort!(shuffle(collect(1:9))) == 1:9
 const SMALLEST = nextfloat(big"0.0")
-const PROCESSES = nprocs(), workers(), myid()
 const PATHS = copy(LOAD_PATH), Base.load_path()
 const DEPOTS = copy(DEPOT_PATH)
 const PROJECT = Base.active_project()
