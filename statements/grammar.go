@@ -38,6 +38,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // maxDepth bounds how deep expressions nest, and with it the stack, here and where the resolver reads them. Types of real
@@ -896,7 +898,13 @@ func (p *parser) name() bool {
 		}
 		p.pos += size
 	}
-	p.out = append(p.out, p.src[begin:p.pos]...)
+	name := p.src[begin:p.pos]
+	if !norm.NFC.IsNormal(name) {
+		// Julia's parser would normalise it, and the tracer has written the name as it is.
+		p.emit(`var"` + string(name) + `"`)
+		return true
+	}
+	p.out = append(p.out, name...)
 	return true
 }
 

@@ -134,7 +134,8 @@ func TestAgainstJulia(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if packages[0].Name != "Base" || packages[0].Bytes < 1<<20 {
+		// The compiler, which is in Core, is as large as Base where Julia was built without statements of its own.
+		if name := packages[0].Name; name != "Base" && name != "Core" || packages[0].Bytes < 1<<20 {
 			t.Errorf("the largest package is %+v", packages[0])
 		}
 	})

@@ -258,7 +258,16 @@ var orbitsTrace = remembered(func(executable string) (string, error) {
 	}
 	defer printed.Close()
 	cmd.Stdout, cmd.Stderr = printed, printed
-	return path, cmd.Run()
+	if err := cmd.Run(); err != nil {
+		return "", err
+	}
+	// Of Base's own generators no image has code.
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "(Tuple{Base.var\"#s") })
+	return path, os.WriteFile(path, []byte(strings.Join(kept, "")), 0o644)
 })
 
 // remembered calls f once for each Julia.

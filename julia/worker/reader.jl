@@ -51,7 +51,7 @@ function read_operand(s::String)
     b = byte(s)
     if b == 0x3a # :
         AT[1] += 1
-        name = read_name(s)
+        name = passes(s, "var\"") ? read_quoted(s) : read_name(s)
         return name === TRUE || name === FALSE ? unknown() : QuoteNode(name)
     elseif b == 0x28 # (
         AT[1] += 1
@@ -134,7 +134,7 @@ function read_operator(s::String)
     return Base.isoperator(name::Symbol) ? name : unknown()
 end
 
-"The name that ends with the next quote; one with a backslash or a dollar is not ours."
+"The name that ends with the next quote, letter for letter: Julia 1.10 normalises it. One with a backslash or a dollar is not ours."
 function read_quoted(s::String)
     first = AT[1]
     b = byte(s)

@@ -117,3 +117,49 @@ func TestTracedStatementsResolve(t *testing.T) {
 		}
 	})
 }
+
+// Names and values of all kinds go through a trace as they are: what the file says of them is read as what was called, or it is counted as
+// not read or not resolved. Up to Julia 1.11 the tracer escapes nothing, so names with a line end cannot be read.
+func TestTracedNamesAreReadAsTheyAre(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		dir := t.TempDir()
+		t.Setenv("JULIA_DEPOT_PATH", filepath.Join(dir, "depot"))
+		trace, list := filepath.Join(dir, "trace.txt"), filepath.Join(dir, "statements.txt")
+		run(t, executable, "--trace-compile="+trace, "test/names.jl")
+		source, err := os.Open(trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		parsed, err := statements.Parse(trace, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines bytes.Buffer
+		for _, s := range parsed.Statements {
+			fmt.Fprintln(&lines, s.Source)
+		}
+		if err := os.WriteFile(list, lines.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		missing, unresolved, checked := 0, 0, 0
+		for line := range strings.Lines(string(run(t, executable, "test/names.jl", list))) {
+			switch kind, rest, _ := strings.Cut(strings.TrimSpace(line), "\t"); kind {
+			case "missing":
+				missing++
+				t.Log(strings.TrimSpace(line))
+			case "unresolved":
+				unresolved++
+			case "checked":
+				if checked, err = strconv.Atoi(rest); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				t.Error(strings.TrimSpace(line))
+			}
+		}
+		if told := len(parsed.Refusals) + unresolved; missing > told || missing*8 > checked || checked < 400 {
+			t.Errorf("%d of %d are missing, and %d are told of", missing, checked, told)
+		}
+	})
+}

@@ -3,7 +3,8 @@
 "What `f` makes of `source`, or that it throws."
 function outcome(f, source)
     try
-        return f(source)
+        x = f(source)
+        return x isa Expr && x.head in (:incomplete, :error) ? "an error" : x
     catch
         return "an error"
     end

@@ -25,6 +25,7 @@ function main(path)
     expected = map(evaluated, sources)
     start = time_ns()
     Core.eval(Main, :(module ChainFront
+        include(joinpath(@__DIR__, "../reader.jl"))
         include(joinpath(@__DIR__, "../statements.jl"))
     end))
     resolved = Base.invokelatest(map, ChainFront.resolve, sources)
