@@ -104,9 +104,9 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"no.so", func() []byte { return (&testELF{symbols: []elfpatch.Symbol{{Name: "x", Offset: 0x10}}}).file() },
 			ErrNotSystemImage, "give the sys.so of a Julia"},
-		{"modern.so", modern(""), ErrUnknownFormat, "use an image made by Julia 1.5 or 1.10"},
-		{"julia-1.11.so", modern("libjulia.so.1.11"), ErrUnknownFormat, "it was made by Julia 1.11; use an image made by Julia 1.5 or 1.10"},
-		{"julia-1.13.so", modern("libjulia.so.1.13.2"), ErrUnknownFormat, "it was made by Julia 1.13; use an image made by Julia 1.5 or 1.10"},
+		{"modern.so", modern(""), ErrUnknownFormat, "use an image made by Julia 1.5, 1.10 or 1.12"},
+		{"julia-1.11.so", modern("libjulia.so.1.11"), ErrUnknownFormat, "it was made by Julia 1.11; use an image made by Julia 1.5, 1.10 or 1.12"},
+		{"julia-1.13.so", modern("libjulia.so.1.13.2"), ErrUnknownFormat, "it was made by Julia 1.13; use an image made by Julia 1.5, 1.10 or 1.12"},
 		{"text.so", func() []byte { return []byte("#!/bin/sh\n") }, elfpatch.ErrNotELF, "text.so"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

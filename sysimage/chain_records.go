@@ -83,7 +83,11 @@ func (plantedRecords) functions(c *chaining) (list []newFunction, err error) {
 	}
 	for i, code := range c.index.Code {
 		offset := fresh[i]
-		if convention, ok := conventions[code.Invoke]; ok {
+		if code.Invoke < 0 {
+			convention := c.convention(code.Invoke)
+			if convention == 0 {
+				return nil, fmt.Errorf("%w: %s gives new code instance %d calling convention %d", ErrDamaged, c.index.Name, i, code.Invoke)
+			}
 			if c.heap.word(offset+c.heap.code.invoke) != 0 {
 				return nil, fmt.Errorf("%w: new code instance %d of the new heap can be called already", ErrDamaged, i)
 			}
@@ -100,8 +104,18 @@ func (plantedRecords) functions(c *chaining) (list []newFunction, err error) {
 	return list, nil
 }
 
-// conventions are the calling conventions of code instances without a wrapper of their own.
-var conventions = map[int]uint64{InvokeBoxed: conventionBoxed, InvokeParameters: conventionParameters}
+// convention is the calling convention of a code instance without a wrapper of its own, 0 if this version has no such.
+func (c *chaining) convention(invoke int) uint64 {
+	switch invoke {
+	case InvokeBoxed:
+		return conventionBoxed
+	case InvokeParameters:
+		return conventionParameters
+	case InvokeOpaque:
+		return c.base.layout.code.opaque
+	}
+	return 0
+}
 
 func (plantedRecords) cells(c *chaining, records []byte) ([]byte, error) {
 	for i, code := range c.lists[1] {

@@ -97,6 +97,9 @@ func newIndex(l *testLayout, suffix string) *Index {
 	}
 	if l.records == recordForm(plantedRecords{}) {
 		index.Code = []IndexCode{{0, 2}, {InvokeBoxed, 3}, {InvokeParameters, 4}}
+		if l.code.opaque != 0 {
+			index.Code[2].Invoke = InvokeOpaque
+		}
 	}
 	return index
 }
@@ -244,8 +247,12 @@ func TestChain(t *testing.T) {
 			}
 			// Calling conventions are restored, those of new code instances set, and all are listed as relocations.
 			loaded := l.load(t, chained.Layers, 0)
+			last := uint64(conventionParameters)
+			if l.code.opaque != 0 {
+				last = 4 // its place in id_to_fptrs (src/staticdata.c)
+			}
 			for code, want := range map[uint32]uint64{h.code[0]: 0, h.code[1]: conventionBoxed, h.code[2]: conventionParameters,
-				h.fresh[0]: 0, h.fresh[1]: conventionBoxed, h.fresh[2]: conventionParameters} {
+				h.fresh[0]: 0, h.fresh[1]: conventionBoxed, h.fresh[2]: last} {
 				if want != 0 {
 					want = h.ref(refFunction, want)
 				}
@@ -451,6 +458,7 @@ func TestChainRefuses(t *testing.T) {
 			{"function beyond the base's", "function 6 of the base, which has 6", nil, func(_ *newHeap, index *Index) { index.Used = []int{6} }},
 			{"code with the base's function", "function 1, which is not a new one", planted, func(_ *newHeap, index *Index) { index.Code[1].Spec = 1 }},
 			{"code without function", "function 5, which is not a new one", planted, func(_ *newHeap, index *Index) { index.Code[0].Invoke = 5 }},
+			{"convention that there is not", "calling convention -3", planted, func(_ *newHeap, index *Index) { index.Code[1].Invoke = -3 }},
 			{"function twice", "julia_f_2001 to two code instances", planted, func(_ *newHeap, index *Index) { index.Code[1].Spec = 2 }},
 			{"two ways to call", "new code instance 1 of the new heap can be called already", planted, func(h *newHeap, _ *Index) {
 				h.setRef(h.fresh[1]+h.testHeap.code.invoke, h.ref(refFunction, 2), false)

@@ -28,6 +28,9 @@ func (h *heap) checkTypes() error {
 		{root.simpleVector, "SimpleVector"}, {root.module, "Module"}, {root.methodInstance, "MethodInstance"}, {root.method, "Method"},
 		{root.codeInstance, "CodeInstance"}, {root.array, "Array"},
 	} {
+		if t.root == 0 {
+			continue // no root of this version
+		}
 		if name, ok := h.typeName(h.roots[t.root]); !ok || name != t.want {
 			return fmt.Errorf("%w: root %d of the heap is type %q where %s belongs", ErrDamaged, t.root, name, t.want)
 		}
@@ -150,7 +153,7 @@ func (b *Base) checkFunctions() error {
 	for _, c := range b.Code {
 		invoke := b.heap.word(c.Offset + b.layout.code.invoke)
 		kind, n := b.heap.split(invoke)
-		if c.Invoke < 0 && (kind != refFunction || n != conventionBoxed && n != conventionParameters) {
+		if c.Invoke < 0 && (kind != refFunction || n == 0 || n != conventionBoxed && n != conventionParameters && n != b.layout.code.opaque) {
 			return fmt.Errorf("%w: function %d has no calling convention", ErrDamaged, c.Spec)
 		}
 		if c.Invoke >= 0 && invoke != 0 {

@@ -13,15 +13,22 @@ import (
 type damage struct {
 	name, want string
 	kind       error
-	only       *testLayout // nil: every layout has what is spoiled
+	only       []*testLayout // nil: every layout has what is spoiled
 	spoil      func(m *testImage)
 }
+
+// Layouts that have what is spoiled.
+var (
+	inSymbols    = []*testLayout{test1_5}
+	inShards     = []*testLayout{test1_10, test1_12}
+	withCallable = []*testLayout{test1_5, test1_10}
+)
 
 // eachDamage runs a test for each damage of each layout.
 func eachDamage(t *testing.T, list []damage, test func(t *testing.T, d damage, m *testImage)) {
 	eachLayout(t, func(t *testing.T, l *testLayout) {
 		for _, d := range list {
-			if d.only != nil && d.only.form != l.form {
+			if d.only != nil && !slices.Contains(d.only, l) {
 				continue
 			}
 			t.Run(d.name, func(t *testing.T) {
@@ -45,19 +52,19 @@ func (s *testShard) at(function int) int { return slices.Index(s.functions, func
 
 func TestOpenRefusesDamage(t *testing.T) {
 	eachDamage(t, []damage{
-		{"other header", "tables are of version 2", ErrUnknownFormat, test1_10, func(m *testImage) { m.header[0] = 2 }},
+		{"other header", "tables are of version 2", ErrUnknownFormat, inShards, func(m *testImage) { m.header[0] = 2 }},
 		{"Julia 1.11", "made by Julia 1.11", ErrUnknownFormat, nil, func(m *testImage) { m.needed = "libjulia.so.1.11" }},
-		{"too many functions", "2097152 functions", ErrUnknownFormat, test1_10, func(m *testImage) { m.header[2] = 1 << 21 }},
-		{"more shards than there are", "leads nowhere", ErrUnknownFormat, test1_10, func(m *testImage) { m.header[1] = 3 }},
+		{"too many functions", "2097152 functions", ErrUnknownFormat, inShards, func(m *testImage) { m.header[2] = 1 << 21 }},
+		{"more shards than there are", "leads nowhere", ErrUnknownFormat, inShards, func(m *testImage) { m.header[1] = 3 }},
 		{"fills functions that do not ascend", "damaged: function indices of target 0 do not ascend", ErrDamaged, nil,
 			func(m *testImage) { m.last().filled = []int{2, 1} }},
 		{"falls back to an incomplete target", "target 2 falls back to target 2", ErrDamaged, nil, func(m *testImage) { m.shards[0].fallback = 2 }},
 		{"first target incomplete", "first target does not have all functions", ErrDamaged, nil,
 			func(m *testImage) { m.shards[0].partial[0] = m.shards[0].partial[2] }},
-		{"function beyond the header's", "shard 0 has function 6 of 6", ErrDamaged, test1_10, func(m *testImage) { m.shards[0].functions[1] = 6 }},
-		{"function in no shard", "function 6 is in no shard", ErrDamaged, test1_10, func(m *testImage) { m.header[2]++ }},
-		{"records for fewer cells", "fills 7 cells of native code, of which there are 8", ErrDamaged, test1_10, func(m *testImage) { m.header[3]++ }},
-		{"more cell records than cells", "fills 11 cells of native code, of which there are 10", ErrDamaged, test1_5,
+		{"function beyond the header's", "shard 0 has function 6 of 6", ErrDamaged, inShards, func(m *testImage) { m.shards[0].functions[1] = 6 }},
+		{"function in no shard", "function 6 is in no shard", ErrDamaged, inShards, func(m *testImage) { m.header[2]++ }},
+		{"records for fewer cells", "fills 7 cells of native code, of which there are 8", ErrDamaged, inShards, func(m *testImage) { m.header[3]++ }},
+		{"more cell records than cells", "fills 11 cells of native code, of which there are 10", ErrDamaged, inSymbols,
 			func(m *testImage) { m.heap.globals = append(m.heap.globals, 0, 0) }},
 		{"more records than functions", "names 7 functions, of which there are 6", ErrDamaged, nil,
 			func(m *testImage) { m.heap.functions = append(m.heap.functions, 0, 0, 0) }},
@@ -67,30 +74,30 @@ func TestOpenRefusesDamage(t *testing.T) {
 			m.heap.set(inside-8, m.heap.roots[m.root.codeInstance])
 			m.heap.functions[0] = uint64(inside)
 		}},
-		{"record beyond the heap", "function 0 leads to no code instance", ErrDamaged, test1_10, func(m *testImage) { m.heap.functions[0] = 1<<32 + m.heap.functions[1] }},
+		{"record beyond the heap", "function 0 leads to no code instance", ErrDamaged, inShards, func(m *testImage) { m.heap.functions[0] = 1<<32 + m.heap.functions[1] }},
 		{"two records for one body", "functions 1 and 2 belong to the same part", ErrDamaged, nil, func(m *testImage) { m.heap.functions[2] = m.heap.functions[1] }},
 		{"cell with a reference to nowhere", "cell 0 of native code", ErrDamaged, nil, func(m *testImage) { m.heap.globals[0] = 1 << 28 }},
-		{"cell with nothing", "cell 0 of native code", ErrDamaged, test1_10, func(m *testImage) { m.heap.globals[0] = 0 }},
+		{"cell with nothing", "cell 0 of native code", ErrDamaged, inShards, func(m *testImage) { m.heap.globals[0] = 0 }},
 		{"cell with a constant beyond the constants", "cell 1 of native code", ErrDamaged, nil, func(m *testImage) { m.heap.globals[1] = m.heap.ref(refConst, 1<<28) }},
-		{"cell with a constant that is no object", "cell 0 of native code", ErrDamaged, test1_5, func(m *testImage) {
+		{"cell with a constant that is no object", "cell 0 of native code", ErrDamaged, inSymbols, func(m *testImage) {
 			m.heap.constants = make([]byte, 64)
 			m.heap.globals[0] = m.heap.ref(refConst, 2)
 		}},
 		{"cell with a symbol that is not", "cell 3 of native code", ErrDamaged, nil, func(m *testImage) { m.heap.globals[3] = m.heap.ref(refSymbol, 1<<20) }},
-		{"cell with an object of another image", "cell 0 of native code", ErrDamaged, test1_10, func(m *testImage) { m.heap.globals[0] = 6<<61 + 16 }},
-		{"binding inside of a binding", "belongs to no module", ErrDamaged, test1_5, func(m *testImage) {
+		{"cell with an object of another image", "cell 0 of native code", ErrDamaged, inShards, func(m *testImage) { m.heap.globals[0] = 6<<61 + 16 }},
+		{"binding inside of a binding", "belongs to no module", ErrDamaged, inSymbols, func(m *testImage) {
 			inside := m.heap.bindings["Base.x"] + 24
 			m.heap.set(inside-8, m.heap.ref(refBinding, 0))
 			m.heap.set(inside, m.heap.symbol("x"))
 			m.heap.globals[1] = uint64(inside)
 		}},
-		{"module with too many bindings", "the module at offset", ErrDamaged, test1_5, func(m *testImage) { m.heap.set(m.heap.modules["Points"]+16, 1<<60) }},
+		{"module with too many bindings", "the module at offset", ErrDamaged, inSymbols, func(m *testImage) { m.heap.set(m.heap.modules["Points"]+16, 1<<60) }},
 		{"module whose parent is none", "module Points of the heap has a parent that is no module", ErrDamaged, nil,
 			func(m *testImage) { m.heap.set(m.heap.modules["Points"]+8, m.heap.globals[0]) }},
 		{"module without name", "has no name", ErrDamaged, nil, func(m *testImage) { m.heap.set(m.heap.modules["Points"], 0) }},
-		{"module without bindings", "module Points of the heap has no bindings", ErrDamaged, test1_10,
+		{"module without bindings", "module Points of the heap has no bindings", ErrDamaged, inShards,
 			func(m *testImage) { m.heap.set(m.heap.modules["Points"]+m.module.bindings, m.heap.globals[0]) }},
-		{"object finished in no way", "could finish", ErrDamaged, test1_5, func(m *testImage) {
+		{"object finished in no way", "could finish", ErrDamaged, inSymbols, func(m *testImage) {
 			object := uint32(m.heap.globals[0])
 			m.heap.finish, m.heap.how[object] = append(m.heap.finish, object), 9
 		}},
@@ -110,10 +117,10 @@ func TestCheckRefuses(t *testing.T) {
 		m.heap.refs = append(m.heap.refs, word)
 	}
 	eachDamage(t, []damage{
-		{"type in another place", `is type "SimpleVector" where Array belongs`, nil, nil, func(m *testImage) {
-			m.heap.roots[m.root.array] = m.heap.roots[m.root.simpleVector]
+		{"type in another place", `is type "SimpleVector" where MethodInstance belongs`, nil, nil, func(m *testImage) {
+			m.heap.roots[m.root.methodInstance] = m.heap.roots[m.root.simpleVector]
 		}},
-		{"something that is not nothing", "is not nothing", nil, test1_5, func(m *testImage) { m.heap.roots[m.root.nothing] = m.heap.globals[0] }},
+		{"something that is not nothing", "is not nothing", nil, inSymbols, func(m *testImage) { m.heap.roots[m.root.nothing] = m.heap.globals[0] }},
 		{"relocation beyond the heap", "which is no word of it", nil, nil, func(m *testImage) { m.heap.refs = append(m.heap.refs, uint32(len(m.heap.objects))) }},
 		{"relocation between words", "which is no word of it", nil, nil, func(m *testImage) { m.heap.refs = append(m.heap.refs, 20) }},
 		{"reference to nowhere", "is no reference: 0x10000000", nil, nil, func(m *testImage) { refer(m, 1<<28) }},
@@ -121,15 +128,15 @@ func TestCheckRefuses(t *testing.T) {
 		{"constant beyond the constants", "is no reference", nil, nil, func(m *testImage) { refer(m, m.heap.ref(refConst, 1<<20)) }},
 		{"task", "a loaded package keeps what no image can hold", nil, nil, func(m *testImage) { refer(m, unwritten) }},
 		{"type that is none", "is no reference", nil, nil, func(m *testImage) { m.heap.set(uint32(m.heap.globals[6])-8, m.heap.symbol("x")) }},
-		{"builtin function that is not", "is no reference", nil, test1_10, func(m *testImage) { refer(m, m.heap.ref(refFunction, 1<<60+100)) }},
-		{"builtin function that is not", "is no reference", nil, test1_5, func(m *testImage) { refer(m, m.heap.ref(refBuiltin, 100)) }},
+		{"builtin function that is not", "is no reference", nil, inShards, func(m *testImage) { refer(m, m.heap.ref(refFunction, 1<<60+100)) }},
+		{"builtin function that is not", "is no reference", nil, inSymbols, func(m *testImage) { refer(m, m.heap.ref(refBuiltin, 100)) }},
 		{"root that is none", "root 100 of the heap is no reference", nil, nil, func(m *testImage) { m.heap.roots[100] = 7 << 29 }},
 		{"storage that is none", "of the heap is no reference: 0x10000000", nil, nil, func(m *testImage) { m.heap.storage = 1 << 28 }},
 		{"object to finish that is none", "that the loader could finish", nil, nil, func(m *testImage) {
 			m.heap.finish = append(m.heap.finish, 1<<30)
 			m.heap.how[1<<30] = finishRehash
 		}},
-		{"method that is none", "to be callable from C", nil, nil, func(m *testImage) { m.heap.callable = []uint32{m.body()} }},
+		{"method that is none", "to be callable from C", nil, withCallable, func(m *testImage) { m.heap.callable = []uint32{m.body()} }},
 		{"function outside of code", "function 5 on target 0", nil, nil, func(m *testImage) { m.last().code[0][m.last().at(5)] = testCells }},
 		{"variant outside of code", "function 3 on target 2", nil, nil, func(m *testImage) { m.last().partial[2][m.last().at(3)] = 0x7000000 }},
 		{"body without convention", "function 2 has no calling convention", nil, nil, func(m *testImage) {
@@ -142,12 +149,12 @@ func TestCheckRefuses(t *testing.T) {
 		{"cell with half an object", "cell 6 of native code", nil, nil, func(m *testImage) { m.heap.globals[6] += 8 }},
 		{"cell in code", "cell 3 of native code", nil, nil, func(m *testImage) { m.shards[0].cells[3] = testCode + 8 }},
 		{"cell between cells", "cell 3 of native code", nil, nil, func(m *testImage) { m.shards[0].cells[3] += 4 }},
-		{"cell twice", "shard 1 has cell 3", nil, test1_10, func(m *testImage) { m.shards[1].cells[3] = testCells + 32; delete(m.shards[1].cells, 1) }},
-		{"cell in no shard", "cell 6 of native code is in no shard", nil, test1_10, func(m *testImage) { delete(m.shards[1].cells, 6) }},
+		{"cell twice", "shard 1 has cell 3", nil, inShards, func(m *testImage) { m.shards[1].cells[3] = testCells + 32; delete(m.shards[1].cells, 1) }},
+		{"cell in no shard", "cell 6 of native code is in no shard", nil, inShards, func(m *testImage) { delete(m.shards[1].cells, 6) }},
 		{"slot in code", "slot 0", nil, nil, func(m *testImage) { m.last().slots[0][1] = testCode }},
 		{"slots that do not ascend", "slot 1", nil, nil, func(m *testImage) { m.last().slots[0][0] = 2 }},
-		{"slot of a shard", "slot 0 of shard 1, of its function 1", nil, test1_10, func(m *testImage) { m.shards[1].slots[0][1] = testCode }},
-		{"slot of a function", "slot 0, of function 1", nil, test1_5, func(m *testImage) { m.shards[0].slots[0][1] = testCode }},
+		{"slot of a shard", "slot 0 of shard 1, of its function 1", nil, inShards, func(m *testImage) { m.shards[1].slots[0][1] = testCode }},
+		{"slot of a function", "slot 0, of function 1", nil, inSymbols, func(m *testImage) { m.shards[0].slots[0][1] = testCode }},
 		{"function without a slot", "target 0 fills slots of function 2", nil, nil, func(m *testImage) { m.last().filled = []int{1, 2} }},
 	}, func(t *testing.T, d damage, m *testImage) {
 		b := openTest(t, m.write(t, t.TempDir()))

@@ -78,8 +78,9 @@ type heap struct {
 	data []byte
 
 	objects, constants, symbols, relocs, globals, functions, tail extent
-	// types and references are the two lists of relocations, each without its end.
-	types, references extent
+	// types and references are the lists of relocations that all forms have, owners and memories those of heaps with memories
+	// (heap_v12.go), each without its end.
+	types, references, owners, memories extent
 	// roots are references to what the runtime knows by name, storage is the one to the root task's local storage.
 	roots   []uint64
 	storage uint64
@@ -320,7 +321,7 @@ func (h *heap) list(offset uint32) (elements extent, ok bool) {
 	switch {
 	case h.is(offset, h.root.simpleVector, 8):
 		first, length = offset+8, h.word(offset)
-	case h.is(offset, h.root.array, h.array.size):
+	case h.root.array > 0 && h.is(offset, h.root.array, h.array.size):
 		length = h.word(offset + 8)
 		if first, ok = h.object(offset, 0); !ok {
 			return extent{}, false
@@ -359,10 +360,10 @@ func (h *heap) walk(list extent, do func(word uint64) error) error {
 	return nil
 }
 
-// parseRelocs finds the two lists of relocations and returns where the second one ends.
-func (h *heap) parseRelocs() (end int, err error) {
+// parseRelocs finds the lists of relocations, of which there may be more than two, and returns where the last one ends.
+func (h *heap) parseRelocs(more ...*extent) (end int, err error) {
 	at := h.relocs.start
-	for _, list := range []*extent{&h.types, &h.references} {
+	for _, list := range append([]*extent{&h.types, &h.references}, more...) {
 		list.start = at
 		for word, last := uint64(1), uint64(0); word != 0; last = word {
 			var size int

@@ -27,12 +27,15 @@ type testLayout struct {
 	load   func(t *testing.T, layers []*elfpatch.Image, target int) loaded
 	// functions and cells are what each shard of the tables of a base has, or, where they do not come in shards, all of them.
 	functions, cells [][]int
-	// exports are symbols that the base has besides its tables.
+	// exports are symbols that the base has besides its tables, library is the one that it is linked with, where that tells the version.
 	exports map[string]uint64
+	library string
+	// hasCallable says that heaps list methods that can be called from C.
+	hasCallable bool
 }
 
 // testLayouts are the layouts that tests run with. A new layout gets all tests by being listed.
-var testLayouts = []*testLayout{test1_5, test1_10}
+var testLayouts = []*testLayout{test1_5, test1_10, test1_12}
 
 var test1_5 = &testLayout{
 	layout: julia1_5,
@@ -41,8 +44,9 @@ var test1_5 = &testLayout{
 	bind:   (*testHeap).bindInline, blob: (*testHeap).blobV5,
 	moduleWords: func(bindings int) int { return (608 + 48*bindings) / 8 },
 	tables:      (*testImage).symbolTables, load: loadSymbols,
-	functions: [][]int{{0, 1, 2, 3, 4, 5}},
-	exports:   map[string]uint64{"jl_sysimg_fvars_base": testCode, "jl_get_ptls_states_slot": testCells + 0xf00, "jl_tls_offset": testCells + 0xf08},
+	functions:   [][]int{{0, 1, 2, 3, 4, 5}},
+	hasCallable: true,
+	exports:     map[string]uint64{"jl_sysimg_fvars_base": testCode, "jl_get_ptls_states_slot": testCells + 0xf00, "jl_tls_offset": testCells + 0xf08},
 }
 
 var test1_10 = &testLayout{
@@ -53,7 +57,20 @@ var test1_10 = &testLayout{
 	moduleWords: func(int) int { return 8 },
 	tables:      (*testImage).shardTables, load: loadShards,
 	functions: [][]int{{0, 2, 4}, {5, 1, 3}}, cells: [][]int{{0, 3, 4}, {5, 1, 2, 6}},
+	hasCallable: true,
+	exports:     map[string]uint64{"get_jl_RTLD_DEFAULT_handle_addr": testCode},
+}
+
+var test1_12 = &testLayout{
+	layout: julia1_12,
+	kinds:  map[refKind]uint64{refData: 0, refConst: 1, refTag: 2, refSymbol: 3, refFunction: 4},
+	shift:  61,
+	bind:   (*testHeap).bindList, blob: (*testHeap).blobV12,
+	moduleWords: func(int) int { return 8 },
+	tables:      (*testImage).addressTables, load: loadAddresses,
+	functions: [][]int{{0, 2, 4}, {5, 1, 3}}, cells: [][]int{{0, 3, 4}, {5, 1, 2, 6}},
 	exports: map[string]uint64{"get_jl_RTLD_DEFAULT_handle_addr": testCode},
+	library: "libjulia.so.1.12",
 }
 
 func TestEachLayoutIsTested(t *testing.T) {
@@ -98,7 +115,9 @@ func newTestHeap(l *testLayout) *testHeap {
 		l.root.simpleVector: "SimpleVector", l.root.module: "Module", l.root.methodInstance: "MethodInstance", l.root.method: "Method",
 		l.root.codeInstance: "CodeInstance", l.root.array: "Array",
 	} {
-		h.roots[root] = uint64(h.typeObject(name))
+		if root != 0 {
+			h.roots[root] = uint64(h.typeObject(name))
+		}
 	}
 	h.storage = h.ref(refTag, 1)
 	if l.root.nothing != 0 {
@@ -203,7 +222,7 @@ func (h *testHeap) constant() uint64 {
 	return h.ref(refConst, uint64(at/8))
 }
 
-// svec makes a SimpleVector, vector a Vector{Any}.
+// svec makes a SimpleVector, vector a Vector{Any} where that is a list.
 func (h *testHeap) svec(elements ...uint64) uint32 {
 	svec := h.object(h.roots[h.root.simpleVector], 1+len(elements))
 	h.set(svec, uint64(len(elements)))
@@ -214,6 +233,9 @@ func (h *testHeap) svec(elements ...uint64) uint32 {
 }
 
 func (h *testHeap) vector(elements ...uint64) uint32 {
+	if h.root.array == 0 {
+		return h.svec(elements...)
+	}
 	first := uint32(h.array.size+15) &^ 15
 	a := h.object(h.roots[h.root.array], int(first)/8+len(elements))
 	h.setRef(a, uint64(a+first), false)
@@ -269,12 +291,14 @@ func TestParseHeap(t *testing.T) {
 		h := newTestHeap(l)
 		h.constant()
 		m := h.module("Points", "", "a", "b", "c")
-		h.callable = []uint32{m}
+		if l.hasCallable {
+			h.callable = []uint32{m}
+		}
 		p := mustParse(t, h)
 		if p.shift != l.shift || p.constants.size != 16 || p.constants.start%l.form.constantsAlign != 0 || p.objects.size != len(h.objects) {
 			t.Errorf("shift %d, constants %+v, objects %+v", p.shift, p.constants, p.objects)
 		}
-		if !slices.Equal(p.modules, []uint32{h.modules["Main"], m}) || !slices.Equal(p.callable, []uint64{uint64(m)}) {
+		if !slices.Equal(p.modules, []uint32{h.modules["Main"], m}) || len(p.callable) != len(h.callable) {
 			t.Errorf("modules %v, want Main at %d and Points at %d; callable %v", p.modules, h.modules["Main"], m, p.callable)
 		}
 		if n, ok := l.form.bindings(p, m); !ok || n != 3 {
@@ -329,6 +353,9 @@ func TestParseHeapRefuses(t *testing.T) {
 			}},
 			{"links to other images", "roots are not those", ErrUnknownFormat, heapV10, func(b []byte) []byte { b[p.tail.start+p.linksAt()] = 1; return b }},
 			{"wrong number of objects to finish", "to be finished", ErrDamaged, heapV10, func(b []byte) []byte { b[p.references.end()+1]++; return b }},
+			{"links to other images", "roots are not those", ErrUnknownFormat, heapV12, func(b []byte) []byte { b[p.tail.start+p.linksAt()] = 1; return b }},
+			{"wrong number of objects to finish", "to be finished", ErrDamaged, heapV12, func(b []byte) []byte { b[p.memories.end()+1]++; return b }},
+			{"something behind the last root", "roots are not those", ErrUnknownFormat, heapV12, func(b []byte) []byte { return append(b, 0) }},
 			{"three lists of relocations", "is not two lists", ErrDamaged, heapV5, func(b []byte) []byte { clear(b[p.references.start:][:4]); return b }},
 			{"symbol beyond its section", "symbol 0 of the heap reaches beyond", ErrDamaged, nil, func(b []byte) []byte { b[p.symbols.start+3] = 1; return b }},
 		} {

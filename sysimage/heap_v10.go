@@ -86,25 +86,34 @@ func parseV10(h *heap) error {
 	h.shift = shiftV10
 	tail := h.tail.of(h.data)
 	callableAt := h.linksAt() + 4*4 + 4
-	if len(tail) < callableAt+8 {
+	if len(tail) < callableAt+8 || h.hasLinks() {
 		return h.otherRoots()
-	}
-	for i := range 4 {
-		if at32(tail[h.linksAt():], i) != 0 {
-			return h.otherRoots()
-		}
 	}
 	rest := len(tail) - callableAt - 8
 	if n := le.Uint64(tail[callableAt:]); n != uint64(rest)/8 || rest%8 != 0 {
 		return h.otherRoots()
 	}
 	h.callable = h.numbers(extent{h.tail.start + callableAt + 8, rest})
+	return h.parseFinished()
+}
 
-	at, err := h.parseRelocs()
+// hasLinks says that a heap refers to other images, for which its tail must be long enough.
+func (h *heap) hasLinks() bool {
+	for i := range 4 {
+		if at32(h.tail.of(h.data)[h.linksAt():], i) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// parseFinished reads the lists of relocations, of which there are more than two, and the list of objects to be finished behind them.
+func (h *heap) parseFinished(more ...*extent) error {
+	at, err := h.parseRelocs(more...)
 	if err != nil {
 		return err
 	}
-	rest = h.relocs.end() - at - 8
+	rest := h.relocs.end() - at - 8
 	if rest < 0 || le.Uint64(h.data[at:]) != uint64(rest)/8 || rest%8 != 0 {
 		return fmt.Errorf("%w: the heap's list of objects to be finished is not one", ErrDamaged)
 	}

@@ -1,6 +1,6 @@
 package sysimage
 
-// This file writes heaps in the form of Julia 1.10, which is at the head of heap_v10.go.
+// This file writes heaps in the forms of Julia 1.10 and 1.12, which are at the heads of heap_v10.go and heap_v12.go.
 
 import (
 	"encoding/binary"
@@ -26,16 +26,33 @@ func deltas(list []uint32) (out []byte) {
 	return append(out, 0)
 }
 
-func (h *testHeap) blobV10() []byte {
-	var globals, functions []byte
-	numbers := func(out []byte, list []uint32) []byte {
-		out = le.AppendUint64(out, uint64(len(list)))
-		for _, n := range list {
-			out = le.AppendUint64(out, uint64(n))
-		}
-		return out
+// countedNumbers appends a list of 8 byte numbers behind how many they are.
+func countedNumbers(out []byte, list []uint32) []byte {
+	out = le.AppendUint64(out, uint64(len(list)))
+	for _, n := range list {
+		out = le.AppendUint64(out, uint64(n))
 	}
-	relocs := numbers(append(deltas(h.types), deltas(h.refs)...), h.finish)
+	return out
+}
+
+func (h *testHeap) blobV10() []byte {
+	return countedNumbers(h.blobOfLists(h.types, h.refs), h.callable)
+}
+
+// testMemories are positions of references into memories.
+var testMemories = [2][]uint32{{}, {64, 96}}
+
+func (h *testHeap) blobV12() []byte {
+	return h.blobOfLists(h.types, h.refs, testMemories[0], testMemories[1])
+}
+
+// blobOfLists writes a heap with these lists of relocations, up to the index of the first cell for a function of another image.
+func (h *testHeap) blobOfLists(lists ...[]uint32) []byte {
+	var relocs, globals, functions []byte
+	for _, list := range lists {
+		relocs = append(relocs, deltas(list)...)
+	}
+	relocs = countedNumbers(relocs, h.finish)
 	for _, g := range h.globals {
 		globals = le.AppendUint64(globals, g)
 	}
@@ -58,6 +75,5 @@ func (h *testHeap) blobV10() []byte {
 	}
 	b = le.AppendUint64(le.AppendUint64(le.AppendUint32(b, 7), 8), 9)
 	b = append(b, make([]byte, 16)...)
-	b = le.AppendUint32(b, uint32(len(h.globals)))
-	return numbers(b, h.callable)
+	return le.AppendUint32(b, uint32(len(h.globals)))
 }

@@ -190,7 +190,7 @@ func newTestBase(l *testLayout) *testImage {
 		h.globals = append(h.globals, uint64(h.bindings["Points.z"]), 0)
 		cells = len(h.globals) + 1
 	}
-	m := &testImage{testLayout: l, heap: h, functions: 6, targets: 3, header: [4]uint32{shardVersion, uint32(len(l.functions)), 6, uint32(cells)}}
+	m := &testImage{testLayout: l, heap: h, needed: l.library, functions: 6, targets: 3, header: [4]uint32{shardVersion, uint32(len(l.functions)), 6, uint32(cells)}}
 	for i, functions := range l.functions {
 		s := testShard{functions: slices.Clone(functions), fallback: 1, cells: map[int]uint64{}, partial: map[int]map[int]uint64{2: {}}}
 		for target := range 2 {

@@ -88,7 +88,7 @@ type IndexFunction struct {
 
 // An IndexCode says which functions a new code instance has.
 type IndexCode struct {
-	// Invoke is the index of its wrapper in Index.Functions, InvokeBoxed or InvokeParameters.
+	// Invoke is the index of its wrapper in Index.Functions, InvokeBoxed, InvokeParameters or InvokeOpaque.
 	Invoke int
 	// Spec is the index of its body, -1 if it has none.
 	Spec int
@@ -98,6 +98,7 @@ type IndexCode struct {
 const (
 	InvokeBoxed      = -1 // jl_fptr_args: the arguments are boxed
 	InvokeParameters = -2 // jl_fptr_sparam: and the method's type parameters are passed on
+	InvokeOpaque     = -4 // jl_f_opaque_closure_call: an opaque closure is called, since Julia 1.12
 )
 
 // BaseSymbol is how objects call the function of the base that has the given index. The cell that its slot is, they call
@@ -161,7 +162,7 @@ func parseCode(value []byte) (IndexCode, bool) {
 	first, second, ok := bytes.Cut(value, []byte("\t"))
 	invoke, err1 := strconv.ParseInt(string(first), 10, 32)
 	spec, err2 := strconv.ParseInt(string(second), 10, 32)
-	ok = ok && err1 == nil && err2 == nil && invoke >= InvokeParameters && spec >= -1 && (invoke >= 0 || spec >= 0)
+	ok = ok && err1 == nil && err2 == nil && invoke >= InvokeOpaque && invoke != -3 && spec >= -1 && (invoke >= 0 || spec >= 0)
 	return IndexCode{int(invoke), int(spec)}, ok
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func TestParseIndex(t *testing.T) {
-	text := "fvar\tjfptr_f_1\nfvar\t@12\nfvar\tjulia_f_2\ngvar\tcell\twith tab\nused\t7\nused\t0\ncode\t0\t2\ncode\t-1\t2\ncode\t-2\t2\ncode\t0\t-1\nentry\tf=jlcapi_f_3\n"
+	text := "fvar\tjfptr_f_1\nfvar\t@12\nfvar\tjulia_f_2\ngvar\tcell\twith tab\nused\t7\nused\t0\ncode\t0\t2\ncode\t-1\t2\ncode\t-2\t2\ncode\t-4\t2\ncode\t0\t-1\nentry\tf=jlcapi_f_3\n"
 	got, err := ParseIndex("index.txt", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -16,7 +16,7 @@ func TestParseIndex(t *testing.T) {
 	want := &Index{
 		Name:      "index.txt",
 		Functions: []IndexFunction{{Symbol: "jfptr_f_1"}, {Base: 12}, {Symbol: "julia_f_2"}},
-		Code:      []IndexCode{{0, 2}, {InvokeBoxed, 2}, {InvokeParameters, 2}, {0, -1}},
+		Code:      []IndexCode{{0, 2}, {InvokeBoxed, 2}, {InvokeParameters, 2}, {InvokeOpaque, 2}, {0, -1}},
 		Globals:   []string{"cell\twith tab"},
 		Entries:   map[string]string{"f": "jlcapi_f_3"},
 		Used:      []int{7, 0},

@@ -5,7 +5,7 @@ package sysimage
 var julia1_10 = &layout{
 	julia:    "1.10",
 	form:     heapV10,
-	tables:   readShardTables,
+	tables:   readOffsetShards,
 	load:     loadRegister{},
 	records:  plantedRecords{},
 	features: features1_10,

@@ -27,12 +27,12 @@ type layout struct {
 }
 
 // layouts are those that this program knows, the oldest first.
-var layouts = []*layout{julia1_5, julia1_10}
+var layouts = []*layout{julia1_5, julia1_10, julia1_12}
 
 // rootPlaces are places in the list of roots, whose order is that of get_tags in src/staticdata.c.
 type rootPlaces struct {
 	dataType, simpleVector, module, methodInstance, method, codeInstance int
-	// array is that of Array{Any,1}.
+	// array is that of Array{Any,1}, 0 where that is no list (heap_v12.go).
 	array int
 	// nothing is that of nothing, 0 where that is a refTag.
 	nothing int
@@ -57,6 +57,7 @@ type methodFields struct{ module uint32 }
 type codeFields struct {
 	invoke uint32 // specptr follows it
 	size   int
+	opaque uint64 // the calling convention of opaque closures, 0 where they have none of their own
 }
 
 type arrayFields struct {

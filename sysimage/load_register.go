@@ -139,14 +139,11 @@ func (loadRegister) parts(c *chaining, layout elfpatch.Layout) (layoutParts, err
 }
 
 // checkDistance appends distances that nobody reads: the image's guard completes them when it is loaded, and refuses to go on
-// if they do not fit 4 bytes. The loader counts all functions from the first one and all cells from the first cell, in as
-// many bytes, and looks at no overflow.
+// if they do not fit 4 bytes. The loader counts functions and cells of all layers from one place each, in as many bytes, and looks at
+// no overflow.
 func checkDistance(t *table, base *shardTables) {
 	for _, s := range base.shards[:min(1, len(base.shards))] {
-		t.anchor = s.pointers[shardFunctionBase]
-		t.diff(elfpatch.Address{Symbol: elfpatch.CodeEnd})
-		t.anchor = s.pointers[shardCellBase]
-		t.diff(elfpatch.Address{Symbol: cellsSymbol})
+		base.form.distances(t, s.pointers)
 	}
 }
 

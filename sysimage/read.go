@@ -182,6 +182,10 @@ func (b *Base) codeModules() ([]int, error) {
 	for i, c := range b.Code {
 		instance, ok := h.object(c.Offset, 8)
 		definition, ok2 := uint32(0), false
+		if ok && !h.is(instance, h.root.methodInstance, 8) {
+			// An ABIOverride of Julia 1.12 has the method instance behind the signature.
+			instance, ok = h.object(instance+8, 8)
+		}
 		if ok && h.is(instance, h.root.methodInstance, 8) {
 			definition, ok2 = h.object(instance, 16)
 		}

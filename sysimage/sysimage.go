@@ -137,11 +137,16 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
+	candidates := layouts
 	if julia := seriesOf(layers); julia != "" {
-		return nil, fmt.Errorf("%s: %w: it was made by Julia %s; use an image made by %s", top.Path, ErrUnknownFormat, julia, supported())
+		i := slices.IndexFunc(layouts, func(l *layout) bool { return l.julia == julia })
+		if i < 0 {
+			return nil, fmt.Errorf("%s: %w: it was made by Julia %s; use an image made by %s", top.Path, ErrUnknownFormat, julia, supported())
+		}
+		candidates = layouts[i : i+1]
 	}
 	var reasons []string
-	for _, l := range layouts {
+	for _, l := range candidates {
 		b := &Base{Layers: layers, Format: l.julia, Note: note, layout: l}
 		err := b.read()
 		if err == nil {
@@ -156,8 +161,8 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 	return nil, fmt.Errorf("%s: %w: %s; use an image made by %s", top.Path, ErrUnknownFormat, strings.Join(reasons, ", "), supported())
 }
 
-// seriesOf returns the series of the Julia that an image says it was linked for, if that is none that has a layout: the end of
-// the name of libjulia, of which images up to Julia 1.9 say no more than "1".
+// seriesOf returns the series of the Julia that an image says it was linked for: the end of the name of libjulia, of which images up
+// to Julia 1.9 say no more than "1", and so "".
 func seriesOf(layers []*elfpatch.Image) string {
 	for _, im := range layers {
 		for _, needed := range im.Needed() {
@@ -166,10 +171,7 @@ func seriesOf(layers []*elfpatch.Image) string {
 			if !ok || len(parts) < 2 {
 				continue
 			}
-			series := parts[0] + "." + parts[1]
-			if !slices.ContainsFunc(layouts, func(l *layout) bool { return l.julia == series }) {
-				return series
-			}
+			return parts[0] + "." + parts[1]
 		}
 	}
 	return ""
@@ -181,7 +183,8 @@ func supported() string {
 	for _, l := range layouts {
 		names = append(names, l.julia)
 	}
-	return "Julia " + strings.Join(names, " or ")
+	last := len(names) - 1
+	return "Julia " + strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // Check follows every reference of the image's tables and of its blob, and says what is wrong with one that is. It is for

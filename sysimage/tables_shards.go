@@ -1,6 +1,7 @@
 package sysimage
 
-// This file reads and merges tables that come in shards, those of Julia 1.10. emit_shard_table and its neighbours in
+// This file reads and merges tables that come in shards, of which there are two forms. What Julia 1.12 has otherwise is in
+// tables_addresses.go; the rest here is Julia 1.10's. emit_shard_table and its neighbours in
 // src/aotcompile.cpp and CloneCtx::emit_metadata in src/llvm-multiversioning.cpp write them, parse_sysimg in src/processor.cpp
 // and jl_restore_system_image_data in src/staticdata.c read them. Exported symbols are jl_system_image_data, the blob,
 // jl_system_image_size, its size as u64, and
@@ -25,7 +26,7 @@ package sysimage
 //	  56 clone_offsets    offsets of functions per target, as readClones describes them
 //	  64 clone_idxs       numbers of functions in the shard per target, as readClones describes them
 //
-// Versions of the header do not tell versions of Julia apart: the shards of Julia 1.11 have 8 pointers.
+// Versions of the header do not tell versions of Julia apart: they are 1 in all of them.
 //
 // A function that is in several shards is what the last of them says. The blob has a record for each cell; it may have
 // fewer records of functions than there are functions.
@@ -52,6 +53,20 @@ const (
 	maxShards = 1 << 12
 )
 
+// A shardForm is a way to write a shard down. Offsets of cells count from origin, a virtual address.
+type shardForm struct {
+	// pointers is the number of pointers of a shard.
+	pointers int
+	// read reads a shard of an image with a number of targets.
+	read func(b *Base, pointers []elfpatch.Address, targets int) (shard, error)
+	// newShard appends the shard of the new functions and cells, slotShard one that has slots of functions of the base filled.
+	// origin are the pointers of the shard that has the functions.
+	newShard  func(w *shardMerge)
+	slotShard func(w *shardMerge, origin []elfpatch.Address, functions []int)
+	// distances appends differences that the loader takes, as far as they lead across libraries. base is a shard of the base.
+	distances func(t *table, base []elfpatch.Address)
+}
+
 // Pointers of a shard.
 const (
 	shardFunctionBase = iota
@@ -66,9 +81,16 @@ const (
 	shardPointers
 )
 
+// offsetShards are those of Julia 1.10.
+var offsetShards = &shardForm{
+	pointers: shardPointers, read: readOffsetShard, newShard: (*shardMerge).newOffsetShard, slotShard: (*shardMerge).offsetSlotShard,
+	distances: offsetDistances,
+}
+
 // shardTables are tables in shards.
 type shardTables struct {
 	b      *Base
+	form   *shardForm
 	shards []shard
 	// ptls, smallTypeof and targetData are what jl_image_pointers leads to beside the shards; threadCells is what ptls
 	// leads to.
@@ -92,12 +114,15 @@ type shard struct {
 	slots       []slot
 	// clones are what the tables have per target.
 	clones []clones
+	// origin is a place from which the distance of each cell is a multiple of 8.
+	origin uint64
+	// constant is a table that the loader only reads and that no other build has.
+	constant elfpatch.Fingerprint
 }
 
-// cellBase is what offsets of cells count from.
-func (s *shard) cellBase() uint64 { return s.pointers[shardCellBase].Offset }
+func readOffsetShards(b *Base) (tables, error) { return readShards(b, offsetShards) }
 
-func readShardTables(b *Base) (tables, error) {
+func readShards(b *Base, form *shardForm) (tables, error) {
 	at, err := b.symbol("jl_image_pointers")
 	if err != nil {
 		return nil, err
@@ -117,19 +142,19 @@ func readShardTables(b *Base) (tables, error) {
 	if shards > maxShards || functions > maxFunctions || cells > 16*maxFunctions {
 		return nil, fmt.Errorf("%w: it has %d shards, %d functions, %d cells", ErrUnknownFormat, shards, functions, cells)
 	}
-	m := &shardTables{b: b, ptls: roots[2], smallTypeof: roots[3], targetData: roots[4], cellCount: int(cells)}
+	m := &shardTables{b: b, form: form, ptls: roots[2], smallTypeof: roots[3], targetData: roots[4], cellCount: int(cells)}
 	if m.threadCells, err = b.pointers(m.ptls, 3); err != nil {
 		return nil, err
 	}
 	if b.Targets, err = parseTargets(m.targetData, b.layout.features); err != nil {
 		return nil, err
 	}
-	pointers, err := b.pointers(roots[1], shardPointers*int(shards))
+	pointers, err := b.pointers(roots[1], form.pointers*int(shards))
 	if err != nil {
 		return nil, err
 	}
-	for list := range slices.Chunk(pointers, shardPointers) {
-		s, err := readShard(list, len(b.Targets))
+	for list := range slices.Chunk(pointers, form.pointers) {
+		s, err := form.read(b, list, len(b.Targets))
 		if err != nil {
 			return nil, fmt.Errorf("shard %d: %w", len(m.shards), err)
 		}
@@ -141,25 +166,31 @@ func readShardTables(b *Base) (tables, error) {
 	return m, m.readFunctions(int(functions))
 }
 
-func readShard(pointers []elfpatch.Address, targets int) (shard, error) {
-	s := shard{pointers: pointers}
+func readOffsetShard(_ *Base, pointers []elfpatch.Address, targets int) (shard, error) {
+	s := shard{pointers: pointers, origin: pointers[shardCellBase].Offset}
 	table := func(name string, pointer int) *tableReader { return &tableReader{name: name, at: pointers[pointer]} }
 	functions, cells, slots := table("fvar_offsets", shardFunctions), table("gvar_offsets", shardCells), table("clone_slots", shardSlots)
 	functionIndices, cellIndices := table("fvar_idxs", shardFunctionIndices), table("gvar_idxs", shardCellIndices)
 	code := pointers[shardFunctionBase].Offset
 	first, _ := functions.places(code)(functions.count(1))
 	s.functionIndices = functionIndices.numbers(uint32(len(first)))
-	s.cells, _ = cells.places(s.cellBase())(cells.count(1))
+	s.cells, _ = cells.places(s.origin)(cells.count(1))
 	s.cellIndices = cellIndices.numbers(uint32(len(s.cells)))
-	s.slots = slots.slots(s.cellBase())
+	s.slots = slots.slots(s.origin)
 	for _, r := range []*tableReader{functions, cells, slots, functionIndices, cellIndices} {
 		if r.err != nil {
 			return s, r.err
 		}
 	}
+	s.constant = constantTable(pointers[shardFunctions], len(first))
 	var err error
 	s.clones, err = readClones(table("clone_idxs", shardCloneIndices), table("clone_offsets", shardCloneOffsets).places(code), first, targets)
 	return s, err
+}
+
+// constantTable is a table of n entries behind their number.
+func constantTable(at elfpatch.Address, n int) elfpatch.Fingerprint {
+	return elfpatch.Fingerprint{Base: at.Base, Addr: at.Offset, Size: 4 + 4*uint64(n)}
 }
 
 // readFunctions works out which code the loader chooses for each of n functions on each target.
@@ -207,12 +238,12 @@ func (m *shardTables) check() error {
 	seen := make([]bool, m.cellCount)
 	for number, s := range m.shards {
 		for i, index := range s.cellIndices {
-			if int(index) >= m.cellCount || seen[index] || !m.b.isCell(s.cells[i], s.cellBase()) {
+			if int(index) >= m.cellCount || seen[index] || !m.b.isCell(s.cells[i], s.origin) {
 				return fmt.Errorf("%w: shard %d has cell %d of native code at %#x", ErrDamaged, number, index, s.cells[i])
 			}
 			seen[index] = true
 		}
-		if err := m.b.checkSlots(s.slots, s.clones, len(s.functionIndices), s.cellBase(), fmt.Sprintf(" of shard %d", number)); err != nil {
+		if err := m.b.checkSlots(s.slots, s.clones, len(s.functionIndices), s.origin, fmt.Sprintf(" of shard %d", number)); err != nil {
 			return err
 		}
 	}
@@ -222,11 +253,11 @@ func (m *shardTables) check() error {
 	return nil
 }
 
-// fingerprint is a table of functions.
+// fingerprint is a table of offsets.
 func (m *shardTables) fingerprint(im *elfpatch.Image) []elfpatch.Fingerprint {
 	for _, s := range m.shards {
-		if at := s.pointers[shardFunctions]; at.Base == im {
-			return []elfpatch.Fingerprint{{Base: im, Addr: at.Offset, Size: 4 + 4*uint64(len(s.functionIndices))}}
+		if s.constant.Base == im {
+			return []elfpatch.Fingerprint{s.constant}
 		}
 	}
 	return nil
@@ -243,40 +274,44 @@ type shardMerge struct {
 	*shardTables
 	*chaining
 	*table
+	// pointers is the section of tables of pointers.
+	pointers *table
 	// all are the pointers of the merged shards.
 	all []elfpatch.Address
 }
 
 func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
-	w := &shardMerge{shardTables: m, chaining: c, table: &table{section: elfpatch.Section{Name: constantSection, Align: 8}}}
+	w := &shardMerge{shardTables: m, chaining: c, table: &table{section: elfpatch.Section{Name: constantSection, Align: 8}},
+		pointers: &table{section: elfpatch.Section{Name: tableSection, Align: 8, Writable: true}}}
 	for _, s := range m.shards {
 		w.all = append(w.all, s.pointers...)
 	}
-	w.newShard()
+	m.form.newShard(w)
 	byShard := make([][]int, len(m.shards))
 	for _, i := range c.switched() {
 		byShard[m.owners[i]] = append(byShard[m.owners[i]], i)
 	}
 	for i, functions := range byShard {
 		if len(functions) > 0 {
-			w.slotShard(m.shards[i].pointers[shardFunctionBase], functions)
+			m.form.slotShard(w, m.shards[i].pointers, functions)
 		}
 	}
 	base := c.base
 	header := w.here()
-	for _, n := range []int{shardVersion, len(w.all) / shardPointers, len(base.Functions) + len(c.functions), len(base.Globals) + len(c.index.Globals)} {
+	for _, n := range []int{shardVersion, len(w.all) / m.form.pointers, len(base.Functions) + len(c.functions), len(base.Globals) + len(c.index.Globals)} {
 		w.uint32(uint32(n))
 	}
 	w.blobSize(blobSize)
 	w.section.Symbols = append(w.section.Symbols, elfpatch.Symbol{Name: constantSymbol, Size: uint64(len(w.section.Data))})
 
-	pointers := &table{section: elfpatch.Section{Name: tableSection, Align: 8, Writable: true}}
+	pointers := w.pointers
+	shards := pointers.begin()
 	for _, to := range w.all {
 		pointers.pointer(to)
 	}
 	pointers.section.Symbols = []elfpatch.Symbol{{Name: pointerSymbol, Size: uint64(len(pointers.section.Data))}}
 	start := pointers.begin()
-	for _, to := range []elfpatch.Address{header, {Symbol: pointerSymbol}, m.ptls, m.smallTypeof, m.targetData} {
+	for _, to := range []elfpatch.Address{header, {Symbol: pointerSymbol, Offset: uint64(shards)}, m.ptls, m.smallTypeof, m.targetData} {
 		pointers.pointer(to)
 	}
 	pointers.end("jl_image_pointers", start)
@@ -306,8 +341,7 @@ func (w *shardMerge) counted(n int, entry func(i int)) elfpatch.Address {
 	return at
 }
 
-// newShard appends the shard of the new functions and cells.
-func (w *shardMerge) newShard() {
+func (w *shardMerge) newOffsetShard() {
 	functions, cells := w.functions, w.index.Globals
 	code := elfpatch.Address{Symbol: elfpatch.CodeStart}
 	w.anchor = code
@@ -320,8 +354,14 @@ func (w *shardMerge) newShard() {
 	s[shardCellIndices] = w.plain(len(cells), func(i int) { w.uint32(uint32(len(w.base.Globals) + i)) })
 	s[shardSlots] = w.counted(0, nil)
 	s[shardCloneOffsets] = w.here()
-	// Other targets than the first have no code of their own and fall back to that.
-	s[shardCloneIndices] = w.plain(len(w.base.Targets), func(i int) {
+	s[shardCloneIndices] = w.oneVariant()
+	w.all = append(w.all, s...)
+}
+
+// oneVariant appends the numbers of cloned functions of a shard with code for the first target alone: the others have no code of their
+// own and fall back to that.
+func (w *shardMerge) oneVariant() elfpatch.Address {
+	return w.plain(len(w.base.Targets), func(i int) {
 		if i == 0 {
 			w.uint32(indexFlag)
 			return
@@ -329,15 +369,36 @@ func (w *shardMerge) newShard() {
 		w.uint32(0)
 		w.uint32(0)
 	})
-	w.all = append(w.all, s...)
 }
 
-// slotShard appends a shard that has slots of functions of the base filled, which lie in the layer of origin.
-func (w *shardMerge) slotShard(origin elfpatch.Address, functions []int) {
+// allVariants appends the numbers of cloned functions of a shard with n functions, all of which have a variant for each target.
+func (w *shardMerge) allVariants(n int) elfpatch.Address {
+	return w.plain(len(w.base.Targets)*(n+1), func(i int) {
+		if i%(n+1) == 0 {
+			w.uint32(uint32(n) | indexFlag)
+			return
+		}
+		w.uint32(uint32(i%(n+1) - 1))
+	})
+}
+
+// slotOf is the slot of a function of the base.
+func slotOf(function int) elfpatch.Address {
+	return elfpatch.Address{Symbol: elfpatch.SlotSymbol(BaseSymbol(function))}
+}
+
+// slotTable appends the table of slots of the functions, whose offsets count from anchor.
+func (w *shardMerge) slotTable(functions []int, anchor elfpatch.Address) elfpatch.Address {
+	w.anchor = anchor
+	return w.counted(len(functions), func(i int) {
+		w.uint32(uint32(i))
+		w.diff(slotOf(functions[i]))
+	})
+}
+
+func (w *shardMerge) offsetSlotShard(of []elfpatch.Address, functions []int) {
 	n, targets := len(functions), len(w.base.Targets)
-	slot := func(i int) elfpatch.Address {
-		return elfpatch.Address{Symbol: elfpatch.SlotSymbol(BaseSymbol(functions[i]))}
-	}
+	origin := of[shardFunctionBase]
 	variant := func(target, i int) {
 		w.uint32(uint32(w.base.Functions[functions[i]].Variants[target] - origin.Offset))
 	}
@@ -345,21 +406,19 @@ func (w *shardMerge) slotShard(origin elfpatch.Address, functions []int) {
 	s[shardFunctionBase] = origin
 	s[shardFunctions] = w.counted(n, func(i int) { variant(0, i) })
 	s[shardFunctionIndices] = w.plain(n, func(i int) { w.uint32(uint32(functions[i])) })
-	s[shardCellBase] = slot(0)
+	s[shardCellBase] = slotOf(functions[0])
 	s[shardCells] = w.counted(0, nil)
 	s[shardCellIndices] = w.here()
-	w.anchor = slot(0)
-	s[shardSlots] = w.counted(n, func(i int) {
-		w.uint32(uint32(i))
-		w.diff(slot(i))
-	})
+	s[shardSlots] = w.slotTable(functions, slotOf(functions[0]))
 	s[shardCloneOffsets] = w.plain((targets-1)*n, func(i int) { variant(1+i/n, i%n) })
-	s[shardCloneIndices] = w.plain(targets*(n+1), func(i int) {
-		if i%(n+1) == 0 {
-			w.uint32(uint32(n) | indexFlag)
-			return
-		}
-		w.uint32(uint32(i%(n+1) - 1))
-	})
+	s[shardCloneIndices] = w.allVariants(n)
 	w.all = append(w.all, s...)
+}
+
+// offsetDistances: the loader counts all functions from the first one and all cells from the first cell.
+func offsetDistances(t *table, base []elfpatch.Address) {
+	t.anchor = base[shardFunctionBase]
+	t.diff(elfpatch.Address{Symbol: elfpatch.CodeEnd})
+	t.anchor = base[shardCellBase]
+	t.diff(elfpatch.Address{Symbol: cellsSymbol})
 }

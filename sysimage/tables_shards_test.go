@@ -1,6 +1,6 @@
 package sysimage
 
-// This file writes the tables of Julia 1.10 for tests, and is the loader of Julia 1.10 as far as it reads tables: parse_sysimg
+// This file writes the tables of Julia 1.10 for tests, and is the loader of Julia 1.10 and 1.12 as far as it reads tables: parse_sysimg
 // (src/processor.cpp), jl_update_all_fptrs, jl_update_all_gvars and jl_read_reloclist (src/staticdata.c), written down line by line.
 // It reads what it is pointed to by the names of exported symbols and nothing else, as libjulia does, so it judges images without
 // using what it is to test.
@@ -33,6 +33,11 @@ func (m *testImage) shardTables() testTables {
 		shards = append(shards, textBase, w.fields(functions...), w.fields(indices...), dataBase, w.fields(cells...), w.fields(cellIndices...),
 			w.fields(s.slotFields(dataBase)...), w.fields(cloneOffsets...), w.fields(cloneIndices...))
 	}
+	return w.imagePointers(m, shards)
+}
+
+// imagePointers writes what leads to the shards.
+func (w *tableWriter) imagePointers(m *testImage, shards []uint64) testTables {
 	header, shardTable, targets := w.fields(m.header[:]...), w.pointers(shards...), w.fields(m.targetFields()...)
 	threads := w.pointers(testThread, testThread+8, testThread+16)
 	roots := w.pointers(header, shardTable, threads, testTypeof, targets)
@@ -40,6 +45,12 @@ func (m *testImage) shardTables() testTables {
 	w.symbols = append(w.symbols, elfpatch.Symbol{Name: "jl_image_pointers", Offset: roots, Size: 40},
 		elfpatch.Symbol{Name: "jl_system_image_size", Offset: size, Size: 8})
 	return w.testTables
+}
+
+// A clone is a function of an image and the code that is chosen for it.
+type clone struct {
+	first  uint32
+	second uint64
 }
 
 // loadShards runs the loader for one target of the image whose layers are given.
@@ -57,10 +68,6 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 		t.Fatalf("version %d", u32(header))
 	}
 	fvars, gvars := make([]uint64, u32(header+8)), make([]uint64, u32(header+12))
-	type clone struct {
-		first  uint32
-		second uint64
-	}
 	var clones []clone
 	for i := range uint64(u32(header + 4)) {
 		shard := func(field uint64) uint64 { return m.pointer(shards + 72*i + 8*field) }
@@ -147,6 +154,18 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 			gvars[u32(gidxs+4*i)] = dataBase + i32(goffsets+4*(i+1))
 		}
 	}
+	return loadHeap(t, m, pointers, out, fvars, gvars, clones, heapShape{roots: 160, lists: 2, invoke: 80})
+}
+
+// A heapShape is what the loader of a version takes for granted of a heap: references in the tail, lists of relocations, where a code
+// instance has invoke.
+type heapShape struct{ roots, lists, invoke int }
+
+// loadHeap runs the rest of the loader, when it has taken the tables in.
+func loadHeap(t *testing.T, m *memory, pointers uint64, out loaded, fvars, gvars []uint64, clones []clone, shape heapShape) loaded {
+	t.Helper()
+	const tag = uint32(0x80000000)
+	blobInvoke := uint64(shape.invoke)
 	if slices.Contains(fvars, 0) || slices.Contains(gvars, 0) {
 		t.Fatal("missing function pointer, or missing global variable pointer")
 	}
@@ -170,13 +189,13 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	next(8)
 	relocs, globals, functions := next(8), next(8), next(8)
 	pos = (pos + 7) &^ 7
-	if begin := le.Uint32(blob[pos+8*160+20+16:]); int(begin) != len(gvars) {
+	if begin := le.Uint32(blob[pos+8*shape.roots+20+16:]); int(begin) != len(gvars) {
 		t.Errorf("the first cell of a function of others is %d of %d", begin, len(gvars))
 	}
 
 	// jl_read_reloclist
 	current := 0
-	for list := range out.relocs {
+	for list := range shape.lists {
 		lastPos := uint64(0)
 		for {
 			posDiff, cnt := uint64(0), uint(0)
@@ -196,7 +215,11 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 			if lastPos >= uint64(objects) {
 				t.Fatalf("relocation at %d of %d", lastPos, objects)
 			}
-			out.relocs[list] = append(out.relocs[list], lastPos)
+			if list < len(out.relocs) {
+				out.relocs[list] = append(out.relocs[list], lastPos)
+			} else if !slices.Contains(testMemories[list-2], uint32(lastPos)) {
+				t.Errorf("list %d has a relocation at %d", list, lastPos)
+			}
 		}
 	}
 	if n := le.Uint64(relocs[current:]); int(n)*8+8 != len(relocs)-current {
@@ -235,12 +258,12 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 			break
 		}
 		if specfunc {
-			if le.Uint64(blob[offset+80:]) == 0 && out.invoke[uint32(offset)] == 0 {
+			if le.Uint64(blob[offset+blobInvoke:]) == 0 && out.invoke[uint32(offset)] == 0 {
 				t.Errorf("code instance %d has no invoke", offset)
 			}
 			out.spec[uint32(offset)] = code
 		} else {
-			if le.Uint64(blob[offset+80:]) != 0 {
+			if le.Uint64(blob[offset+blobInvoke:]) != 0 {
 				t.Errorf("code instance %d has two kinds of invoke", offset)
 			}
 			out.invoke[uint32(offset)] = code

@@ -326,3 +326,24 @@ var features1_10 = append(slices.DeleteFunc(slices.Clone(features1_5), func(f fe
 	feature{32*4 + 25, "amx-int8"},
 	feature{32*9 + 4, "avxvnni"},
 )
+
+// features1_12 are the features that Julia 1.12 knows and LLVM 18 too. Word 10 of the set is leaf 7.1 EBX, 11 leaf 0x14 EBX.
+var features1_12 = append(slices.DeleteFunc(slices.Clone(features1_10), func(f feature) bool {
+	return slices.Contains([]string{"avx512pf", "avx512er", "prefetchwt1", "ptwrite"}, f.name)
+}),
+	feature{32*9 + 0, "sha512"},
+	feature{32*9 + 1, "sm3"},
+	feature{32*9 + 2, "sm4"},
+	feature{32*9 + 3, "raoint"},
+	feature{32*9 + 7, "cmpccxadd"},
+	feature{32*9 + 21, "amx-fp16"},
+	feature{32*9 + 22, "hreset"},
+	feature{32*9 + 23, "avxifma"},
+	feature{32*10 + 4, "avxvnniint8"},
+	feature{32*10 + 5, "avxneconvert"},
+	feature{32*10 + 8, "amx-complex"},
+	feature{32*10 + 10, "avxvnniint16"},
+	feature{32*10 + 14, "prefetchi"},
+	feature{32*10 + 15, "usermsr"},
+	feature{32*11 + 4, "ptwrite"},
+)
