@@ -21,6 +21,8 @@ type Series struct {
 	Passes string
 	// FrontOptions are further options of the front worker's Julia.
 	FrontOptions []string
+	// KeepsBaseCode says that a process that generates an image uses the base's native code by itself. Otherwise it needs the shim.
+	KeepsBaseCode bool
 	// CachesFitOneImage says that packages' caches refer to places in the image that they were made with, so that they can be
 	// loaded on that image alone.
 	CachesFitOneImage bool
@@ -45,6 +47,15 @@ var all = []*Series{
 		CachesFitOneImage:  true,
 		CompilesForProcess: true,
 	},
+	{
+		Name:    "1.12",
+		Runtime: []string{"session_1_12.jl", "tables_1_12.jl", "methods_1_12.jl", "code_1_12.jl", "emit_1_12.jl", "heap_1_12.jl"},
+		Passes:  "passes_1_12.jl",
+		// Package images are loaded without their code (session_1_12.jl).
+		KeepsBaseCode:      true,
+		CachesFitOneImage:  true,
+		CompilesForProcess: true,
+	},
 }
 
 // version is a version as Base.VERSION prints it: major, minor and patch, what precedes the release, what was built.
@@ -66,7 +77,7 @@ func (in *Installation) Series() (*Series, error) {
 		in.Executable, in.Version, supported(), Environment)
 }
 
-// supported are the names of the supported series as a sentence has them: "1.5 or 1.10".
+// supported are the names of the supported series as a sentence has them: "1.5, 1.10 or 1.12".
 func supported() string {
 	var names []string
 	for _, s := range all {

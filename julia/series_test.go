@@ -26,7 +26,7 @@ func TestSeries(t *testing.T) {
 		series, err := in.Series()
 		switch {
 		case test.want == "":
-			if want := "/opt/julia is Julia " + test.version + ", which is not supported: name a release of Julia 1.5 or 1.10 with --julia or CHAINBUILD_JULIA"; err == nil || err.Error() != want {
+			if want := "/opt/julia is Julia " + test.version + ", which is not supported: name a release of Julia 1.5, 1.10 or 1.12 with --julia or CHAINBUILD_JULIA"; err == nil || err.Error() != want {
 				t.Errorf("%q: the series is %+v, the error %v", test.version, series, err)
 			}
 		case err != nil || series.Name != test.want:

@@ -30,12 +30,20 @@ func (p Partition) Object(data []byte) (*elfpatch.Object, error) {
 	}
 	for i := range object.Symbols {
 		s := &object.Symbols[i]
-		if name, ok := names[s.Name]; ok && elf.SymBind(s.Bind) != elf.STB_LOCAL {
+		switch name, ok := names[s.Name]; {
+		case elf.SymBind(s.Bind) == elf.STB_LOCAL:
+		case ok:
 			s.Name = name
+		case emptyTable.MatchString(s.Name):
+			s.Bind = uint8(elf.STB_LOCAL)
 		}
 	}
 	return object, nil
 }
+
+// emptyTable are the names of tables that Julia 1.12 adds to each object (emit_shard_table in src/aotcompile.cpp and
+// CloneCtx::emit_metadata in src/llvm-multiversioning.cpp), empty ones since the partition's handle lists nothing.
+var emptyTable = regexp.MustCompile(`^jl_(?:fvar|gvar|clone)_[a-z]+_0$`)
 
 func readNames(path string) (map[string]string, error) {
 	text, err := os.ReadFile(path)

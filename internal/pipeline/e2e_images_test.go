@@ -266,7 +266,7 @@ var orbitsTrace = remembered(func(executable string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "(Tuple{Base.var\"#s") })
+	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "var\"##s") })
 	return path, os.WriteFile(path, []byte(strings.Join(kept, "")), 0o644)
 })
 

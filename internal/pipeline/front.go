@@ -82,7 +82,12 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 
 // frontArgs are the arguments of a julia that is the front worker.
 func (r *run) frontArgs() []string {
-	args := []string{"--output-o", r.file("unused.o"), "--output-incremental=yes", "-J", r.file("shim.so")}
+	args := []string{"--output-o", r.file("unused.o")}
+	if r.series.KeepsBaseCode {
+		args = append(args, "-J", r.liveImage())
+	} else {
+		args = append(args, "--output-incremental=yes", "-J", r.file("shim.so"))
+	}
 	args = append(args, r.series.FrontOptions...)
 	if r.options.Project != "" {
 		args = append(args, "--project="+r.options.Project)

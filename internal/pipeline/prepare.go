@@ -25,8 +25,10 @@ func (r *run) prepare() error {
 	if err := os.WriteFile(r.file("base.index"), r.base.Index(), 0o600); err != nil {
 		return err
 	}
-	if err := r.writeShim(); err != nil {
-		return err
+	if !r.series.KeepsBaseCode {
+		if err := r.writeShim(); err != nil {
+			return err
+		}
 	}
 	return r.writeRequest()
 }

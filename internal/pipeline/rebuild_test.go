@@ -41,7 +41,6 @@ var shelfStatements = []string{
 	"precompile(Tuple{typeof(Shelf.thick), Array{Shelf.Book, 1}})",
 	// Enough besides for several partitions.
 	"precompile(Tuple{typeof(LinearAlgebra.svd), Array{Float32, 2}})",
-	"precompile(Tuple{typeof(LinearAlgebra.eigen), Array{Float32, 2}})",
 	"precompile(Tuple{typeof(Base.sort), Array{Float32, 2}})",
 	"precompile(Tuple{typeof(Base.print), Base.IOStream, Array{Float32, 3}})",
 	"precompile(Tuple{typeof(LinearAlgebra.:(\\)), Array{Float32, 2}, Array{Float32, 1}})",

@@ -32,7 +32,7 @@ function read_base_index(request::Dict{String,Any}, @nospecialize(roots))
         own = heap_range(image)
     end
     rows = IdDict{Any,Any}()
-    codes = objects[1]::Vector{Any}
+    codes = objects[1]::Core.SimpleVector
     for row in 1:length(codes)
         rows[codes[row]] = row
     end
@@ -55,7 +55,7 @@ function read_index_words(path::String)
 end
 
 "The code instances of the base that have native code; the place of each is its row."
-base_codes(index::Vector{Any}) = (index[2]::Core.SimpleVector)[1]::Vector{Any}
+base_codes(index::Vector{Any}) = (index[2]::Core.SimpleVector)[1]::Core.SimpleVector
 
 "The row of `code`, 0 if it has no native code in the base."
 base_row(index::Vector{Any}, @nospecialize(code)) = get(index[3]::IdDict{Any,Any}, code, 0)::Int
@@ -107,5 +107,7 @@ function base_objects(words::Vector{UInt32}, data::Ptr{UInt8})
     for i in 1:length(modules)
         modules[i] = object_at(data, words[at + i])
     end
-    return Core.svec(codes, values, modules)
+    # Lists that are read in the heap: a Vector is more than one object from Julia 1.11 on, and in one a Ptr is serialised as null from 1.9 on
+    # (get_replaceable_field in src/staticdata.c).
+    return Core.svec(Core.svec(codes...), Core.svec(values...), Core.svec(modules...))
 end

@@ -65,7 +65,7 @@ recorded. Returns "", or the reason why there is none.
 """
 function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
     # Besides inferring it, this puts the method into the dispatch cache, as in a stock build.
-    ccall(:jl_compile_hint, Int32, (Any,), type)
+    cache_dispatch(type)
     world = ccall(:jl_get_world_counter, UInt, ())
     instance = specialization(type, world)
     instance isa Core.MethodInstance && infer_instance!(wanted, instance, world)

@@ -44,7 +44,14 @@ function main(path::String, @nospecialize(roots))
     stage("load")
     loaded = value_of(request, "sources") == "yes" ? report_environment(request) : nothing
     load_packages(request)
-    Core.eval(@__MODULE__, :(infer_in_current_world()))
+    # In the world that there is now: from Julia 1.12 on, an older one does not see what names stand for.
+    # Base.invokelatest would keep a method instance for our function's type.
+    return Core.eval(@__MODULE__, :(build_loaded($request, $index, $loaded)))
+end
+
+"The stages after the packages were loaded."
+function build_loaded(request::Dict{String,Any}, index::Vector{Any}, @nospecialize(loaded))
+    infer_in_current_world()
     stage("infer")
     wanted = value_of(request, "self") == "yes" ? infer_workers() : infer_statements(request)
     stage("collect")
@@ -52,7 +59,7 @@ function main(path::String, @nospecialize(roots))
     instances = collect_instances(request, index, wanted, methods)
     loaded === nothing || report_packages(loaded, methods)
     stage("emit")
-    native = emit_native(instances, index)
+    native = emit_native(code_to_emit(instances, index), index)
     split_native(request, index, native, methods)
     stage("heap")
     serialize_heap(request, index, native)

@@ -13,9 +13,10 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     if value_of(request, "self") == "yes"
         objects = Core.svec(objects..., OURS[1], OURS[2])
     else
-        purge()
+        purge_tables()
     end
     reset_state()
+    end_inference()
     end_session()
     current_task().storage = objects
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.

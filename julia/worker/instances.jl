@@ -27,3 +27,9 @@ function code_of(methods::Vector{Any})
     end
     return out
 end
+
+"The method instance of `code`. An opaque closure's has its signature beside it from Julia 1.12 on."
+function instance_of(code::Core.CodeInstance)
+    def = code.def
+    return def isa Core.MethodInstance ? def : getfield(def, :def)::Core.MethodInstance
+end

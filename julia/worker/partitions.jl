@@ -67,6 +67,7 @@ function other_definitions!(items::Vector{Value}, hashes::Vector{UInt64}, shared
     f = ccall(:LLVMGetFirstFunction, Value, (Value,), mod)
     while f != C_NULL
         if ccall(:LLVMIsDeclaration, Cint, (Value,), f) == 0 && insert_address!(shared, f, KIND_IMPORT)
+            ensure_name(f, length(items))
             push!(items, f)
             push!(hashes, emitted_hash(f))
         end
@@ -76,11 +77,20 @@ function other_definitions!(items::Vector{Value}, hashes::Vector{UInt64}, shared
     while g != C_NULL
         if ccall(:LLVMIsDeclaration, Cint, (Value,), g) == 0 && ccall(:LLVMIsGlobalConstant, Cint, (Value,), g) == 0 &&
            insert_address!(shared, g, KIND_IMPORT)
+            ensure_name(g, length(items))
             push!(items, g)
             push!(hashes, emitted_hash(g))
         end
         g = ccall(:LLVMGetNextGlobal, Value, (Value,), g)
     end
+    return nothing
+end
+
+"Give `v` a name if it has none, as the data of cfunctions since Julia 1.12: other partitions refer to it by name. `n` is a number of its own."
+function ensure_name(v::Value, n::Int)
+    value_name(v) == "" || return nothing
+    name = string("unnamed_", n)
+    ccall(:LLVMSetValueName2, Cvoid, (Value, Cstring, Csize_t), v, name, sizeof(name))
     return nothing
 end
 
@@ -207,7 +217,7 @@ function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vecto
     last = nothing
     variant = 0
     for code in code_of(methods)
-        instance = code.def
+        instance = instance_of(code::Core.CodeInstance)
         variant = instance === last ? min(variant + 1, 15) : 0
         last = instance
         ids = function_ids(native, code)

@@ -14,6 +14,7 @@ function infer_workers()
     Base.include(emit, joinpath(@__DIR__, "compile", "emit_main.jl"))
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, atdoc)
     push!(OURS, emit)
+    infer_in_current_world() # the module has moved it on
     wanted = Any[]
     for method in own_methods()
         infer_signature!(wanted, (method::Method).sig)

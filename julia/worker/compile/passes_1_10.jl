@@ -60,3 +60,6 @@ function archive_member(archive::Vector{UInt8}, name::String)
     end
     error("the archive of compiled code holds no ", name)
 end
+
+# One reference has no place in ArrayAllocas.
+places_single_roots() = false

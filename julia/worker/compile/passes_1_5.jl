@@ -172,3 +172,6 @@ function emit_object(bitcode::String, object::String, level::Int, cpu::String, f
     ccall(:LLVMContextDispose, Cvoid, (Ref_,), context)
     return middle - start, time_ns() - middle
 end
+
+# One reference has no place in ArrayAllocas.
+places_single_roots() = false

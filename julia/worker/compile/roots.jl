@@ -28,7 +28,7 @@ function place_roots(mod::Ref_)
     return
 end
 
-"Whether the instruction makes room for references, and not for a single one."
+"Whether the instruction makes room for references that the lowering finds in the hash table."
 function holds_references(instruction::Ref_)
     ccall(:LLVMGetInstructionOpcode, Cint, (Ref_,), instruction) == 26 || return false # LLVMAlloca
     type = ccall(:LLVMGetAllocatedType, Ref_, (Ref_,), instruction)
@@ -40,7 +40,7 @@ function holds_references(instruction::Ref_)
         elseif kind == 11 || kind == 13 # array, vector
             type = ccall(:LLVMGetElementType, Ref_, (Ref_,), type)
         else # a pointer in the address space of references
-            return several && kind == 12 && ccall(:LLVMGetPointerAddressSpace, Cuint, (Ref_,), type) == 10
+            return (several || places_single_roots()) && kind == 12 && ccall(:LLVMGetPointerAddressSpace, Cuint, (Ref_,), type) == 10
         end
         several = true
     end

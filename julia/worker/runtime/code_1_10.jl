@@ -1,5 +1,20 @@
 # What is inferred of a method instance, as Julia 1.10 has it.
 
+# The world that the base's own inference runs in.
+const INFERENCE_WORLD = UInt[0]
+
+function infer_in_current_world()
+    world = cglobal(:jl_typeinf_world, UInt)
+    INFERENCE_WORLD[1] = unsafe_load(world)
+    unsafe_store!(world, ccall(:jl_get_world_counter, UInt, ()))
+    return nothing
+end
+
+function end_inference()
+    unsafe_store!(cglobal(:jl_typeinf_world, UInt), INFERENCE_WORLD[1])
+    return nothing
+end
+
 current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
 
 infer(@nospecialize(instance), world::UInt) = ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
@@ -79,3 +94,5 @@ function add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vecto
     end
     return nothing
 end
+
+code_to_emit(instances::Vector{Any}, index::Vector{Any}) = instances

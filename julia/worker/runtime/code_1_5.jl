@@ -1,5 +1,9 @@
 # What is inferred of a method instance, as Julia 1.5 has it.
 
+infer_in_current_world() = ccall(:jl_set_typeinf_func, Cvoid, (Any,), Core.Compiler.typeinf_ext)
+
+end_inference() = nothing
+
 current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
 
 # As jl_type_infer (src/gf.c) does.
@@ -37,3 +41,5 @@ disown_workers_code(index::Vector{Any}, methods::Vector{Any}) = nothing
 
 # Inference keeps the source of all that it has compiled, so what is called is emitted with its callers.
 add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, world::UInt) = nothing
+
+code_to_emit(instances::Vector{Any}, index::Vector{Any}) = instances

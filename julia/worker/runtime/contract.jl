@@ -51,18 +51,9 @@ Have the global `name` of `m` without a value again.
 function unset_global end
 
 """
-    infer_in_current_world()
-
-Let inference run in the current world until the heap is serialised. Julia infers and emits for two worlds: the one in which inference
-was compiled, and the current one. With the two as one, nothing is done twice for methods of the base that are used with new types. The
-image gets the base's own inference world again.
-"""
-function infer_in_current_world end
-
-"""
     end_session()
 
-Take back what else the session has changed than reset_state (../heap.jl) knows of. Nothing is inferred from then on.
+Take back what else the session has changed than reset_state (../heap.jl) knows of.
 """
 function end_session end
 
@@ -104,11 +95,11 @@ The name of the function whose type is `type`, as a `Symbol`.
 function function_name end
 
 """
-    purge_table(@nospecialize(table))
+    purge_tables()
 
-Remove from `table` what mentions our modules (../purge.jl).
+Remove from the method tables, and from what hangs from them and from types, what mentions our modules (../purge.jl).
 """
-function purge_table end
+function purge_tables end
 
 # ---- methods.jl: which method instance a call gets
 
@@ -134,6 +125,13 @@ The specialisations of `method` as a `SimpleVector`, some of whose elements may 
 function specializations_of end
 
 """
+    cache_dispatch(@nospecialize(type))
+
+Put the method that a call with signature `type` runs into the dispatch cache, where the image would have it, and infer it.
+"""
+function cache_dispatch end
+
+"""
     is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method)
 
 Whether Julia compiles `method` for `type`, with `parameters` for its type variables, as it stands.
@@ -141,6 +139,22 @@ Whether Julia compiles `method` for `type`, with `parameters` for its type varia
 function is_compileable end
 
 # ---- code.jl: what is inferred of a method instance
+
+"""
+    infer_in_current_world()
+
+Let inference run in the current world until the heap is serialised. Julia infers and emits for two worlds: the one in which inference
+was compiled, and the current one. With the two as one, nothing is done twice for methods of the base that are used with new types. The
+image gets the base's own inference world again.
+"""
+function infer_in_current_world end
+
+"""
+    end_inference()
+
+Take back what infer_in_current_world has set. Nothing is inferred from then on.
+"""
+function end_inference end
 
 """
     current_code(instance::Core.MethodInstance, world::UInt)
@@ -205,12 +219,19 @@ Append to `instances` what they call and what would not be emitted with them. `s
 """
 function add_called! end
 
+"""
+    code_to_emit(instances::Vector{Any}, index::Vector{Any})
+
+What emit_native takes for `instances`, and for what they call: a `Vector{Any}`.
+"""
+function code_to_emit end
+
 # ---- emit.jl: code for LLVM
 
 """
-    emit_native(instances::Vector{Any}, index::Vector{Any})
+    emit_native(code::Vector{Any}, index::Vector{Any})
 
-Emit `instances`. Returns the handle.
+Emit what code_to_emit has returned. Returns the handle.
 """
 function emit_native end
 
@@ -276,6 +297,13 @@ meanwhile that was not before.
 function create_image end
 
 # ---- passes.jl: from bitcode to an object, in the compile worker
+
+"""
+    places_single_roots()
+
+Whether the lowering of frames keeps an allocation of one reference with those of several (../compile/roots.jl).
+"""
+function places_single_roots end
 
 """
     prepare_compiler()

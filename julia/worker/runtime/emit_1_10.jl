@@ -6,10 +6,10 @@
 #   24  vector<GlobalValue*>      fvars: functions, in the order of their (1-based) ids
 #   48  vector<GlobalValue*>      gvars: pointers that the loader fills: first to objects, then to functions of images
 
-function emit_native(instances::Vector{Any}, index::Vector{Any})
+function emit_native(code::Vector{Any}, index::Vector{Any})
     world = ccall(:jl_get_world_counter, UInt, ())
     # policy Default, imaging mode, external linkage
-    return ccall(:jl_create_native, Ptr{Cvoid}, (Any, Ptr{Cvoid}, Ptr{Cvoid}, Cint, Cint, Cint, UInt), instances, C_NULL, C_NULL, 0, 1, 1, world)
+    return ccall(:jl_create_native, Ptr{Cvoid}, (Any, Ptr{Cvoid}, Ptr{Cvoid}, Cint, Cint, Cint, UInt), code, C_NULL, C_NULL, 0, 1, 1, world)
 end
 
 emitted_module(native::Ptr{Cvoid}) = unsafe_load(ccall(:jl_get_llvm_module, Ptr{Value}, (Ptr{Cvoid},), native))
@@ -56,9 +56,8 @@ function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, me
             write(out, "code\t", string(invoke > 0 ? invoke - 1 : invoke), "\t", string(body - 1), "\n")
         end
     end
-    # A Ptr in a Vector is serialised as null (get_replaceable_field in src/staticdata.c); in a SimpleVector it stays what it is.
     objects = index[2]::Core.SimpleVector
-    index[2] = Core.svec(objects[1], Core.svec(objects[2]...), objects[3], new, Core.svec(contents...))
+    index[2] = Core.svec(objects[1], objects[2], objects[3], Core.svec(new...), Core.svec(contents...))
     return used
 end
 

@@ -8,11 +8,11 @@
 
 # With `instances` Julia emits all that they call, and what that calls, the base's functions too. The sources of these are out of the way
 # meanwhile: nothing is to be made of them but functions of the right name and type, which declarations replace.
-function emit_native(instances::Vector{Any}, index::Vector{Any})
+function emit_native(code::Vector{Any}, index::Vector{Any})
     lent = Any[]
-    lend_sources!(lent, instances)
+    lend_sources!(lent, code)
     hide_base_sources!(lent, index)
-    native = ccall(:jl_create_native, Ptr{Cvoid}, (Any, Base.CodegenParams, Cint), instances, Base.CodegenParams(), 0)
+    native = ccall(:jl_create_native, Ptr{Cvoid}, (Any, Base.CodegenParams, Cint), code, Base.CodegenParams(), 0)
     for i in 1:3:length(lent)
         unsafe_store!(source_field(lent[i]), address_of(lent[i + 1]))
     end

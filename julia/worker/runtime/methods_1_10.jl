@@ -26,3 +26,5 @@ end
 
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any, Any), type, parameters, method) != 0
+
+cache_dispatch(@nospecialize(type)) = ccall(:jl_compile_hint, Int32, (Any,), type)

@@ -18,22 +18,11 @@ caches_have_code() = true
 
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)
 
-# The world that the base's own inference runs in.
-const INFERENCE_WORLD = UInt[0]
-
-function infer_in_current_world()
-    world = cglobal(:jl_typeinf_world, UInt)
-    INFERENCE_WORLD[1] = unsafe_load(world)
-    unsafe_store!(world, ccall(:jl_get_world_counter, UInt, ()))
-    return nothing
-end
-
-# The projects that were read, and the world of inference.
+# The projects that were read.
 function end_session()
     reset_modules()
     empty!(Base.TOML_CACHE.d)
     Base.TOML.reinit!(Base.TOML_CACHE.p, "")
-    unsafe_store!(cglobal(:jl_typeinf_world, UInt), INFERENCE_WORLD[1])
     return nothing
 end
 

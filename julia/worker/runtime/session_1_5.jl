@@ -35,8 +35,6 @@ function has_cache(source::String, id::Base.PkgId, build::UInt64)
     return false
 end
 
-infer_in_current_world() = ccall(:jl_set_typeinf_func, Cvoid, (Any,), Core.Compiler.typeinf_ext)
-
 end_session() = reset_modules()
 
 reset_random(@nospecialize(random)) = random === nothing || empty!(getfield(random, :THREAD_RNGs))

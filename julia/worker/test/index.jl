@@ -39,8 +39,8 @@ bytes(words) = collect(reinterpret(UInt8, words))
         @test occursin("is not as long as it says", reading(part))
     end
 
-    codes = Any["first", "second"]
-    index = Any[WORDS, Core.svec(codes, Any[], Any[]), IdDict{Any,Any}(codes[1] => 1, codes[2] => 2), Any[UInt(0), UInt(0)]]
+    codes = Core.svec("first", "second")
+    index = Any[WORDS, Core.svec(codes, Core.svec(), Core.svec()), IdDict{Any,Any}(codes[1] => 1, codes[2] => 2), Any[UInt(0), UInt(0)]]
     @test [base_function(index, row, part) for row in 1:2, part in (WRAPPER, BODY)] == [-1 3; 1 2]
     @test base_codes(index) === codes
     @test base_row(index, codes[2]) == 2 && base_row(index, "other") == 0

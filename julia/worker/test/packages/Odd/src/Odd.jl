@@ -4,10 +4,7 @@ module Odd
 # The printable ASCII characters, one of the letters and digits for all of a kind, and what may come between quotes otherwise.
 const CHARACTERS = vcat([string(c) for c in ' ':'~' if !isletter(c) && !isdigit(c) || c in "aZ5"], ["é", "α", "∂", "→", "⊗", "字", "😀", "\u0301", "\u200b", "\u2028", "\u00a0", "\t", "\n", "\r", "\e", "\x7f", "\xff"])
 
-"The names that are tried with one of the characters."
-names_with(c) = filter(name -> any(!isequal('_'), name), [c, "a" * c * "b"])
-
-const NAMES = unique!(vcat(map(names_with, CHARACTERS)..., ["a\")b", "a\\\"b", "\\n", "\$(a)", "#1", "a#1", "#a#1", "##a#1", "#s1", "true", "end", "a b c", ")", "),", "}", "a, b",
+const NAMES = unique!(vcat([string("a", c, "b") for c in CHARACTERS], ["a\")b", "a\\\"b", "\\n", "\$(a)", "#1", "a#1", "#a#1", "##a#1", "#s1", "true", "end", "a b c", ")", "),", "}", "a, b",
                            "a}, b", "\\u3b1", "\\x61", "Main.a", "var\"a\"", "typeof(a)", "a.b", "1", "!", "a!", "=>", "::", "&&", "where", "in"]))
 
 "Bits values that are tried as parameters, as sources."
@@ -30,6 +27,10 @@ for (i, name) in enumerate(map(Symbol, NAMES))
     type = Symbol("T", name)
     m = Core.eval(Odd, Expr(:module, false, Symbol("M", i), Expr(:block, :($name(x::$Tag) = $valued(x)), :(struct $type end))))
     push!(CALLS, (getfield(m, name), Tag{name}()), (valued, getfield(m, type)()), (valued, Boxed{name,(name, 1)}()))
+end
+
+for c in CHARACTERS
+    push!(CALLS, (valued, Boxed{Symbol(c),(Symbol(c), 1)}()))
 end
 
 for value in VALUES
