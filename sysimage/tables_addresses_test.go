@@ -1,7 +1,7 @@
 package sysimage
 
-// This file writes the tables of Julia 1.12 for tests, and is the loader of Julia 1.12 as far as it reads tables: parse_sysimg
-// (src/processor.cpp), written down line by line.
+// This file writes the tables of Julia 1.12 for tests, and says where its loader finds what in a shard (parse_sysimg in
+// src/processor.cpp). The rest of the loader is in tables_shards_test.go.
 
 import (
 	"testing"
@@ -40,109 +40,14 @@ func (m *testImage) addressTables() testTables {
 	return w.imagePointers(m, shards)
 }
 
-// loadAddresses runs the loader for one target of the image whose layers are given.
+// loadAddresses runs the loader of Julia 1.12 for one target of the image whose layers are given.
 func loadAddresses(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	t.Helper()
 	m := newMemory(t, layers)
-	u32, i32 := m.u32, m.i32
-	const tag = uint32(0x80000000)
-	out := newLoaded()
-
-	pointers := m.symbol("jl_image_pointers")
-	header, shards := m.pointer(pointers), m.pointer(pointers+8)
-	if u32(header) != 1 {
-		t.Fatalf("version %d", u32(header))
-	}
-	fvars, gvars := make([]uint64, u32(header+8)), make([]uint64, u32(header+12))
-	var clones []clone
-	for i := range uint64(u32(header + 4)) {
-		shard := func(field uint64) uint64 { return m.pointer(shards + 64*i + 8*field) }
-		nfunc := m.u64(shard(0))
-		offsets := shard(1)
-		slotTable := shard(5)
-		nreloc := u32(slotTable)
-		relocSlots := slotTable + 4
-		cloneIdxs, clonePtrs := shard(7), shard(6)
-		tagLen := u32(cloneIdxs)
-		cloneIdxs += 4
-		if tagLen&tag == 0 {
-			t.Fatal("target 0 is not complete")
+	return m.load(target, 64, heapShape{roots: 216, lists: 4, invoke: 112, nearHeader: true}, func(shard func(field uint64) uint64) shardView {
+		return shardView{
+			functions: m.u64(shard(0)), code: shard(1), indices: shard(2), cells: shard(3), cellBase: shard(3), cellIndices: shard(4),
+			slots: shard(5), slotBase: shard(5), clones: shard(6), cloneIndices: shard(7), entry: 8, address: m.pointer,
 		}
-		baseOffsets := []uint64{offsets}
-		for i := range target {
-			n := tagLen &^ tag
-			if tagLen&tag != 0 {
-				if i != 0 {
-					clonePtrs += 8 * nfunc
-				}
-				cloneIdxs += 4 * uint64(n+1)
-			} else {
-				clonePtrs += 8 * uint64(n)
-				cloneIdxs += 4 * uint64(n+2)
-			}
-			tagLen = u32(cloneIdxs - 4)
-			if tagLen&tag != 0 {
-				baseOffsets = append(baseOffsets, clonePtrs)
-			} else {
-				baseOffsets = append(baseOffsets, 0)
-			}
-		}
-		cloneAll := tagLen&tag != 0
-		idxs := shard(2)
-		if cloneAll {
-			if target != 0 {
-				offsets = clonePtrs
-			}
-		} else {
-			baseIdx := u32(cloneIdxs)
-			if int(baseIdx) >= target || baseOffsets[baseIdx] == 0 {
-				t.Fatalf("target %d has base %d", target, baseIdx)
-			}
-			offsets = baseOffsets[baseIdx]
-			cloneIdxs += 4
-			for i := range uint64(tagLen) {
-				idx := u32(cloneIdxs + 4*i)
-				clones = append(clones, clone{idx&tag | u32(idxs+4*uint64(idx&^tag)), m.pointer(clonePtrs + 8*i)})
-			}
-		}
-		relocI := uint32(0)
-		for i := range uint64(tagLen &^ tag) {
-			idx := u32(cloneIdxs + 4*i)
-			var code uint64
-			if cloneAll {
-				code = m.pointer(offsets + 8*uint64(idx))
-			} else if idx&tag != 0 {
-				idx &^= tag
-				code = m.pointer(clonePtrs + 8*i)
-			} else {
-				continue
-			}
-			found := false
-			for ; relocI < nreloc; relocI++ {
-				relocIdx := u32(relocSlots + 8*uint64(relocI))
-				if relocIdx == idx {
-					found = true
-					out.slots[slotTable+i32(relocSlots+8*uint64(relocI)+4)] = code
-				} else if relocIdx > idx {
-					break
-				}
-			}
-			if !found {
-				t.Errorf("target %d, shard %d: cannot find GOT entry for cloned function %d", target, i, idx)
-			}
-		}
-		for i := range nfunc {
-			fvars[u32(idxs+4*i)] = m.pointer(offsets + 8*i)
-		}
-		gidxs, cells := shard(4), shard(3)
-		for i := range uint64(u32(cells)) {
-			addr := cells + i32(cells+4*(i+1))
-			// The loader keeps the distance from the header in 4 bytes.
-			if distance := int64(addr - header); distance != int64(int32(distance)) {
-				t.Errorf("cell %d is %d bytes from the header", u32(gidxs+4*i), distance)
-			}
-			gvars[u32(gidxs+4*i)] = addr
-		}
-	}
-	return loadHeap(t, m, pointers, out, fvars, gvars, clones, heapShape{roots: 216, lists: 4, invoke: 112})
+	})
 }

@@ -53,10 +53,37 @@ type clone struct {
 	second uint64
 }
 
-// loadShards runs the loader for one target of the image whose layers are given.
+// A shardView is what the loader finds by the pointers of a shard. Offsets of cells count from cellBase, those of slots from slotBase.
+type shardView struct {
+	functions            uint64 // how many
+	code, indices        uint64
+	cells, cellBase      uint64 // a table behind its count, as slots is
+	cellIndices          uint64
+	slots, slotBase      uint64
+	clones, cloneIndices uint64
+	// entry is the size of an entry of code and clones, address what one says.
+	entry   uint64
+	address func(at uint64) uint64
+}
+
+// loadShards runs the loader of Julia 1.10 for one target of the image whose layers are given.
 func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	t.Helper()
 	m := newMemory(t, layers)
+	return m.load(target, 72, heapShape{roots: 160, lists: 2, invoke: 80}, func(shard func(field uint64) uint64) shardView {
+		textBase := shard(0)
+		return shardView{
+			functions: uint64(m.u32(shard(1))), code: shard(1) + 4, indices: shard(2), cells: shard(4), cellBase: shard(3), cellIndices: shard(5),
+			slots: shard(6), slotBase: shard(3), clones: shard(7), cloneIndices: shard(8),
+			entry: 4, address: func(at uint64) uint64 { return textBase + m.i32(at) },
+		}
+	})
+}
+
+// load runs the loader, whose shards have the given size.
+func (m *memory) load(target int, size uint64, shape heapShape, view func(shard func(field uint64) uint64) shardView) loaded {
+	t := m.t
+	t.Helper()
 	u32, i32 := m.u32, m.i32
 	const tag = uint32(0x80000000)
 	out := newLoaded()
@@ -70,65 +97,61 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 	fvars, gvars := make([]uint64, u32(header+8)), make([]uint64, u32(header+12))
 	var clones []clone
 	for i := range uint64(u32(header + 4)) {
-		shard := func(field uint64) uint64 { return m.pointer(shards + 72*i + 8*field) }
-		dataBase, textBase, offsets := shard(3), shard(0), shard(1)
-		nfunc := u32(offsets)
-		offsets += 4
-		relocSlots := shard(6)
-		nreloc := u32(relocSlots)
-		relocSlots += 4
-		cloneIdxs, cloneOffsets := shard(8), shard(7)
+		s := view(func(field uint64) uint64 { return m.pointer(shards + size*i + 8*field) })
+		code := s.code
+		nreloc := u32(s.slots)
+		relocSlots := s.slots + 4
+		cloneIdxs, cloneCode := s.cloneIndices, s.clones
 		tagLen := u32(cloneIdxs)
 		cloneIdxs += 4
 		if tagLen&tag == 0 {
 			t.Fatal("target 0 is not complete")
 		}
-		baseOffsets := []uint64{offsets}
+		bases := []uint64{code}
 		for i := range target {
 			n := tagLen &^ tag
 			if tagLen&tag != 0 {
 				if i != 0 {
-					cloneOffsets += 4 * uint64(nfunc)
+					cloneCode += s.entry * s.functions
 				}
 				cloneIdxs += 4 * uint64(n+1)
 			} else {
-				cloneOffsets += 4 * uint64(n)
+				cloneCode += s.entry * uint64(n)
 				cloneIdxs += 4 * uint64(n+2)
 			}
 			tagLen = u32(cloneIdxs - 4)
 			if tagLen&tag != 0 {
-				baseOffsets = append(baseOffsets, cloneOffsets)
+				bases = append(bases, cloneCode)
 			} else {
-				baseOffsets = append(baseOffsets, 0)
+				bases = append(bases, 0)
 			}
 		}
 		cloneAll := tagLen&tag != 0
-		idxs := shard(2)
 		if cloneAll {
 			if target != 0 {
-				offsets = cloneOffsets
+				code = cloneCode
 			}
 		} else {
 			baseIdx := u32(cloneIdxs)
-			if int(baseIdx) >= target || baseOffsets[baseIdx] == 0 {
+			if int(baseIdx) >= target || bases[baseIdx] == 0 {
 				t.Fatalf("target %d has base %d", target, baseIdx)
 			}
-			offsets = baseOffsets[baseIdx]
+			code = bases[baseIdx]
 			cloneIdxs += 4
 			for i := range uint64(tagLen) {
 				idx := u32(cloneIdxs + 4*i)
-				clones = append(clones, clone{idx&tag | u32(idxs+4*uint64(idx&^tag)), i32(cloneOffsets+4*i) + textBase})
+				clones = append(clones, clone{idx&tag | u32(s.indices+4*uint64(idx&^tag)), s.address(cloneCode + s.entry*i)})
 			}
 		}
 		relocI := uint32(0)
 		for i := range uint64(tagLen &^ tag) {
 			idx := u32(cloneIdxs + 4*i)
-			var offset uint64
+			var addr uint64
 			if cloneAll {
-				offset = i32(offsets + 4*uint64(idx))
+				addr = s.address(code + s.entry*uint64(idx))
 			} else if idx&tag != 0 {
 				idx &^= tag
-				offset = i32(cloneOffsets + 4*i)
+				addr = s.address(cloneCode + s.entry*i)
 			} else {
 				continue
 			}
@@ -137,7 +160,7 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 				relocIdx := u32(relocSlots + 8*uint64(relocI))
 				if relocIdx == idx {
 					found = true
-					out.slots[dataBase+i32(relocSlots+8*uint64(relocI)+4)] = offset + textBase
+					out.slots[s.slotBase+i32(relocSlots+8*uint64(relocI)+4)] = addr
 				} else if relocIdx > idx {
 					break
 				}
@@ -146,20 +169,28 @@ func loadShards(t *testing.T, layers []*elfpatch.Image, target int) loaded {
 				t.Errorf("target %d, shard %d: cannot find GOT entry for cloned function %d", target, i, idx)
 			}
 		}
-		for i := range uint64(nfunc) {
-			fvars[u32(idxs+4*i)] = textBase + i32(offsets+4*i)
+		for i := range s.functions {
+			fvars[u32(s.indices+4*i)] = s.address(code + s.entry*i)
 		}
-		gidxs, goffsets := shard(5), shard(4)
-		for i := range uint64(u32(goffsets)) {
-			gvars[u32(gidxs+4*i)] = dataBase + i32(goffsets+4*(i+1))
+		for i := range uint64(u32(s.cells)) {
+			addr := s.cellBase + i32(s.cells+4*(i+1))
+			if shape.nearHeader {
+				if distance := int64(addr - header); distance != int64(int32(distance)) {
+					t.Errorf("cell %d is %d bytes from the header", u32(s.cellIndices+4*i), distance)
+				}
+			}
+			gvars[u32(s.cellIndices+4*i)] = addr
 		}
 	}
-	return loadHeap(t, m, pointers, out, fvars, gvars, clones, heapShape{roots: 160, lists: 2, invoke: 80})
+	return loadHeap(t, m, pointers, out, fvars, gvars, clones, shape)
 }
 
-// A heapShape is what the loader of a version takes for granted of a heap: references in the tail, lists of relocations, where a code
-// instance has invoke.
-type heapShape struct{ roots, lists, invoke int }
+// A heapShape is what the loader of a version takes for granted: references in the tail of a heap, lists of relocations, where a code
+// instance has invoke, and whether it keeps the distances of cells from the header in 4 bytes.
+type heapShape struct {
+	roots, lists, invoke int
+	nearHeader           bool
+}
 
 // loadHeap runs the rest of the loader, when it has taken the tables in.
 func loadHeap(t *testing.T, m *memory, pointers uint64, out loaded, fvars, gvars []uint64, clones []clone, shape heapShape) loaded {

@@ -40,13 +40,9 @@ The method instances that caches brought along and that Julia would keep code fo
 did not compile them, so its trace does not name them.
 """
 function cached_instances()
-    methods = Any[]
-    for table in reachable_tables()
-        methods_in!(methods, table)
-    end
     world = ccall(:jl_get_world_counter, UInt, ())
     out = Any[]
-    for instance in instances_of(methods)
+    for instance in instances_of(all_methods())
         code = current_code(instance::Core.MethodInstance, world)
         code isa Core.CodeInstance && invoke_pointer(code) == C_NULL && is_kept(code) && push!(out, instance)
     end
@@ -120,9 +116,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     invalidated = Any[]
     callable = Dict{String,Any}()
     seen = IdDict{Any,Any}()
-    for table in reachable_tables()
-        methods_in!(methods, table)
-    end
+    append!(methods, all_methods())
     value_of(request, "self") == "yes" && append!(methods, own_methods())
     disown_workers_code(index, methods)
     for instance in wanted

@@ -1,5 +1,14 @@
 # From methods to their method instances, and to the code instances of these.
 
+"All methods that the loaded modules lead to, in an order that is the same in every process, as a `Vector{Any}`."
+function all_methods()
+    methods = Any[]
+    for table in reachable_tables()
+        methods_in!(methods, table)
+    end
+    return methods
+end
+
 "The method instances of `methods`, in their order."
 function instances_of(methods::Vector{Any})
     out = Any[]

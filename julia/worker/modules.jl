@@ -12,9 +12,9 @@ function initialize_modules()
     end
     Sys.__init__()
     Base.MPFR.__init__()
-    random = base_module("Random")
+    random = loaded_root(:Random)
     random === nothing || getfield(random, :__init__)()
-    distributed = base_module("Distributed")
+    distributed = loaded_root(:Distributed)
     if distributed !== nothing
         local_process = getfield(distributed, :LPROC)
         local_process.id = 1
@@ -33,19 +33,11 @@ function reset_modules()
         end
     end
     empty!(SYS_VALUES)
-    reset_random(base_module("Random"))
-    distributed = base_module("Distributed")
+    reset_random(loaded_root(:Random))
+    distributed = loaded_root(:Distributed)
     if distributed !== nothing
         empty!(getfield(distributed, :PGRP).workers)
         empty!(getfield(distributed, :map_pid_wrkr))
-    end
-    return nothing
-end
-
-"The loaded module called `name` that is no other module's, or `nothing`."
-function base_module(name::String)
-    for (id, m) in Base.loaded_modules
-        id.name == name && return m
     end
     return nothing
 end

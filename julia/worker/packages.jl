@@ -26,7 +26,7 @@ end
 
 "Load the package `name`, if it is not in `refused`. Returns whether there is one. One that is required and that cannot be loaded is an error."
 function load_package(name::String, required::Bool, refused::Vector{Any})
-    base_module(name) === nothing || return true
+    loaded_root(Symbol(name)) === nothing || return true
     id = Base.identify_package(name)
     if id === nothing
         required && fail(string("package ", name, " is not in the project: add it there, or name the project with --project"))
@@ -52,7 +52,7 @@ end
 function tell_left_out()
     names = ""
     for name in project_packages(Base.active_project())
-        base_module(name::String) === nothing && (names = string(names, isempty(names) ? "" : ", ", name::String))
+        loaded_root(Symbol(name::String)) === nothing && (names = string(names, isempty(names) ? "" : ", ", name::String))
     end
     isempty(names) || warn(string("these packages of the project are not in the image, since no statement names them: ", names,
                                   "; --package adds one"))

@@ -97,12 +97,10 @@ function purge_table(@nospecialize(table))
 end
 
 function purge_tables()
-    methods = Any[]
     for table in reachable_tables()
         purge_table(table)
-        methods_in!(methods, table)
     end
-    for instance in instances_of(methods)
+    for instance in instances_of(all_methods())
         isdefined(instance, :backedges) && purge_backedges(instance.backedges)
     end
     purge_type_cache(Tuple.name)
