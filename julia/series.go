@@ -34,24 +34,27 @@ type Series struct {
 // all are the supported series, the oldest first.
 var all = []*Series{
 	{
-		Name:    "1.5",
-		Runtime: []string{"session_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "heap_1_5.jl"},
-		Passes:  "passes_1_5.jl",
+		Name: "1.5",
+		Runtime: []string{"session_1_5.jl", "loading_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "flags_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "llvm_1_5.jl",
+			"heap_1_5.jl"},
+		Passes: "passes_1_5.jl",
 	},
 	{
-		Name:    "1.10",
-		Runtime: []string{"session_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "code_1_10.jl", "emit_1_10.jl", "heap_1_10.jl"},
-		Passes:  "passes_1_10.jl",
+		Name: "1.10",
+		Runtime: []string{"session_1_10.jl", "loading_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_10.jl", "emit_1_10.jl",
+			"llvm_1_10.jl", "heap_1_10.jl"},
+		Passes: "passes_1_10.jl",
 		// A new image cannot refer to code of package images; packages' caches without code serve.
 		FrontOptions:       []string{"--pkgimages=no"},
 		CachesFitOneImage:  true,
 		CompilesForProcess: true,
 	},
 	{
-		Name:    "1.12",
-		Runtime: []string{"session_1_12.jl", "tables_1_12.jl", "methods_1_12.jl", "code_1_12.jl", "emit_1_12.jl", "heap_1_12.jl"},
-		Passes:  "passes_1_12.jl",
-		// Package images are loaded without their code (session_1_12.jl).
+		Name: "1.12",
+		Runtime: []string{"session_1_10.jl", "loading_1_12.jl", "tables_1_12.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_12.jl", "emit_1_12.jl",
+			"llvm_1_10.jl", "heap_1_12.jl"},
+		Passes: "passes_1_12.jl",
+		// Package images are loaded without their code (loading_1_12.jl).
 		KeepsBaseCode:      true,
 		CachesFitOneImage:  true,
 		CompilesForProcess: true,

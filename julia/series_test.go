@@ -161,8 +161,13 @@ func TestCompileWorkerStaysInItsFolder(t *testing.T) {
 				included++
 			}
 		}
-		if included != 3 {
-			t.Errorf("%s: %d files are included", series.Name, included)
+		// emit_main.jl, bitcode.jl, roots.jl, passes.jl; and what reads the archives that the runtime writes from Julia 1.10 on
+		want := 5
+		if series.Name == "1.5" {
+			want = 4
+		}
+		if included != want {
+			t.Errorf("%s: %d files are included, not %d", series.Name, included, want)
 		}
 	}
 }

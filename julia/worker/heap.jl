@@ -15,6 +15,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     else
         purge_tables()
     end
+    reset_modules()
     reset_state()
     end_inference()
     end_session()

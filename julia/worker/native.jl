@@ -94,6 +94,41 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
     return nothing
 end
 
+"""
+    record_native(out, index, native, methods, cells)
+
+Where the runtime's serialiser does not write the records of new code, which it would ask for in the middle of Julia's own exit path: append to `out`,
+the text of `index.txt`, which code instances of `methods` have new functions, and plant these and the contents of the cells in `index`. Cells
+for functions of the base are called `slot.base.N`, N their index in the base's table, and are taken out of `cells`. Returns the indices N.
+"""
+function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any}, cells::Vector{Value})
+    used = Any[]
+    contents = cell_contents(native)
+    contents === nothing && return used
+    called = called_functions(native)
+    for i in 1:length(called)
+        row = base_row(index, called[i])
+        body = row == 0 ? -1 : base_function(index, row, BODY)
+        body >= 0 || fail(string("emitted code calls a function that is in no image of the base: ", called[i]))
+        name = string("slot.base.", body)
+        ccall(:LLVMSetValueName2, Cvoid, (Value, Cstring, Csize_t), cells[length(contents) + i], name, sizeof(name))
+        push!(used, body)
+    end
+    resize!(cells, length(contents))
+    new = Any[]
+    for code in code_of(methods)
+        invoke, body = function_ids(native, code)
+        invoke == -5 && continue # returns a constant, which Julia 1.12 says so
+        if (invoke != 0 || body != 0) && !has_base_code(index, code)
+            push!(new, code)
+            write(out, "code\t", string(invoke > 0 ? invoke - 1 : invoke), "\t", string(body - 1), "\n")
+        end
+    end
+    objects = index[2]::Core.SimpleVector
+    index[2] = Core.svec(objects[1], objects[2], objects[3], Core.svec(new...), Core.svec(contents...))
+    return used
+end
+
 "Replace the functions that the base has. Returns the declarations of those that the rest refers to."
 function replace_base_functions(index::Vector{Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, names::Vector{Any})
     codes = base_codes(index)

@@ -2,6 +2,7 @@
 
 const Ref_ = Ptr{Cvoid}
 
+Base.include(@__MODULE__, joinpath(@__DIR__, "bitcode.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "roots.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "passes.jl"))
 

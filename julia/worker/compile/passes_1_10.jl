@@ -4,6 +4,8 @@
 # jl_create_native, asked to emit nothing into it. The process generates no image, so no tables and no variants for other processors are
 # added: the builder merges the tables, and what is new has one variant. The processor is that of the process (julia's -C).
 
+Base.include(@__MODULE__, joinpath(@__DIR__, "archive.jl"))
+
 const OPT_LEVEL_OFFSET = fieldoffset(Base.JLOptions, findfirst(isequal(:opt_level), fieldnames(Base.JLOptions)))
 
 "Have `ccall` find libLLVM, which is there for libjulia-codegen alone."
@@ -24,15 +26,9 @@ function emit_object(bitcode::String, object::String, level::Int, cpu::String, f
     shared = ccall(:LLVMOrcCreateNewThreadSafeContext, Ref_, ())
     context = ccall(:LLVMOrcThreadSafeContextGetContext, Ref_, (Ref_,), shared)
     ccall(:LLVMContextSetOpaquePointers, Cvoid, (Ref_, Cint), context, 0) # Julia's passes look at what pointers point to
-    buffer = Ref{Ref_}(C_NULL)
-    message = Ref{Cstring}(C_NULL)
-    ccall(:LLVMCreateMemoryBufferWithContentsOfFile, Cint, (Cstring, Ptr{Ref_}, Ptr{Cstring}), bitcode, buffer, message) == 0 || error(unsafe_string(message[]))
-    parsed = Ref{Ref_}(C_NULL)
-    failed = ccall(:LLVMParseBitcodeInContext2, Cint, (Ref_, Ref_, Ptr{Ref_}), context, buffer[], parsed) != 0
-    ccall(:LLVMDisposeMemoryBuffer, Cvoid, (Ref_,), buffer[])
-    failed && error("cannot parse ", bitcode)
-    place_roots(parsed[])
-    safe = ccall(:LLVMOrcCreateNewThreadSafeModule, Ref_, (Ref_, Ref_), parsed[], shared)
+    mod = read_bitcode(bitcode, context)
+    place_roots(mod)
+    safe = ccall(:LLVMOrcCreateNewThreadSafeModule, Ref_, (Ref_, Ref_), mod, shared)
     # Policy Extern leaves the linkage of what the module defines as it is.
     native = ccall(:jl_create_native, Ref_, (Any, Ref_, Ref_, Cint, Cint, Cint, UInt),
                    Any[], safe, C_NULL, 1, 1, 0, ccall(:jl_get_world_counter, UInt, ()))
@@ -43,22 +39,6 @@ function emit_object(bitcode::String, object::String, level::Int, cpu::String, f
     write(object, archive_member(read(archive), "text#0.o/"))
     rm(archive)
     return 0, time_ns() - start
-end
-
-"""
-The member `name` of an archive. Each lies at an even offset behind a header of 60 bytes: the name in 16, ended by a slash and filled with spaces, …,
-its size as 10 decimal digits at offset 48.
-"""
-function archive_member(archive::Vector{UInt8}, name::String)
-    at = 8 # after "!<arch>\n"
-    while at + 60 <= length(archive)
-        size = parse(Int, rstrip(String(archive[at + 49:at + 58])))
-        if String(archive[at + 1:at + sizeof(name)]) == name
-            return archive[at + 61:at + 60 + size]
-        end
-        at += 60 + size + size % 2
-    end
-    error("the archive of compiled code holds no ", name)
 end
 
 # One reference has no place in ArrayAllocas.

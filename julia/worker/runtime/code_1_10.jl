@@ -17,6 +17,8 @@ end
 
 current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
 
+cache_dispatch(@nospecialize(type)) = ccall(:jl_compile_hint, Int32, (Any,), type)
+
 infer(@nospecialize(instance), world::UInt) = ccall(:jl_type_infer, Any, (Any, UInt, Cint), instance, world, 0)
 
 # Sources that are kept are compressed (jl_compress_ir in src/ircode.c). The last byte is not of the source: it says whether all that
@@ -28,11 +30,7 @@ function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
         ccall(:memcmp, Cint, (Ptr{UInt8}, Ptr{UInt8}, Csize_t), first, second, sizeof(first) - 1) == 0
 end
 
-is_constant(@nospecialize(code)) = invoke_pointer(code) == unsafe_load(cglobal(:jl_fptr_const_return_addr, Ptr{Cvoid}))
-
-const PRECOMPILE_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:precompile), fieldnames(Core.CodeInstance)))
-
-# As precompile_enq_specialization_ (src/precompile_utils.c) decides. What was asked for is kept too.
+# As precompile_enq_specialization_ (src/precompile_utils.c) decides.
 function is_kept(code::Core.CodeInstance)
     is_constant(code) && return false
     if isdefined(code, :inferred)
@@ -42,24 +40,7 @@ function is_kept(code::Core.CodeInstance)
             return true
         end
     end
-    return invoke_pointer(code) != C_NULL || unsafe_load(Ptr{UInt8}(pointer_from_objref(code) + PRECOMPILE_OFFSET)) != 0x00
-end
-
-set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code, :release)
-set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code, :release)
-
-const SPECSIG_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:isspecsig), fieldnames(Core.CodeInstance)))
-
-# Bit 2 of specsigflags marks code that lies in an image. New code would call it there (emit_invoke in src/codegen.cpp), and the new image is
-# not built on the worker image.
-function disown_workers_code(index::Vector{Any}, methods::Vector{Any})
-    is_on_worker_image(index) || return nothing
-    for code in code_of(methods)
-        is_workers_own(index, code) || continue
-        flags = Ptr{UInt8}(pointer_from_objref(code) + SPECSIG_OFFSET)
-        unsafe_store!(flags, unsafe_load(flags) & ~0x04)
-    end
-    return nothing
+    return was_used(code)
 end
 
 # Packages' caches keep the source only of what can be inlined, and what has none is not emitted with its callers.

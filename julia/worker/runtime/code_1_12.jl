@@ -16,6 +16,9 @@ end
 current_code(instance::Core.MethodInstance, world::UInt) =
     ccall(:jl_rettype_inferred, Any, (Any, Any, UInt, UInt), nothing, instance, world, world)
 
+# The runtime would infer with an interpreter of its own, whose sources are dropped.
+cache_dispatch(@nospecialize(type)) = nothing
+
 function infer(@nospecialize(instance), world::UInt)
     interpreter = INTERPRETER[1]::Base.Compiler.NativeInterpreter
     world == interpreter.world || fail("the world has moved on while the build inferred")
@@ -26,11 +29,7 @@ end
 # taken for the same, and what was invalidated is compiled again.
 have_same_source(a::Core.CodeInstance, b::Core.CodeInstance) = false
 
-is_constant(@nospecialize(code)) = invoke_pointer(code) == unsafe_load(cglobal(:jl_fptr_const_return_addr, Ptr{Cvoid}))
-
-const PRECOMPILE_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:precompile), fieldnames(Core.CodeInstance)))
-
-# As precompile_enq_specialization_ (src/precompile_utils.c) decides. What was asked for is kept too. Code of other interpreters is not.
+# As precompile_enq_specialization_ (src/precompile_utils.c) decides. Code of other interpreters is not.
 function is_kept(code::Core.CodeInstance)
     (is_constant(code) || code.owner !== nothing) && return false
     if isdefined(code, :inferred)
@@ -39,24 +38,7 @@ function is_kept(code::Core.CodeInstance)
         (source === nothing || (source isa String || source isa Core.CodeInfo) &&
          ccall(:jl_ir_inlining_cost, UInt16, (Any,), source) == typemax(UInt16)) && return true
     end
-    return invoke_pointer(code) != C_NULL || unsafe_load(Ptr{UInt8}(pointer_from_objref(code) + PRECOMPILE_OFFSET)) != 0x00
-end
-
-set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code, :release)
-set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code, :release)
-
-const SPECSIG_OFFSET = fieldoffset(Core.CodeInstance, findfirst(isequal(:specsigflags), fieldnames(Core.CodeInstance)))
-
-# Bit 2 of specsigflags marks code that lies in an image. New code would call it there (emit_invoke in src/codegen.cpp), and the new image is
-# not built on the worker image.
-function disown_workers_code(index::Vector{Any}, methods::Vector{Any})
-    is_on_worker_image(index) || return nothing
-    for code in code_of(methods)
-        is_workers_own(index, code) || continue
-        flags = Ptr{UInt8}(pointer_from_objref(code) + SPECSIG_OFFSET)
-        unsafe_store!(flags, unsafe_load(flags) & ~0x04)
-    end
-    return nothing
+    return was_used(code)
 end
 
 # code_to_emit follows what is called.

@@ -6,6 +6,8 @@ end_inference() = nothing
 
 current_code(instance::Core.MethodInstance, world::UInt) = ccall(:jl_rettype_inferred, Any, (Any, UInt, UInt), instance, world, world)
 
+cache_dispatch(@nospecialize(type)) = ccall(:jl_compile_hint, Int32, (Any,), type)
+
 # As jl_type_infer (src/gf.c) does.
 function infer(@nospecialize(instance), world::UInt)
     call = Any[Core.Compiler.typeinf_ext, instance, world]
@@ -19,8 +21,6 @@ function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
     return first isa Vector{UInt8} && second isa Vector{UInt8} && first == second
 end
 
-is_constant(@nospecialize(code)) = invoke_pointer(code) == cglobal(:jl_fptr_const_return)
-
 # As precompile_enq_specialization_ (src/precompile.c) decides.
 function is_kept(code::Core.CodeInstance)
     is_constant(code) && return false
@@ -31,13 +31,8 @@ function is_kept(code::Core.CodeInstance)
             return true
         end
     end
-    return invoke_pointer(code) != C_NULL
+    return was_used(code)
 end
-
-set_first_code(instance::Core.MethodInstance, @nospecialize(code)) = setfield!(instance, :cache, code)
-set_next_code(before::Core.CodeInstance, @nospecialize(code)) = setfield!(before, :next, code)
-
-disown_workers_code(index::Vector{Any}, methods::Vector{Any}) = nothing
 
 # Inference keeps the source of all that it has compiled, so what is called is emitted with its callers.
 add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, world::UInt) = nothing

@@ -16,6 +16,22 @@ Make the process one in which packages can be loaded.
 function begin_session end
 
 """
+    end_session()
+
+Take back what else the session has changed than reset_state (../heap.jl) knows of.
+"""
+function end_session end
+
+# ---- loading.jl: what loading packages needs
+
+"""
+    begin_loading()
+
+Make the process ready to load packages as heap, without native code of theirs.
+"""
+function begin_loading end
+
+"""
     is_cached(id::Base.PkgId)
 
 Whether this process can load the package `id`, which is not loaded and has a source, from caches that are there.
@@ -49,13 +65,6 @@ function reset_random end
 Have the global `name` of `m` without a value again.
 """
 function unset_global end
-
-"""
-    end_session()
-
-Take back what else the session has changed than reset_state (../heap.jl) knows of.
-"""
-function end_session end
 
 # ---- tables.jl: modules and method tables
 
@@ -125,18 +134,48 @@ The specialisations of `method` as a `SimpleVector`, some of whose elements may 
 function specializations_of end
 
 """
-    cache_dispatch(@nospecialize(type))
-
-Put the method that a call with signature `type` runs into the dispatch cache, where the image would have it, and infer it.
-"""
-function cache_dispatch end
-
-"""
     is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method)
 
 Whether Julia compiles `method` for `type`, with `parameters` for its type variables, as it stands.
 """
 function is_compileable end
+
+# ---- flags.jl: what is stored in code instances
+
+"""
+    is_constant(@nospecialize(code))
+
+Whether a call of `code` returns a constant and runs nothing.
+"""
+function is_constant end
+
+"""
+    set_first_code(instance::Core.MethodInstance, @nospecialize(code))
+
+Have the code instances of `instance` begin with `code`.
+"""
+function set_first_code end
+
+"""
+    set_next_code(before::Core.CodeInstance, @nospecialize(code))
+
+Have `code` follow `before`.
+"""
+function set_next_code end
+
+"""
+    disown_workers_code(index::Vector{Any}, methods::Vector{Any})
+
+Get the code instances ready that came with the worker image: those that hang from `methods`.
+"""
+function disown_workers_code end
+
+"""
+    was_used(code::Core.CodeInstance)
+
+Whether `code` was run, or asked for.
+"""
+function was_used end
 
 # ---- code.jl: what is inferred of a method instance
 
@@ -164,6 +203,13 @@ The code instance of `instance` that is valid in `world`, or `nothing`.
 function current_code end
 
 """
+    cache_dispatch(@nospecialize(type))
+
+Put the method that a call with signature `type` runs into the dispatch cache, where the image would have it, and infer it.
+"""
+function cache_dispatch end
+
+"""
     infer(@nospecialize(instance), world::UInt)
 
 Infer `instance` for `world`, in the world that inference runs in. Returns the source, or `nothing`.
@@ -178,39 +224,11 @@ Whether both have a source, and these are the same in all that is compiled from 
 function have_same_source end
 
 """
-    is_constant(@nospecialize(code))
-
-Whether a call of `code` returns a constant and runs nothing.
-"""
-function is_constant end
-
-"""
     is_kept(code::Core.CodeInstance)
 
 Whether Julia would keep code for `code`: it was run, or it is inferred and cannot be inlined.
 """
 function is_kept end
-
-"""
-    set_first_code(instance::Core.MethodInstance, @nospecialize(code))
-
-Have the code instances of `instance` begin with `code`.
-"""
-function set_first_code end
-
-"""
-    set_next_code(before::Core.CodeInstance, @nospecialize(code))
-
-Have `code` follow `before`.
-"""
-function set_next_code end
-
-"""
-    disown_workers_code(index::Vector{Any}, methods::Vector{Any})
-
-Get the code instances ready that came with the worker image: those that hang from `methods`.
-"""
-function disown_workers_code end
 
 """
     add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vector{Any}, world::UInt)
@@ -257,13 +275,21 @@ The pointers of the handle that the loader fills, in the order of their ids.
 function emitted_cells end
 
 """
-    record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any}, cells::Vector{Value})
+    cell_contents(native::Ptr{Cvoid})
 
-Where the runtime's serialiser does not write the records of new code: append to `out`, the text of `index.txt`, which code instances of `methods`
-have new functions, and plant these and the contents of the cells in `index`. Cells for functions of the base are called `slot.base.N`, N their
-index in the base's table, and are taken out of `cells`. Returns the indices N.
+The objects that go into the first of the cells, in the order of their ids, as a `Vector{Any}`; `nothing` where the runtime's serialiser
+writes the records of new code itself.
 """
-function record_native end
+function cell_contents end
+
+"""
+    called_functions(native::Ptr{Cvoid})
+
+The code instances of images whose functions the other cells are for, as a `Vector{Any}`.
+"""
+function called_functions end
+
+# ---- llvm.jl: what other functions of LLVM do in other versions
 
 """
     inline_always(mod::Value)

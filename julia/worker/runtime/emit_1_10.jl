@@ -34,46 +34,5 @@ function listed(list::Ptr{Cvoid}, native::Ptr{Cvoid})
     return out
 end
 
-# The runtime's serialiser writes no records: it would ask for them in the middle of Julia's own exit path.
-function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any}, cells::Vector{Value})
-    contents = listed(cglobal(:jl_get_llvm_gvs), native)
-    called = listed(cglobal(:jl_get_llvm_external_fns), native)
-    used = Any[]
-    for i in 1:length(called)
-        row = base_row(index, called[i])
-        body = row == 0 ? -1 : base_function(index, row, BODY)
-        body >= 0 || fail(string("emitted code calls a function that is in no image of the base: ", called[i]))
-        name = string("slot.base.", body)
-        ccall(:LLVMSetValueName2, Cvoid, (Value, Cstring, Csize_t), cells[length(contents) + i], name, sizeof(name))
-        push!(used, body)
-    end
-    resize!(cells, length(contents))
-    new = Any[]
-    for code in code_of(methods)
-        invoke, body = function_ids(native, code)
-        if (invoke != 0 || body != 0) && !has_base_code(index, code)
-            push!(new, code)
-            write(out, "code\t", string(invoke > 0 ? invoke - 1 : invoke), "\t", string(body - 1), "\n")
-        end
-    end
-    objects = index[2]::Core.SimpleVector
-    index[2] = Core.svec(objects[1], objects[2], objects[3], Core.svec(new...), Core.svec(contents...))
-    return used
-end
-
-# The pass manager goes with the process.
-function inline_always(mod::Value)
-    passes = ccall(:LLVMCreatePassManager, Value, ())
-    ccall(:LLVMAddAlwaysInlinerPass, Cvoid, (Value,), passes)
-    ccall(:LLVMRunPassManager, Cint, (Value, Value), passes, mod)
-    return nothing
-end
-
-function node_operand(context::Value, node::Value, i::Int)
-    wrapped = ccall(:LLVMMetadataAsValue, Value, (Value, Value), context, node)
-    n = Int(ccall(:LLVMGetMDNodeNumOperands, Cuint, (Value,), wrapped))
-    operands = Vector{Value}(undef, n)
-    ccall(:LLVMGetMDNodeOperands, Cvoid, (Value, Ptr{Value}), wrapped, operands)
-    operand = operands[i + 1]
-    return operand == C_NULL ? operand : ccall(:LLVMValueAsMetadata, Value, (Value,), operand)
-end
+cell_contents(native::Ptr{Cvoid}) = listed(cglobal(:jl_get_llvm_gvs), native)
+called_functions(native::Ptr{Cvoid}) = listed(cglobal(:jl_get_llvm_external_fns), native)

@@ -1,4 +1,4 @@
-# Which method instance a call gets, as Julia 1.10 has it (src/gf.c).
+# Which method instance a call gets, as Julia has it from 1.10 on (src/gf.c).
 
 called_method(@nospecialize(type), world::UInt) = ccall(:jl_gf_invoke_lookup, Any, (Any, Any, UInt), type, nothing, world)
 
@@ -8,10 +8,9 @@ function specialization(@nospecialize(type), world::UInt)
     method isa Method || return nothing
     match = ccall(:jl_type_intersection_with_env, Any, (Any, Any), type, method.sig)::Core.SimpleVector
     match[1] === Union{} && return nothing
-    table = ccall(:jl_method_table_for, Any, (Any,), type)
     compiled = match[1]
-    if table isa Core.MethodTable && compiled isa DataType
-        compiled = ccall(:jl_normalize_to_compilable_sig, Any, (Any, Any, Any, Any, Cint), table, compiled, match[2], method, 1)
+    if compiled isa DataType
+        compiled = Core.Compiler.get_compileable_sig(method, compiled, match[2])
         compiled === nothing && return nothing
         match = ccall(:jl_type_intersection_with_env, Any, (Any, Any), compiled, method.sig)::Core.SimpleVector
     end
@@ -26,5 +25,3 @@ end
 
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any, Any), type, parameters, method) != 0
-
-cache_dispatch(@nospecialize(type)) = ccall(:jl_compile_hint, Int32, (Any,), type)

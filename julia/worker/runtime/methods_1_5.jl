@@ -15,5 +15,3 @@ specializations_of(method::Method) = method.specializations
 
 is_compileable(@nospecialize(type), @nospecialize(parameters), method::Method) =
     ccall(:jl_isa_compileable_sig, Int32, (Any, Any), type, method) != 0
-
-cache_dispatch(@nospecialize(type)) = ccall(:jl_compile_hint, Int32, (Any,), type)

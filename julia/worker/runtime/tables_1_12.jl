@@ -10,7 +10,7 @@ function methods_in!(methods::Vector{Any}, @nospecialize(table))
     found = Any[]
     hashes = UInt64[]
     order = Int[]
-    for method in typemap_methods(table.defs)
+    for method in typemap_entries!(Any[], Any[], table.defs)
         method = method::Method
         is_ours(method) && continue
         push!(found, method)
@@ -33,31 +33,6 @@ function methods_of!(methods::Vector{Any}, @nospecialize(f))
 end
 
 function_name(@nospecialize(type)) = type.name.singletonname
-
-"The methods of a typemap."
-function typemap_methods(@nospecialize(map))
-    out = Any[]
-    stack = Any[map]
-    while !isempty(stack)
-        node = pop!(stack)
-        if node isa Core.TypeMapEntry
-            while node isa Core.TypeMapEntry
-                node.func isa Method && push!(out, node.func)
-                node = node.next
-            end
-        elseif node isa Core.TypeMapLevel
-            for i in 1:nfields(node)
-                isdefined(node, i) && push!(stack, getfield(node, i))
-            end
-        elseif node isa Memory{Any}
-            # A hash table: keys and values take turns.
-            for i in length(node) & ~1:-2:2
-                isassigned(node, i) && push!(stack, node[i])
-            end
-        end
-    end
-    return out
-end
 
 # All methods hang from the one table, and ours with them. Backedges and caches of types are weak or pruned when the heap is written.
 function purge_tables()
@@ -96,25 +71,14 @@ end
 
 "Drop from a typemap what is ours: methods on our types lie in hash tables by the names of these."
 function purge_typemap(@nospecialize(map))
-    stack = Any[map]
-    while !isempty(stack)
-        node = pop!(stack)
-        if node isa Core.TypeMapLevel
-            for i in 1:nfields(node)
-                isdefined(node, i) && push!(stack, getfield(node, i))
-            end
-        elseif node isa Memory{Any}
-            purge_keys(node)
-            for i in 2:2:length(node)
-                isassigned(node, i) && push!(stack, node[i])
-            end
-        elseif node isa Core.TypeMapEntry
-            while node isa Core.TypeMapEntry
-                is_ours(node.func isa Core.MethodInstance ? node.func.def : node.func) &&
-                    fail(string("a method of the worker lies where it cannot be removed: ", node.sig))
-                node = node.next
-            end
-        end
+    tables = Any[]
+    typemap_entries!(Any[], tables, map)
+    for table in tables
+        purge_keys(table::Memory{Any})
+    end
+    for func in typemap_entries!(Any[], Any[], map)
+        is_ours(func isa Core.MethodInstance ? func.def : func) &&
+            fail(string("a method of the worker lies where it cannot be removed: ", func))
     end
     return nothing
 end

@@ -50,33 +50,9 @@ function reachable_tables()
     return sorted
 end
 
-methods_in!(methods::Vector{Any}, @nospecialize(table)) = typemap_entries!(methods, table.defs)
+methods_in!(methods::Vector{Any}, @nospecialize(table)) = typemap_entries!(methods, Any[], table.defs)
 methods_of!(methods::Vector{Any}, @nospecialize(f)) = methods_in!(methods, typeof(f).name.mt)
 function_name(@nospecialize(type)) = type.name.mt.name
-
-"Append the methods of typemap `map` to `out`."
-function typemap_entries!(out::Vector{Any}, @nospecialize(map))
-    stack = Any[map]
-    while !isempty(stack)
-        node = pop!(stack)
-        if node isa Core.TypeMapEntry
-            while node isa Core.TypeMapEntry
-                push!(out, node.func)
-                node = node.next
-            end
-        elseif node isa Core.TypeMapLevel
-            for i in 1:nfields(node)
-                isdefined(node, i) && push!(stack, getfield(node, i))
-            end
-        elseif node isa Vector{Any}
-            # A hash table: keys and values take turns.
-            for i in length(node) & ~1:-2:2
-                isassigned(node, i) && push!(stack, node[i])
-            end
-        end
-    end
-    return out
-end
 
 # A method table's backedges are pairs of a signature that found no method and the caller.
 function purge_table(@nospecialize(table))
