@@ -30,6 +30,7 @@ import (
 	"chainbuild/examples"
 	"chainbuild/internal/tomlfile"
 	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
 )
 
 //go:embed workloads
@@ -105,7 +106,7 @@ func parseWorkload(name string, text []byte, files fs.FS) (*Workload, error) {
 	var unknown *tomlfile.UnknownKeyError
 	switch {
 	case errors.As(err, &unknown):
-		return nil, fmt.Errorf("%s:%d: a workload has no field %s: use %s", name, unknown.Line, unknown.Key, unknown.KnownText())
+		return nil, fmt.Errorf("%s:%d: a workload has no field %s: use %s", name, unknown.Line, unknown.Key, words.Or(unknown.Known))
 	case err != nil:
 		return nil, fmt.Errorf("%s is no workload: %w", name, err)
 	}

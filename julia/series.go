@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"chainbuild/internal/words"
 )
 
 // A Series is the releases of Julia that share a minor version: their internals, and so what is said here, are the same.
@@ -86,6 +88,5 @@ func supported() string {
 	for _, s := range all {
 		names = append(names, s.Name)
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return words.Or(names)
 }

@@ -84,8 +84,8 @@ func (plantedRecords) functions(c *chaining) (list []newFunction, err error) {
 	for i, code := range c.index.Code {
 		offset := fresh[i]
 		if code.Invoke < 0 {
-			convention := c.convention(code.Invoke)
-			if convention == 0 {
+			convention, ok := c.base.layout.code.conventions[code.Invoke]
+			if !ok {
 				return nil, fmt.Errorf("%w: %s gives new code instance %d calling convention %d", ErrDamaged, c.index.Name, i, code.Invoke)
 			}
 			if c.heap.word(offset+c.heap.code.invoke) != 0 {
@@ -102,19 +102,6 @@ func (plantedRecords) functions(c *chaining) (list []newFunction, err error) {
 		}
 	}
 	return list, nil
-}
-
-// convention is the calling convention of a code instance without a wrapper of its own, 0 if this version has no such.
-func (c *chaining) convention(invoke int) uint64 {
-	switch invoke {
-	case InvokeBoxed:
-		return conventionBoxed
-	case InvokeParameters:
-		return conventionParameters
-	case InvokeOpaque:
-		return c.base.layout.code.opaque
-	}
-	return 0
 }
 
 func (plantedRecords) cells(c *chaining, records []byte) ([]byte, error) {

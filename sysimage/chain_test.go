@@ -97,7 +97,7 @@ func newIndex(l *testLayout, suffix string) *Index {
 	}
 	if l.records == recordForm(plantedRecords{}) {
 		index.Code = []IndexCode{{0, 2}, {InvokeBoxed, 3}, {InvokeParameters, 4}}
-		if l.code.opaque != 0 {
+		if l.code.conventions[InvokeOpaque] != 0 {
 			index.Code[2].Invoke = InvokeOpaque
 		}
 	}
@@ -248,7 +248,7 @@ func TestChain(t *testing.T) {
 			// Calling conventions are restored, those of new code instances set, and all are listed as relocations.
 			loaded := l.load(t, chained.Layers, 0)
 			last := uint64(conventionParameters)
-			if l.code.opaque != 0 {
+			if l.code.conventions[InvokeOpaque] != 0 {
 				last = 4 // its place in id_to_fptrs (src/staticdata.c)
 			}
 			for code, want := range map[uint32]uint64{h.code[0]: 0, h.code[1]: conventionBoxed, h.code[2]: conventionParameters,

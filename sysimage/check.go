@@ -5,6 +5,8 @@ package sysimage
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -150,10 +152,11 @@ func (b *Base) checkFunctions() error {
 			}
 		}
 	}
+	conventions := slices.Collect(maps.Values(b.layout.code.conventions))
 	for _, c := range b.Code {
 		invoke := b.heap.word(c.Offset + b.layout.code.invoke)
 		kind, n := b.heap.split(invoke)
-		if c.Invoke < 0 && (kind != refFunction || n == 0 || n != conventionBoxed && n != conventionParameters && n != b.layout.code.opaque) {
+		if c.Invoke < 0 && (kind != refFunction || !slices.Contains(conventions, n)) {
 			return fmt.Errorf("%w: function %d has no calling convention", ErrDamaged, c.Spec)
 		}
 		if c.Invoke >= 0 && invoke != 0 {

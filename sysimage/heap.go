@@ -37,11 +37,13 @@ const (
 	refNone                    // nothing: this is no reference
 )
 
-// Calling conventions that a code instance without a wrapper may have (jl_callingconv_t).
+// Calling conventions of all versions.
 const (
 	conventionBoxed      = 1
 	conventionParameters = 3
 )
+
+var conventionsOfAll = map[int]uint64{InvokeBoxed: conventionBoxed, InvokeParameters: conventionParameters}
 
 // A heapForm is a way to write a heap down. The functions may be called by several goroutines at once.
 type heapForm struct {

@@ -162,7 +162,7 @@ func parseCode(value []byte) (IndexCode, bool) {
 	first, second, ok := bytes.Cut(value, []byte("\t"))
 	invoke, err1 := strconv.ParseInt(string(first), 10, 32)
 	spec, err2 := strconv.ParseInt(string(second), 10, 32)
-	ok = ok && err1 == nil && err2 == nil && invoke >= InvokeOpaque && invoke != -3 && spec >= -1 && (invoke >= 0 || spec >= 0)
+	ok = ok && err1 == nil && err2 == nil && (invoke >= InvokeParameters || invoke == InvokeOpaque) && spec >= -1 && (invoke >= 0 || spec >= 0)
 	return IndexCode{int(invoke), int(spec)}, ok
 }
 

@@ -18,6 +18,6 @@ var julia1_10 = &layout{
 	max:    referenceBounds{tag: 1 + 2*1024 + 256, function: 5, builtin: 48},
 	module: moduleFields{bindings: 16, size: 32},
 	method: methodFields{module: 8},
-	code:   codeFields{invoke: 80, size: 96},
+	code:   codeFields{invoke: 80, size: 96, conventions: conventionsOfAll},
 	array:  arrayFields{size: 40},
 }

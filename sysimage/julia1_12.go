@@ -18,5 +18,7 @@ var julia1_12 = &layout{
 	max:    referenceBounds{tag: 1 + 2*1024 + 256, function: 6, builtin: 62},
 	module: moduleFields{bindings: 16, size: 32},
 	method: methodFields{module: 8},
-	code:   codeFields{invoke: 112, size: 128, opaque: 4},
+	code: codeFields{invoke: 112, size: 128, conventions: map[int]uint64{
+		InvokeBoxed: conventionBoxed, InvokeParameters: conventionParameters, InvokeOpaque: 4,
+	}},
 }

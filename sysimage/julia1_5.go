@@ -18,6 +18,6 @@ var julia1_5 = &layout{
 	max:    referenceBounds{tag: 2*1024 + 256, function: 5, builtin: 36},
 	module: moduleFields{bindings: moduleBindingsV5, size: moduleSizeV5},
 	method: methodFields{module: 8},
-	code:   codeFields{invoke: 64, size: 80},
+	code:   codeFields{invoke: 64, size: 80, conventions: conventionsOfAll},
 	array:  arrayFields{size: 64},
 }

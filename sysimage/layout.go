@@ -57,7 +57,8 @@ type methodFields struct{ module uint32 }
 type codeFields struct {
 	invoke uint32 // specptr follows it
 	size   int
-	opaque uint64 // the calling convention of opaque closures, 0 where they have none of their own
+	// conventions are the calling conventions that one without a wrapper of its own may have (jl_callingconv_t), by IndexCode.Invoke.
+	conventions map[int]uint64
 }
 
 type arrayFields struct {

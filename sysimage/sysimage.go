@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/words"
 )
 
 // Errors that a caller may want to tell apart. They come wrapped with the name of the file.
@@ -183,8 +184,7 @@ func supported() string {
 	for _, l := range layouts {
 		names = append(names, l.julia)
 	}
-	last := len(names) - 1
-	return "Julia " + strings.Join(names[:last], ", ") + " or " + names[last]
+	return "Julia " + words.Or(names)
 }
 
 // Check follows every reference of the image's tables and of its blob, and says what is wrong with one that is. It is for

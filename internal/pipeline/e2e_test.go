@@ -37,9 +37,6 @@ func TestWorkloadsPrintTheSame(t *testing.T) {
 		ways := [][]string{nil, {"JULIA_NUM_THREADS=2"}, {"-O3"}, {"--check-bounds=yes"}, {"-g2"}, {"--inline=no"}}
 		for _, i := range []image{thin, standalone, kinds} {
 			for _, way := range ways {
-				if i.name == standalone.name && way != nil {
-					continue // it has the code of thin
-				}
 				t.Run(fmt.Sprint(i, " ", strings.Join(way, " ")), func(t *testing.T) {
 					t.Parallel()
 					s := on(t, executable, i)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"chainbuild/internal/words"
+
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -103,16 +105,7 @@ type UnknownKeyError struct {
 }
 
 func (e *UnknownKeyError) Error() string {
-	return fmt.Sprintf("%s:%d: there is no setting %q: use %s", e.File, e.Line, e.Key, e.KnownText())
-}
-
-// KnownText is the keys that are allowed as a sentence has them: a, b or c.
-func (e *UnknownKeyError) KnownText() string {
-	last := len(e.Known) - 1
-	if last < 1 {
-		return strings.Join(e.Known, "")
-	}
-	return strings.Join(e.Known[:last], ", ") + " or " + e.Known[last]
+	return fmt.Sprintf("%s:%d: there is no setting %q: use %s", e.File, e.Line, e.Key, words.Or(e.Known))
 }
 
 // Decode stores the named table, or the whole document for "", in the struct that into points to. A table that is not there

@@ -1,4 +1,4 @@
-// Package words writes numbers as people read them: counts, sizes, times.
+// Package words writes numbers and lists as people read them: counts, sizes, times, choices.
 package words
 
 import (
@@ -17,6 +17,15 @@ func Count(n int, thing string) string {
 		return Thousands(n) + " " + stem + "ies"
 	}
 	return Thousands(n) + " " + thing + "s"
+}
+
+// Or is a list of things to choose from: "a", "a or b", "a, b or c".
+func Or(things []string) string {
+	last := len(things) - 1
+	if last < 1 {
+		return strings.Join(things, "")
+	}
+	return strings.Join(things[:last], ", ") + " or " + things[last]
 }
 
 // Thousands writes n, which is not negative, in groups of three digits.

@@ -19,6 +19,14 @@ func TestCount(t *testing.T) {
 	}
 }
 
+func TestOr(t *testing.T) {
+	for want, things := range map[string][]string{"": nil, "a": {"a"}, "a or b": {"a", "b"}, "a, b or c": {"a", "b", "c"}} {
+		if got := Or(things); got != want {
+			t.Errorf("%q are %q, want %q", things, got, want)
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 kB", 512_400: "0.5 MB", 99_499: "99 kB", 7_940_000: "7.9 MB", 9_990_000: "10.0 MB", 131_300_000: "131 MB", 10 << 30: "10,737 MB",
