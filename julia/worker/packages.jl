@@ -65,12 +65,13 @@ function project_packages(file)
     file isa String && isfile(file) || return names
     section = ""
     for line in split(read(file, String), '\n')
-        word = strip(line)
-        if startswith(word, '[')
-            section = word
-        elseif section == "[deps]" && !startswith(word, '#')
-            equals = findfirst(isequal('='), word)
-            equals === nothing || push!(names, String(strip(SubString(word, 1, prevind(word, equals)), (' ', '\t', '"'))))
+        parts = split(line, '=')
+        words = split(parts[1])
+        length(words) == 1 || continue
+        if length(parts) == 1
+            section = words[1]
+        elseif section == "[deps]"
+            push!(names, replace(String(words[1]), "\"" => ""))
         end
     end
     return names

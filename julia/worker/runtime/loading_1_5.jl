@@ -7,10 +7,14 @@ caches_have_code() = false
 
 # As _require_search_from_serialized (base/loading.jl) looks for a cache. A cache lists all modules that it needs.
 function is_cached(id::Base.PkgId)
-    for (modules, needed) in fresh_caches(Base.locate_package(id)::String, id)
+    caches = fresh_caches(Base.locate_package(id)::String, id)
+    for i in 2:2:length(caches)
+        needed = caches[i]::Vector{Any}
         found = true
-        for i in 1:length(needed)
-            found &= needed[i] isa Module || has_cache(needed[i]...)
+        for module_ in needed
+            module_ isa Module && continue
+            source, other, build = module_::Tuple{String,Base.PkgId,UInt64}
+            found &= has_cache(source, other, build)
         end
         found && return true
     end
@@ -19,8 +23,9 @@ end
 
 "Whether a cache that can be used has build `build` of the package `id`, whose source is at `source`."
 function has_cache(source::String, id::Base.PkgId, build::UInt64)
-    for (modules, needed) in fresh_caches(source, id)
-        for (name, has) in modules
+    caches = fresh_caches(source, id)
+    for i in 1:2:length(caches)
+        for (name, has) in caches[i]::Vector{Pair{Base.PkgId,UInt64}}
             name == id && has == build && return true
         end
     end
@@ -28,19 +33,19 @@ function has_cache(source::String, id::Base.PkgId, build::UInt64)
 end
 
 # What fresh_caches has found, by package: many packages need the same ones, and to look at a cache is to read all of it.
-const FRESH_CACHES = Dict{Any,Any}()
+const FRESH_CACHES = Dict{Base.PkgId,Vector{Any}}()
 
 """
-The caches of the package `id`, whose source is at `source`, that fit it and the loaded modules: for each the modules that it has, with
-their builds, and what base/loading.jl has to load for it before.
+The caches of the package `id`, whose source is at `source`, that fit it and the loaded modules. Two elements for each: the modules that it
+has, with their builds, and those that are needed for it, loaded ones or their source, package and build. What is read of them is
+asserted: a call whose types are not known here would be compiled in this process, and get into the image.
 """
 function fresh_caches(source::String, id::Base.PkgId)
-    known = get(FRESH_CACHES, id, nothing)
-    known === nothing || return known::Vector{Any}
+    haskey(FRESH_CACHES, id) && return FRESH_CACHES[id]
     found = Any[]
     for file in Base.find_all_in_cache_path(id)
         needed = Base.stale_cachefile(source, file::String)
-        needed === true || push!(found, (first(Base.parse_cache_header(file::String)), needed))
+        needed === true || push!(found, first(Base.parse_cache_header(file::String)), needed)
     end
     FRESH_CACHES[id] = found
     return found
