@@ -28,6 +28,10 @@ type Series struct {
 	// CachesFitOneImage says that packages' caches refer to places in the image that they were made with, so that they can be
 	// loaded on that image alone.
 	CachesFitOneImage bool
+	// Interactive are the standard libraries that an interactive session loads and Julia's own image has not, by name.
+	Interactive []string
+	// TracerCrashes says that --trace-compile ends the process on some types that programs use.
+	TracerCrashes bool
 	// CompilesForProcess says that code is generated for the processor of the process that does it, which julia's -C chooses.
 	// Otherwise each request to a compile worker says for which.
 	CompilesForProcess bool
@@ -40,6 +44,8 @@ var all = []*Series{
 		Runtime: []string{"session_1_5.jl", "loading_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "flags_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "llvm_1_5.jl",
 			"heap_1_5.jl"},
 		Passes: "passes_1_5.jl",
+		// jl_static_show_x_ (src/rtutils.c) takes a tuple inside of a value for a heap object.
+		TracerCrashes: true,
 	},
 	{
 		Name: "1.10",
@@ -57,7 +63,9 @@ var all = []*Series{
 			"llvm_1_10.jl", "heap_1_12.jl"},
 		Passes: "passes_1_12.jl",
 		// Package images are loaded without their code (loading_1_12.jl).
-		KeepsBaseCode:      true,
+		KeepsBaseCode: true,
+		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
+		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
 		CachesFitOneImage:  true,
 		CompilesForProcess: true,
 	},

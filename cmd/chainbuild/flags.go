@@ -101,6 +101,10 @@ func addExcludeFlag(flags *pflag.FlagSet, names *[]string) {
 	flags.StringSliceVar(names, "exclude", nil, "leave the package `NAME`, and what needs it, out of the image; may be given several times")
 }
 
+func addInteractiveFlag(flags *pflag.FlagSet, interactive *bool) {
+	flags.BoolVar(interactive, "interactive", true, "have in the image what an interactive session loads and Julia's own image has not (projects only)")
+}
+
 func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
 	flags.IntVarP(jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
 }

@@ -25,6 +25,7 @@ type projectFlags struct {
 	packages, exclude []string
 	keep              int // 0: as the settings say
 	staleAfter        int
+	interactive       bool
 }
 
 // addProjectFlags gives a command the flags that choose a project.
@@ -43,6 +44,7 @@ func (f *projectFlags) addSettingsFlags() {
 	section(f.cmd, settingsSection, func(flags *pflag.FlagSet) {
 		addPackageFlag(flags, &f.packages)
 		addExcludeFlag(flags, &f.exclude)
+		addInteractiveFlag(flags, &f.interactive)
 	})
 	// They are looked up when they override, and are nothing by themselves.
 	addTargetFlags(f.cmd, settingsSection, &settings.Target{})
@@ -68,6 +70,9 @@ func (f *projectFlags) open() (*project.Project, error) {
 func (f *projectFlags) override(s *project.Settings) {
 	s.Packages = append(s.Packages, f.packages...)
 	s.Exclude = append(s.Exclude, f.exclude...)
+	if flag := f.cmd.Flags().Lookup("interactive"); flag != nil && flag.Changed {
+		s.Interactive = f.interactive
+	}
 	overrideTarget(f.cmd, &s.Target)
 	if f.keep > 0 {
 		s.Keep = project.Keep(f.keep)

@@ -26,7 +26,10 @@ type projectBuildFlags struct {
 
 func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildFlags {
 	b := &projectBuildFlags{buildFlags: common, choice: &projectFlags{cmd: cmd}}
-	section(cmd, inSection, func(flags *pflag.FlagSet) { addExcludeFlag(flags, &b.choice.exclude) })
+	section(cmd, inSection, func(flags *pflag.FlagSet) {
+		addExcludeFlag(flags, &b.choice.exclude)
+		addInteractiveFlag(flags, &b.choice.interactive)
+	})
 	section(cmd, outSection, func(flags *pflag.FlagSet) {
 		flags.IntVar(&b.choice.keep, "keep", 0, "the `NUMBER` of images to keep that can be used (projects only; default 2)")
 	})
@@ -43,7 +46,7 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 
 // checkUnused refuses flags that only a build of a project has.
 func (b *projectBuildFlags) checkUnused(cmd *cobra.Command) error {
-	for _, name := range []string{"exclude", "background", "no-wait", "force", "keep"} {
+	for _, name := range []string{"exclude", "interactive", "background", "no-wait", "force", "keep"} {
 		if cmd.Flags().Changed(name) {
 			return usage.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)
 		}

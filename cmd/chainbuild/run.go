@@ -21,7 +21,7 @@ func newRunCommand(stderr *os.File) *cobra.Command {
 		Short: "Start the project's Julia with its image, and record",
 		Long: `Start Julia in the project, with the newest image that can be used, and record what
 it compiles for the next chainbuild build. Chainbuild becomes that Julia: no process
-stays between.
+stays between, but for Julia 1.5 while it records, whose recording can crash.
 
 Without an image, or with one that is stale, it says so in one line on standard error
 and starts Julia's own. It does the same with --code-coverage and --track-allocation,
@@ -64,6 +64,13 @@ not set, that of Julia.`,
 		}
 		if launch.Crowded {
 			mergeBehind(self, p)
+		}
+		if launch.MayCrash {
+			code, err := attend(launch, stderr)
+			if err != nil {
+				return fmt.Errorf("%s cannot be started: %w", launch.Executable, err)
+			}
+			return &exitError{code}
 		}
 		err = syscall.Exec(launch.Executable, launch.Arguments, launch.Environment)
 		return fmt.Errorf("%s cannot be started: %w", launch.Executable, err)

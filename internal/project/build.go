@@ -44,7 +44,7 @@ type BuildOptions struct {
 	NoWait bool
 	// Force builds even if there is an image of all that is to be in it.
 	Force bool
-	// Say is told in one sentence what is waited for; nil: nobody is.
+	// Say is told in one sentence what is waited for, or what the image will lack; nil: nobody is.
 	Say func(string)
 	// LogFile is where what the build says goes anyway; empty: Log is asked to open one in the state's folder.
 	LogFile string
@@ -94,6 +94,9 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 		return nil, err
 	} else if im, _ := p.valid(all); im != nil && im.ID == id && !o.Force {
 		return &BuildResult{Image: im, UpToDate: true}, nil
+	}
+	if left := p.Content.leftOut(notInteractive); len(left) > 0 && o.Say != nil {
+		o.Say(strings.Join(left, ", ") + " are not in the image (" + notInteractive + "): Julia precompiles them when it is first used interactively with it")
 	}
 	log := cmp.Or(o.LogFile, p.newLog())
 	if err := p.startBuilding(log); err != nil {

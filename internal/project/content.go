@@ -6,6 +6,8 @@ package project
 // under development (listed with a path, or the project itself) stays out, and so does what needs it, which would bring
 // it in; what it needs itself stays in. Settings add packages with all that they need, those under development too, and
 // take some out.
+//
+// Where Julia's own image lacks what an interactive session loads, that is in the image too: its caches fit Julia's own image alone.
 
 import (
 	"cmp"
@@ -14,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"chainbuild/internal/tomlfile"
 )
 
 // Content is what is to be in an image.
@@ -30,8 +34,12 @@ type LeftOut struct {
 	Why  string `json:"why"`
 }
 
-// content decides. Stdlib is the folder of the standard libraries, which are found without a manifest.
-func (env *environment) content(s *Settings, stdlib string) (*Content, error) {
+// notInteractive is why a standard library is left out that an interactive session would load.
+const notInteractive = "interactive = false"
+
+// content decides. Stdlib is the folder of the standard libraries, which are found without a manifest. Interactive are those that an
+// interactive session loads and Julia's own image lacks.
+func (env *environment) content(s *Settings, stdlib string, interactive []string) (*Content, error) {
 	all := maps.Clone(env.packages)
 	roots := slices.Collect(maps.Values(env.direct))
 	for name, uuid := range env.direct {
@@ -71,6 +79,18 @@ func (env *environment) content(s *Settings, stdlib string) (*Content, error) {
 		for _, uuid := range uuids {
 			want(uuid)
 			roots = append(roots, uuid)
+		}
+	}
+	for _, name := range interactive {
+		if len(named(name)) == 0 {
+			uuid, err := stdlibUUID(stdlib, name)
+			if err != nil {
+				return nil, err
+			}
+			all[uuid] = &Package{Name: name, UUID: uuid}
+		}
+		if s.Interactive {
+			roots = append(roots, named(name)...)
 		}
 	}
 	// A name that is excluded and not there excludes nothing: settings outlive dependencies.
@@ -120,9 +140,38 @@ func (env *environment) content(s *Settings, stdlib string) (*Content, error) {
 			c.Packages = append(c.Packages, *all[uuid])
 		}
 	}
+	for _, name := range interactive {
+		if !slices.ContainsFunc(named(name), func(uuid string) bool { return reached[uuid] }) {
+			c.Out = append(c.Out, LeftOut{name, notInteractive})
+		}
+	}
 	slices.SortFunc(c.Packages, func(a, b Package) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID)) })
 	slices.SortFunc(c.Out, func(a, b LeftOut) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Why, b.Why)) })
 	return c, nil
+}
+
+// leftOut returns the names of what is left out for this reason.
+func (c *Content) leftOut(why string) (names []string) {
+	for _, out := range c.Out {
+		if out.Why == why {
+			names = append(names, out.Name)
+		}
+	}
+	return names
+}
+
+// stdlibUUID returns the UUID of a standard library.
+func stdlibUUID(stdlib, name string) (string, error) {
+	path := filepath.Join(stdlib, name, "Project.toml")
+	file, err := tomlfile.Read(path)
+	if err != nil {
+		return "", err
+	}
+	uuid, ok := file.Values["uuid"].(string)
+	if !ok {
+		return "", fmt.Errorf("%s has no uuid: name a complete Julia with --julia", path)
+	}
+	return uuid, nil
 }
 
 func isStdlib(stdlib, name string) bool {

@@ -102,7 +102,7 @@ func TestContent(t *testing.T) {
 				{Settings{Packages: []string{"D"}, Exclude: []string{"D"}}, "A B E S -D (excluded) -Mine (the project itself) -U (needs D)"},
 			}
 			for _, test := range tests {
-				content, err := env.content(&test.settings, "")
+				content, err := env.content(&test.settings, "", nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +110,7 @@ func TestContent(t *testing.T) {
 					t.Errorf("with %v the content is\n%s, not\n%s", test.settings, got, test.want)
 				}
 			}
-			if _, err := env.content(&Settings{Packages: []string{"Absent"}}, ""); err == nil || !strings.Contains(err.Error(), "Absent") {
+			if _, err := env.content(&Settings{Packages: []string{"Absent"}}, "", nil); err == nil || !strings.Contains(err.Error(), "Absent") {
 				t.Errorf("a package that is not there: %v", err)
 			}
 			if p := env.packages["00000000-0000-0000-0000-00000000000d"]; p.Path != filepath.Join(dir, "dev", "D") {
@@ -127,12 +127,52 @@ func TestContentWithoutManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := env.content(&Settings{}, stdlib); err == nil || !strings.Contains(err.Error(), "pkg> resolve") {
+	if _, err := env.content(&Settings{}, stdlib, nil); err == nil || !strings.Contains(err.Error(), "pkg> resolve") {
 		t.Errorf("a package that no manifest has: %v", err)
 	}
 	write(t, stdlib, "A/Project.toml", "")
-	if content, err := env.content(&Settings{}, stdlib); err != nil || describe(content) != "A" {
+	if content, err := env.content(&Settings{}, stdlib, nil); err != nil || describe(content) != "A" {
 		t.Errorf("a standard library without a manifest: %v, %v", content, err)
+	}
+}
+
+// What an interactive session loads is in the image by default. Without it, it is there only where the project has it itself.
+func TestContentForInteractiveSessions(t *testing.T) {
+	dir, stdlib := t.TempDir(), t.TempDir()
+	write(t, dir, "Project.toml", "[deps]\nB = \"00000000-0000-0000-0000-00000000000b\"\n", "Manifest.toml", `
+[[B]]
+deps = ["E"]
+uuid = "00000000-0000-0000-0000-00000000000b"
+[[E]]
+uuid = "00000000-0000-0000-0000-00000000000e"
+`)
+	write(t, stdlib, "F/Project.toml", "uuid = \"00000000-0000-0000-0000-00000000000f\"\n", "Bare/Project.toml", "name = \"Bare\"\n")
+	env, err := readEnvironment(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	interactive := []string{"E", "F"}
+	for _, test := range []struct {
+		settings Settings
+		want     string
+	}{
+		{Settings{Interactive: true}, "B E F"},
+		{Settings{}, "B E -F (interactive = false)"},
+		{Settings{Interactive: true, Exclude: []string{"F"}}, "B E -F (excluded)"},
+		{Settings{Exclude: []string{"E"}}, "-B (needs E) -E (excluded) -F (interactive = false)"},
+	} {
+		content, err := env.content(&test.settings, stdlib, interactive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(content); got != test.want {
+			t.Errorf("with %v the content is\n%s, not\n%s", test.settings, got, test.want)
+		}
+	}
+	for _, name := range []string{"Bare", "Absent"} {
+		if _, err := env.content(&Settings{Interactive: true}, stdlib, []string{name}); err == nil || !strings.Contains(err.Error(), name+"/Project.toml") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

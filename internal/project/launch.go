@@ -2,8 +2,7 @@ package project
 
 // This file starts the project's Julia.
 //
-// Chainbuild does not stay: it execs Julia with the image and the recording as further arguments, before those that were
-// given, which so have the last word.
+// Julia gets the image and the recording as further arguments, before those that were given, which so have the last word.
 
 import (
 	"errors"
@@ -24,6 +23,8 @@ type Launch struct {
 	Image, Session string
 	// Notice is one line that the user should see, "" for nothing.
 	Notice string
+	// MayCrash says that the recording can crash Julia.
+	MayCrash bool
 	// Crowded says that so many sessions wait to be merged that somebody should.
 	Crowded bool
 }
@@ -68,6 +69,7 @@ func (p *Project) Launch(args []string, record bool, self string) *Launch {
 			notices = append(notices, "nothing is recorded: "+err.Error())
 		} else {
 			l.Session = session
+			l.MayCrash = p.recordingMayCrash()
 			first = append(first, "--trace-compile="+session)
 			entries, _ := os.ReadDir(filepath.Dir(session))
 			l.Crowded = len(entries) > crowd
@@ -84,6 +86,12 @@ func (p *Project) Launch(args []string, record bool, self string) *Launch {
 	l.Notice = strings.Join(notices, "; ")
 	l.Arguments = append(append([]string{"julia"}, first...), args...)
 	return l
+}
+
+// recordingMayCrash says that the project's Julia has a tracer that can crash it. An unsupported Julia's is not known to.
+func (p *Project) recordingMayCrash() bool {
+	series, err := p.Julia.Series()
+	return err == nil && series.TracerCrashes
 }
 
 // usable returns the newest image that can be used with the given options, or nil, and what the user should know. The

@@ -86,7 +86,11 @@ func read(ctx context.Context, o Options) (*Project, error) {
 	if o.Settings != nil {
 		o.Settings(&p.Settings)
 	}
-	if p.Content, err = p.environment.content(&p.Settings, in.StdlibDir); err != nil {
+	var interactive []string
+	if series, err := in.Series(); err == nil { // a Julia that is not supported gets as far as to be refused
+		interactive = series.Interactive
+	}
+	if p.Content, err = p.environment.content(&p.Settings, in.StdlibDir, interactive); err != nil {
 		return nil, err
 	}
 	if p.root, err = stateRoot(in); err != nil {

@@ -7,6 +7,7 @@ package project
 //	[chainbuild]
 //	packages = ["Revise"]      # in the image too, with what they need, even if under development
 //	exclude = ["Plots"]        # not in the image, nor what needs it
+//	interactive = true         # what an interactive session loads is in the image too
 //	cpu_target = "native"      # the processor that new code is compiled for
 //	layout = "thin"            # or "standalone"
 //	optimize = 2               # 0 to 3
@@ -37,6 +38,8 @@ type Settings struct {
 	Packages []string `toml:"packages"`
 	// Exclude are not in the image, and neither is what needs them.
 	Exclude []string `toml:"exclude"`
+	// Interactive says that the standard libraries that an interactive session loads are in the image.
+	Interactive bool `toml:"interactive"`
 	settings.Target
 	// Keep is how many valid images are kept.
 	Keep Keep `toml:"keep"`
@@ -47,7 +50,7 @@ type Settings struct {
 
 // defaultSettings are those of a project without the table.
 func defaultSettings() Settings {
-	return Settings{Target: settings.DefaultTarget(), Keep: 2, StaleAfter: 200}
+	return Settings{Interactive: true, Target: settings.DefaultTarget(), Keep: 2, StaleAfter: 200}
 }
 
 // Keep is a number of images.

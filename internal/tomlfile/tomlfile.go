@@ -115,6 +115,7 @@ func (e *UnknownKeyError) Error() string {
 //
 //	a type with Bounds         a number in these bounds
 //	a type with UnmarshalText  a text that it takes
+//	bool                       true or false
 //	string, []string           a text, a list of texts
 //	a map                      a table of any of these
 func (d *Document) Decode(table string, into any) error {
@@ -191,6 +192,12 @@ func (d *Document) decode(field reflect.Value, path []string, value any) error {
 		if err := into.UnmarshalText([]byte(text)); err != nil {
 			return refuse("does not take %q: %w", text, err)
 		}
+	case *bool:
+		truth, ok := value.(bool)
+		if !ok {
+			return refuse("is %v: give true or false", value)
+		}
+		*into = truth
 	case *string:
 		text, ok := value.(string)
 		if !ok {

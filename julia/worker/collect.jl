@@ -136,7 +136,7 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
         end
         all_new && isdefined(method, :ccallable) && add_callable!(out, callable, method, value_of(request, "image"))
     end
-    revive!(invalidated, request, index, world)
+    revive!(invalidated, request, index, methods, world)
     append!(out, invalidated)
     add_called!(out, seen, index, world)
     return out

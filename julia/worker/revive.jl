@@ -7,11 +7,11 @@
 # Inference has noted down by then what may invalidate it next.
 
 """
-    revive!(invalidated, request, index, world)
+    revive!(invalidated, request, index, methods, world)
 
 Make the base's code instances of `invalidated` valid again where that is right; the other instances remain in `invalidated`.
 """
-function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vector{Any}, world::UInt)
+function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vector{Any}, methods::Vector{Any}, world::UInt)
     range = heap_range(value_of(request, "image"))
     codes = IdDict{Any,Any}()
     called = IdDict{Any,Any}()
@@ -38,16 +38,18 @@ function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vec
             end
         end
     end
+    replaced = IdDict{Any,Any}()
     kept = 0
     for instance in invalidated
         if haskey(codes, instance)
-            revive_code(instance::Core.MethodInstance, codes[instance]::Core.CodeInstance, world)
+            revive_code(replaced, instance::Core.MethodInstance, codes[instance]::Core.CodeInstance, world)
         else
             kept += 1
             invalidated[kept] = instance
         end
     end
     resize!(invalidated, kept)
+    isempty(replaced) || replace_code(replaced, methods)
     return nothing
 end
 
@@ -84,6 +86,7 @@ function push_invoked!(out::Vector{Any}, visited::IdDict{Any,Any}, @nospecialize
     statement isa Expr || return nothing
     if statement.head === :invoke || statement.head === :invoke_modify
         called = statement.args[1]
+        called isa Core.CodeInstance && (called = instance_of(called)) # since Julia 1.12
         if called isa Core.MethodInstance && called.def isa Method && !haskey(visited, called)
             visited[called] = true
             push!(out, called)
@@ -105,13 +108,14 @@ function leads_to_valid_code(@nospecialize(instance), codes::IdDict{Any,Any}, ra
     return new isa Core.CodeInstance && is_constant(new) && isdefined(new, :rettype_const) && new.rettype_const === code.rettype_const
 end
 
-"Make `old` valid for good, and take out of the list of `instance` what comes before it and is valid in `world`."
-function revive_code(instance::Core.MethodInstance, old::Core.CodeInstance, world::UInt)
+"Make `old` valid for good, and take out of the list of `instance` what comes before it and is valid in `world`: `old` takes its place."
+function revive_code(replaced::IdDict{Any,Any}, instance::Core.MethodInstance, old::Core.CodeInstance, world::UInt)
     unsafe_store!(Ptr{UInt}(pointer_from_objref(old) + MAX_WORLD_OFFSET), typemax(UInt))
     before = nothing
     code = instance.cache
     while code !== old
         if code.min_world <= world <= code.max_world
+            replaced[code] = old
             before === nothing ? set_first_code(instance, code.next) : set_next_code(before, code.next)
         else
             before = code

@@ -30,6 +30,9 @@ function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
         ccall(:memcmp, Cint, (Ptr{UInt8}, Ptr{UInt8}, Csize_t), first, second, sizeof(first) - 1) == 0
 end
 
+# Method instances are what code names.
+replace_code(replaced::IdDict{Any,Any}, methods::Vector{Any}) = nothing
+
 # As precompile_enq_specialization_ (src/precompile_utils.c) decides.
 function is_kept(code::Core.CodeInstance)
     is_constant(code) && return false

@@ -25,9 +25,58 @@ function infer(@nospecialize(instance), world::UInt)
     return Base.Compiler.typeinf_ext(interpreter, instance::Core.MethodInstance, Base.Compiler.SOURCE_MODE_GET_SOURCE)
 end
 
-# Compressed sources name what they call by places in the edges of their code instances, so equal sources may call different code. Nothing is
-# taken for the same, and what was invalidated is compiled again.
-have_same_source(a::Core.CodeInstance, b::Core.CodeInstance) = false
+# Sources are compressed when code for them is emitted (jl_add_codeinst_to_cache in src/gf.c), and until then the interpreter has them. Compressed
+# ones name what they call, and whatever else they depend on, by places in the edges of their code instances (jl_compress_ir in src/ircode.c). The
+# last byte is not of the source, as in Julia 1.10.
+function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
+    isdefined(a, :inferred) && isdefined(b, :inferred) || return false
+    first, second = a.inferred, b.inferred
+    edges = b.edges
+    if second === nothing
+        info = get((INTERPRETER[1]::Base.Compiler.NativeInterpreter).codegen, b, nothing)
+        info isa Core.CodeInfo || return false
+        info.edges isa Core.SimpleVector && (edges = info.edges)
+        second = ccall(:jl_compress_ir, Any, (Any, Any), instance_of(b).def, info)
+    end
+    return first isa String && second isa String && sizeof(first) == sizeof(second) &&
+        ccall(:memcmp, Cint, (Ptr{UInt8}, Ptr{UInt8}, Csize_t), first, second, sizeof(first) - 1) == 0 &&
+        have_same_edges(a.edges, edges)
+end
+
+"Whether two lists name the same, of code instances those of the same method instances."
+function have_same_edges(a::Core.SimpleVector, b::Core.SimpleVector)
+    length(a) == length(b) || return false
+    for i in 1:length(a)
+        a[i] === b[i] && continue
+        a[i] isa Core.CodeInstance && b[i] isa Core.CodeInstance && instance_of(a[i]) === instance_of(b[i]) || return false
+    end
+    return true
+end
+
+# Code instances name each other: in edges, and in sources that are not compressed yet (code_to_emit).
+function replace_code(replaced::IdDict{Any,Any}, methods::Vector{Any})
+    merge!(REPLACED, replaced)
+    for code in code_of(methods)
+        replace_edges(code.edges)
+    end
+    # What may invalidate them from now on.
+    for (new, old) in replaced
+        Base.Compiler.store_backedges(old::Core.CodeInstance, new.edges)
+    end
+    return nothing
+end
+
+"What replace_code was given."
+const REPLACED = IdDict{Any,Any}()
+
+function replace_edges(edges::Core.SimpleVector)
+    for i in 1:length(edges)
+        haskey(REPLACED, edges[i]) || continue
+        # Elements follow the length. The new one is of the image, and the collector need not be told of it.
+        unsafe_store!(Ptr{Ptr{Cvoid}}(pointer_from_objref(edges)), pointer_from_objref(REPLACED[edges[i]]), i + 1)
+    end
+    return nothing
+end
 
 # As precompile_enq_specialization_ (src/precompile_utils.c) decides. Code of other interpreters is not.
 function is_kept(code::Core.CodeInstance)
@@ -63,6 +112,8 @@ function code_to_emit(instances::Vector{Any}, index::Vector{Any})
         haskey(seen, item) && continue
         if item isa Core.MethodInstance
             seen[item] = true
+            known = current_code(item, interpreter.world)
+            known isa Core.CodeInstance && (has_base_code(index, known) || is_constant(known)) && continue
             code = Base.Compiler.typeinf_ext(interpreter, item, Base.Compiler.SOURCE_MODE_GET_SOURCE)
             code isa Core.CodeInstance && push!(work, code)
             continue
@@ -84,6 +135,7 @@ function code_to_emit(instances::Vector{Any}, index::Vector{Any})
         for statement in source.code
             push_called!(work, statement)
         end
+        source.edges isa Core.SimpleVector && replace_edges(source.edges)
         if ccall(:jl_mi_cache_has_ci, Cint, (Any, Any), instance, code) == 0
             cached = ccall(:jl_get_ci_equiv, Any, (Any, UInt), code, interpreter.world)::Core.CodeInstance
             if cached === code
@@ -101,8 +153,14 @@ end
 function push_called!(work::Vector{Any}, @nospecialize(statement))
     statement isa Expr || return nothing
     if statement.head === :invoke || statement.head === :invoke_modify
-        called = statement.args[1]
-        called isa Core.CodeInstance && isdefined(called, :inferred) && push!(work, called)
+        called = get(REPLACED, statement.args[1], statement.args[1])
+        statement.args[1] = called
+        if called isa Core.CodeInstance
+            isdefined(called, :inferred) && push!(work, called)
+        elseif called isa Core.MethodInstance && called.def isa Method
+            # The runtime calls it, and would compile it then.
+            push!(work, called)
+        end
     elseif statement.head === :(=)
         push_called!(work, statement.args[2])
     end

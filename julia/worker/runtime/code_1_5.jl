@@ -21,6 +21,9 @@ function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
     return first isa Vector{UInt8} && second isa Vector{UInt8} && first == second
 end
 
+# Method instances are what code names.
+replace_code(replaced::IdDict{Any,Any}, methods::Vector{Any}) = nothing
+
 # As precompile_enq_specialization_ (src/precompile.c) decides.
 function is_kept(code::Core.CodeInstance)
     is_constant(code) && return false

@@ -224,6 +224,13 @@ Whether both have a source, and these are the same in all that is compiled from 
 function have_same_source end
 
 """
+    replace_code(replaced::IdDict{Any,Any}, methods::Vector{Any})
+
+Have all that names one of the code instances that are keys of `replaced` name its value instead. `methods` are all methods.
+"""
+function replace_code end
+
+"""
     is_kept(code::Core.CodeInstance)
 
 Whether Julia would keep code for `code`: it was run, or it is inferred and cannot be inlined.

@@ -25,7 +25,8 @@ function tables(m, found, seen)
 end
 
 found, seen = Base.IdSet(), Base.IdSet()
-foreach(m -> tables(m, found, seen), Base.loaded_modules_array())
+# Since Julia 1.12 there is one table for all functions.
+isdefined(Core, :methodtable) ? push!(found, Core.methodtable) : foreach(m -> tables(m, found, seen), Base.loaded_modules_array())
 lines = String[]
 for table in found
     Base.visit(table) do method

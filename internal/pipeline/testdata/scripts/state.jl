@@ -13,6 +13,8 @@ function tell(@nospecialize(x), depth)
     x isa Module && return string(x)
     x isa Ptr && return x == C_NULL ? "NULL" : "Ptr"
     x isa Union{Function,Type,TypeVar,Method,Core.MethodInstance,Core.TypeName,Core.MethodTable,BigFloat} && return string(nameof(typeof(x)))
+    # Since Julia 1.12 a binding knows who uses it, and there is more that does.
+    isdefined(Core, :Binding) && x isa Core.Binding && return "Binding"
     depth > DEPTH && return "…"
     if x isa Array
         count = length(x)

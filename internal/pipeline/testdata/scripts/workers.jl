@@ -16,7 +16,12 @@ let roots = current_task().storage, field = fieldoffset(Core.CodeInstance, findf
                 isassigned(specializations, i) || continue
                 instance = specializations[i]
                 instance isa Core.MethodInstance && isdefined(instance, :cache) || continue
-                compiled |= unsafe_load(Ptr{Ptr{Cvoid}}(pointer_from_objref(instance.cache) + field)) != C_NULL
+                code = instance.cache
+                while true
+                    compiled |= unsafe_load(Ptr{Ptr{Cvoid}}(pointer_from_objref(code) + field)) != C_NULL
+                    isdefined(code, :next) || break
+                    code = code.next
+                end
             end
             compiled || println(method)
         end
