@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -131,22 +132,76 @@ func escapeRest(text string) string {
 	return b.String()
 }
 
-// rawName reads the rest of var"…" after its first quote. A backslash before a quote is special where the name ends at the first
-// quote at which it can end, as Julia reads it, and else a character of the name.
+// rawName reads the rest of var"…" after its first quote.
 func (p *parser) rawName() bool {
+	text, ok := p.rawText(false)
+	if ok {
+		p.emit(`var"` + text + `"`)
+	}
+	return ok
+}
+
+// rawSymbol reads the rest of :var"…" after its first quote. What has control characters is written as Symbol("…"): source is one line.
+func (p *parser) rawSymbol() bool {
+	text, ok := p.rawText(true)
+	switch {
+	case !ok:
+	case strings.IndexFunc(text, unicode.IsControl) < 0:
+		p.emit(`:var"` + text + `"`)
+	default:
+		// Twice, as symbolCall has it where there is no other reading.
+		text = `"` + escapeAll(rawValue(text)) + `"`
+		p.emit("Symbol(" + text + ", " + text + ")")
+	}
+	return ok
+}
+
+// rawValue is the text that a raw string stands for: of backslashes before a quote, or at the end, two are one, and one more escapes the quote.
+func rawValue(text string) string {
+	var b strings.Builder
+	for text != "" {
+		rest := strings.TrimLeft(text, `\`)
+		n := len(text) - len(rest)
+		if rest == "" || rest[0] == '"' {
+			n /= 2
+		}
+		b.WriteString(strings.Repeat(`\`, n))
+		_, size := utf8.DecodeRuneInString(rest)
+		b.WriteString(rest[:size])
+		text = rest[size:]
+	}
+	return b.String()
+}
+
+// escapeAll writes a text as it stands between the quotes of a string of Julia.
+func escapeAll(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune(`\"$`, r):
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case unicode.IsControl(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// rawText reads what is in var"…" after its first quote, and returns it as Julia reads it between the quotes. A backslash before a quote is
+// special where the name ends at the first quote at which it can end, as Julia reads it, and else a character of the name.
+func (p *parser) rawText(control bool) (string, bool) {
 	skips := len(p.choices.skips) > p.choices.at && p.choices.skips[p.choices.at] > 0
-	text, ok := p.quotedName(`in var"…"`, false, func(before string) bool {
+	text, ok := p.quotedName(`in var"…"`, control, func(before string) bool {
 		return (len(before)-len(strings.TrimRight(before, `\`)))%2 == 0
 	})
-	if !ok {
-		return false
-	}
-	if skips {
+	if ok && skips {
 		text = rawEscapes.ReplaceAllString(text+`"`, `$1$1\"`)
 		text = strings.TrimSuffix(text, `\"`)
 	}
-	p.emit(`var"` + text + `"`)
-	return true
+	return text, ok
 }
 
 // rawEscapes finds what raw strings have to escape: quotes with the backslashes before them.

@@ -972,6 +972,8 @@ func (p *parser) colonSymbol() bool {
 		if !p.quoted() {
 			return false
 		}
+	case p.accept(`var"`):
+		return p.rawSymbol()
 	case nameStart(r):
 		if !p.name() {
 			return false

@@ -143,6 +143,9 @@ func TestStatementForms(t *testing.T) {
 		{`Tuple{P{Symbol("")")}, P{Symbol("")}}`, `Tuple{P{Symbol("\")")}, P{Symbol("")}}`},
 		{`Tuple{P{Symbol(""}, {"")}}`, `Tuple{P{Symbol("\"}, {\"")}}`},
 		{`precompile(Tuple{typeof(A.var"say "x""), A.var"a"b"})`, `Tuple{typeof(A.var"say \"x\""), A.var"a\"b"}`},
+		// Julia 1.12 writes symbols so, whatever is in them.
+		{"Tuple{A.T{:var\"a\nb\", :var\"tab\t\a$\", :var\"a \\\" b\\c\"}}", `Tuple{A.T{Symbol("a\u000ab", "a\u000ab"), Symbol("tab\u0009\u0007\$", "tab\u0009\u0007\$"), :var"a \" b\c"}}`},
+		{"Tuple{A.T{:var\"\t\\\" \\c \\\\\"}}", `Tuple{A.T{Symbol("\u0009\" \\c \\", "\u0009\" \\c \\")}}`},
 		{"Tuple{P{Symbol(\"two\nlines\tand \x01\x7f\")}}", `Tuple{P{Symbol("two\x0alines\x09and \x01\x7f", "two\x0alines\x09and \x01\x7f")}}`},
 		// A backslash is itself up to Julia 1.11, and later the beginning of an escape sequence.
 		{`Tuple{P{Symbol("\alpha")}, P{Symbol("a\")}, P{Symbol("\\")}}`, `Tuple{P{Symbol("\\alpha", "\alpha")}, P{Symbol("a\\", "a\\")}, P{Symbol("\\\\", "\\")}}`},

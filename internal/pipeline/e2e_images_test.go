@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -243,6 +244,9 @@ var inKinds = []string{"Orbits", "Kinds", "Invalidates", "First", "Second", "Pip
 
 func kindsTrace(executable string) string { return filepath.Join(home(executable), "kinds.trace") }
 
+// generator is a name that lowering gives the function of a generator.
+var generator = regexp.MustCompile(`var"##s\d`)
+
 // orbitsTrace is the example's trace where it fits: it was recorded by Julia 1.5. For others it is made in the same way, with standard
 // output in a file.
 var orbitsTrace = remembered(func(executable string) (string, error) {
@@ -266,7 +270,7 @@ var orbitsTrace = remembered(func(executable string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "var\"##s") })
+	kept := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return generator.MatchString(line) })
 	return path, os.WriteFile(path, []byte(strings.Join(kept, "")), 0o644)
 })
 

@@ -57,7 +57,7 @@ end
 function replace_code(replaced::IdDict{Any,Any}, methods::Vector{Any})
     merge!(REPLACED, replaced)
     for code in code_of(methods)
-        replace_edges(code.edges)
+        isdefined(code, :edges) && replace_edges(code.edges)
     end
     # What may invalidate them from now on.
     for (new, old) in replaced
