@@ -15,6 +15,11 @@ function infer_workers()
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, atdoc)
     push!(OURS, emit)
     infer_in_current_world() # the module has moved it on
+    # From Julia 1.12 on, the world of before does not see what the module's names stand for (front_main.jl).
+    return Core.eval(@__MODULE__, :(infer_own_methods()))
+end
+
+function infer_own_methods()
     wanted = Any[]
     for method in own_methods()
         infer_signature!(wanted, (method::Method).sig)

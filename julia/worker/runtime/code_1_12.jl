@@ -26,29 +26,41 @@ function infer(@nospecialize(instance), world::UInt)
 end
 
 # Sources are compressed when code for them is emitted (jl_add_codeinst_to_cache in src/gf.c), and until then the interpreter has them. Compressed
-# ones name what they call, and whatever else they depend on, by places in the edges of their code instances (jl_compress_ir in src/ircode.c). The
-# last byte is not of the source, as in Julia 1.10.
+# ones name what they call by places in the edges of their code instances (jl_compress_ir in src/ircode.c), and edges list what could be called, so
+# both differ where the code does not.
 function have_same_source(a::Core.CodeInstance, b::Core.CodeInstance)
-    isdefined(a, :inferred) && isdefined(b, :inferred) || return false
-    first, second = a.inferred, b.inferred
-    edges = b.edges
-    if second === nothing
-        info = get((INTERPRETER[1]::Base.Compiler.NativeInterpreter).codegen, b, nothing)
-        info isa Core.CodeInfo || return false
-        info.edges isa Core.SimpleVector && (edges = info.edges)
-        second = ccall(:jl_compress_ir, Any, (Any, Any), instance_of(b).def, info)
-    end
-    return first isa String && second isa String && sizeof(first) == sizeof(second) &&
-        ccall(:memcmp, Cint, (Ptr{UInt8}, Ptr{UInt8}, Csize_t), first, second, sizeof(first) - 1) == 0 &&
-        have_same_edges(a.edges, edges)
+    first, second = source_of(a), source_of(b)
+    return first isa Core.CodeInfo && second isa Core.CodeInfo && is_same(first.code, second.code) && is_same(first.ssavaluetypes, second.ssavaluetypes) &&
+        first.ssaflags == second.ssaflags && first.slotflags == second.slotflags && first.nargs == second.nargs && first.isva == second.isva &&
+        first.purity == second.purity && first.inlining_cost == second.inlining_cost
 end
 
-"Whether two lists name the same, of code instances those of the same method instances."
-function have_same_edges(a::Core.SimpleVector, b::Core.SimpleVector)
-    length(a) == length(b) || return false
-    for i in 1:length(a)
-        a[i] === b[i] && continue
-        a[i] isa Core.CodeInstance && b[i] isa Core.CodeInstance && instance_of(a[i]) === instance_of(b[i]) || return false
+"The source of `code`, or `nothing` if it has none any more."
+function source_of(code::Core.CodeInstance)
+    isdefined(code, :inferred) || return nothing
+    code.inferred isa Core.CodeInfo && return code.inferred
+    code.inferred isa String && return ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance_of(code).def, code, code.inferred)
+    return get((INTERPRETER[1]::Base.Compiler.NativeInterpreter).codegen, code, nothing)
+end
+
+"Whether two parts of sources are the same. Of code instances those of the same method instance are."
+function is_same(@nospecialize(a), @nospecialize(b))
+    a === b && return true
+    a isa Core.CodeInstance && b isa Core.CodeInstance && return instance_of(a) === instance_of(b)
+    typeof(a) === typeof(b) || return false
+    a isa String && return a == b
+    if a isa Array
+        length(a) == length(b) || return false
+        for i in 1:length(a)
+            isassigned(a, i) == isassigned(b, i) || return false
+            isassigned(a, i) && (is_same(a[i], b[i]) || return false)
+        end
+        return true
+    end
+    a isa Union{Expr,Core.GotoIfNot,Core.ReturnNode,Core.PiNode,Core.PhiNode,Core.PhiCNode,Core.UpsilonNode,Core.EnterNode,QuoteNode} || return false
+    for i in 1:nfields(a)
+        isdefined(a, i) == isdefined(b, i) || return false
+        isdefined(a, i) && (is_same(getfield(a, i), getfield(b, i)) || return false)
     end
     return true
 end

@@ -9,9 +9,11 @@ function frames(what, f, arguments...; keywords...)
         f(arguments...; keywords...)
     catch
         for frame in stacktrace(catch_backtrace())
+            # Since Julia 1.12 it may be a code instance.
+            instance = hasproperty(frame.linfo, :def) && frame.linfo.def isa Core.MethodInstance ? frame.linfo.def : frame.linfo
             occursin("frames", string(frame.func)) && break
             println("  ", frame.func, ' ', basename(string(frame.file)), ':', frame.line, frame.inlined ? " inlined " : " ",
-                    frame.linfo isa Core.MethodInstance ? frame.linfo.specTypes : "")
+                    instance isa Core.MethodInstance ? instance.specTypes : "")
         end
     end
 end

@@ -24,7 +24,8 @@ println(round(Orbits.period(ELEMENTS, Orbits.body(:earth)); digits = 3))
 # What reflection says of code in the image.
 println(code_typed(Kinds.squares, (Int,))[1][2], ' ', Base.return_types(Orbits.state), ' ', methods(Kinds.optional))
 println(functionloc(Orbits.propagate, (Orbits.TwoBody{Orbits.Body{Float64}}, Orbits.State{Float64}, Float64)))
-println(Base.Docs.doc(Orbits.propagate))
+# Base.Docs.doc needs the standard library REPL since Julia 1.11.
+foreach(doc -> println(doc.text...), values(Base.Docs.meta(Orbits)[Base.Docs.Binding(Orbits, :propagate)].docs))
 
 println(try Kinds.deep(1) catch e; typeof(e) end)
 println(try Orbits.Vec3(1, 2, 3)[5] catch e; sprint(showerror, e) end)
