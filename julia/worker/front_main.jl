@@ -50,6 +50,7 @@ function main(path::String, @nospecialize(roots))
     stage("load")
     loaded = value_of(request, "sources") == "yes" ? report_environment(request) : nothing
     load_packages(request)
+    value_of(request, "self") == "yes" && load_compile_worker()
     # In the world that there is now: from Julia 1.12 on, an older one does not see what names stand for.
     # Base.invokelatest would keep a method instance for our function's type.
     return Core.eval(@__MODULE__, :(build_loaded($request, $index, $loaded)))

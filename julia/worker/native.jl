@@ -114,6 +114,7 @@ function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, me
         ccall(:LLVMSetValueName2, Cvoid, (Value, Cstring, Csize_t), cells[length(contents) + i], name, sizeof(name))
         push!(used, body)
     end
+    append!(used, call_boxed_base(index, native, cells, contents))
     resize!(cells, length(contents))
     new = Any[]
     for code in code_of(methods)

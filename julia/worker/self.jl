@@ -5,8 +5,8 @@
 #   svec(code instances, values, modules, …, ChainFront, ChainEmit)
 # Nothing else leads to the two modules, so once the storage is cleared they are garbage to the next heap, but for what purge.jl removes.
 
-"Load the compile worker's module beside this one and infer all methods of both. Returns their method instances."
-function infer_workers()
+"Load the compile worker's module beside this one."
+function load_compile_worker()
     emit = Module(:ChainEmit)
     # As in front.jl, but not by Core.atdoc!, which would be inferred for our function's type.
     atdoc = Core.atdoc
@@ -14,12 +14,11 @@ function infer_workers()
     Base.include(emit, joinpath(@__DIR__, "compile", "emit_main.jl"))
     ccall(:jl_set_global, Cvoid, (Any, Any, Any), Core, :atdoc, atdoc)
     push!(OURS, emit)
-    infer_in_current_world() # the module has moved it on
-    # From Julia 1.12 on, the world of before does not see what the module's names stand for (front_main.jl).
-    return Core.eval(@__MODULE__, :(infer_own_methods()))
+    return nothing
 end
 
-function infer_own_methods()
+"Infer all methods of both modules. Returns their method instances."
+function infer_workers()
     wanted = Any[]
     for method in own_methods()
         infer_signature!(wanted, (method::Method).sig)

@@ -282,6 +282,14 @@ The pointers of the handle that the loader fills, in the order of their ids.
 function emitted_cells end
 
 """
+    call_boxed_base(index::Vector{Any}, native::Ptr{Cvoid}, cells::Vector{Value}, contents::Vector{Any})
+
+Have emitted code call base functions that take boxed arguments through pointers `slot.base.N` where it calls them through the runtime. `contents` are
+those of the first of the cells. Returns the indices N of these functions in the base's table, as a `Vector{Any}`.
+"""
+function call_boxed_base end
+
+"""
     cell_contents(native::Ptr{Cvoid})
 
 The objects that go into the first of the cells, in the order of their ids, as a `Vector{Any}`; `nothing` where the runtime's serialiser

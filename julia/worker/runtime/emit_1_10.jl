@@ -36,3 +36,6 @@ end
 
 cell_contents(native::Ptr{Cvoid}) = listed(cglobal(:jl_get_llvm_gvs), native)
 called_functions(native::Ptr{Cvoid}) = listed(cglobal(:jl_get_llvm_external_fns), native)
+
+# Such calls are like all others (called_functions).
+call_boxed_base(index::Vector{Any}, native::Ptr{Cvoid}, cells::Vector{Value}, contents::Vector{Any}) = Any[]

@@ -52,3 +52,67 @@ end
 
 cell_contents(native::Ptr{Cvoid}) = listed(cglobal(:jl_get_llvm_gvs), native)
 called_functions(native::Ptr{Cvoid}) = listed(cglobal(:jl_get_llvm_external_fns), native)
+
+function call_boxed_base(index::Vector{Any}, native::Ptr{Cvoid}, cells::Vector{Value}, contents::Vector{Any})
+    mod = emitted_module(native)
+    boxed = unsafe_load(cglobal(:jl_fptr_args_addr, Ptr{Cvoid}))
+    world = ccall(:jl_get_world_counter, UInt, ())
+    places = IdDict{Any,Any}()
+    for i in 1:length(contents)
+        places[cells[i]] = i
+    end
+    builder = ccall(:LLVMCreateBuilderInContext, Value, (Value,), ccall(:LLVMGetModuleContext, Value, (Value,), mod))
+    used = Any[]
+    f = ccall(:LLVMGetFirstFunction, Value, (Value,), mod)
+    while f != C_NULL
+        call = startswith(value_name(f), "tojlinvoke") ? runtime_call(f) : C_NULL
+        if call != C_NULL
+            # The method instance is loaded from a cell, then cast to a reference.
+            cast = operand_of(call, 3)
+            cell = operand_of(operand_of(cast, 0), 0)
+            instance = haskey(places, cell) ? contents[places[cell]::Int] : nothing
+            code = instance isa Core.MethodInstance ? current_code(instance, world) : nothing
+            row = code isa Core.CodeInstance && invoke_pointer(code) == boxed ? base_row(index, code) : 0
+            body = row == 0 ? -1 : base_function(index, row, BODY)
+            if body >= 0
+                push!(used, body)
+                call_slot(builder, mod, f, call, string("slot.base.", body))
+            end
+        end
+        f = ccall(:LLVMGetNextFunction, Value, (Value,), f)
+    end
+    ccall(:LLVMDisposeBuilder, Cvoid, (Value,), builder)
+    return used
+end
+
+operand_of(instruction::Value, i::Int) = ccall(:LLVMGetOperand, Value, (Value, Cuint), instruction, i)
+
+"The call of jl_invoke in what emit_tojlinvoke has made, or C_NULL."
+function runtime_call(f::Value)
+    ccall(:LLVMIsDeclaration, Cint, (Value,), f) == 0 || return C_NULL
+    instruction = ccall(:LLVMGetFirstInstruction, Value, (Value,), ccall(:LLVMGetFirstBasicBlock, Value, (Value,), f))
+    while instruction != C_NULL
+        ccall(:LLVMGetInstructionOpcode, Cint, (Value,), instruction) == 45 && # LLVMCall
+            return value_name(ccall(:LLVMGetCalledValue, Value, (Value,), instruction)) == "ijl_invoke" ? instruction : C_NULL
+        instruction = ccall(:LLVMGetNextInstruction, Value, (Value,), instruction)
+    end
+    return C_NULL
+end
+
+"Have `f` call what the pointer `name` points to, with its own arguments, in place of `call`."
+function call_slot(builder::Value, mod::Value, f::Value, call::Value, name::String)
+    pointer = ccall(:LLVMPointerTypeInContext, Value, (Value, Cuint), ccall(:LLVMGetModuleContext, Value, (Value,), mod), 0)
+    slot = ccall(:LLVMGetNamedGlobal, Value, (Value, Cstring), mod, name)
+    slot == C_NULL && (slot = ccall(:LLVMAddGlobal, Value, (Value, Value, Cstring), mod, pointer, name))
+    ccall(:LLVMPositionBuilderBefore, Cvoid, (Value, Value), builder, call)
+    target = ccall(:LLVMBuildLoad2, Value, (Value, Value, Value, Cstring), builder, pointer, slot, "")
+    arguments = Vector{Value}(undef, 3)
+    for i in 1:3
+        arguments[i] = ccall(:LLVMGetParam, Value, (Value, Cuint), f, i - 1)
+    end
+    direct = ccall(:LLVMBuildCall2, Value, (Value, Value, Value, Ptr{Value}, Cuint, Cstring), builder, ccall(:LLVMGlobalGetValueType, Value, (Value,), f),
+                   target, arguments, 3, "")
+    ccall(:LLVMReplaceAllUsesWith, Cvoid, (Value, Value), call, direct)
+    ccall(:LLVMInstructionEraseFromParent, Cvoid, (Value,), call)
+    return nothing
+end
