@@ -4,6 +4,7 @@ package julia
 // image format, which is package sysimage's.
 
 import (
+	_ "embed"
 	"fmt"
 	"regexp"
 	"slices"
@@ -30,12 +31,17 @@ type Series struct {
 	CachesFitOneImage bool
 	// Interactive are the standard libraries that an interactive session loads and Julia's own image has not, by name.
 	Interactive []string
+	// Prompt are precompile statements of an interactive session, for images with Interactive.
+	Prompt string
 	// TracerCrashes says that --trace-compile ends the process on some types that programs use.
 	TracerCrashes bool
 	// CompilesForProcess says that code is generated for the processor of the process that does it, which julia's -C chooses.
 	// Otherwise each request to a compile worker says for which.
 	CompilesForProcess bool
 }
+
+//go:embed prompt/1_12.jl
+var prompt1_12 string
 
 // all are the supported series, the oldest first.
 var all = []*Series{
@@ -66,6 +72,7 @@ var all = []*Series{
 		KeepsBaseCode: true,
 		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
 		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
+		Prompt:             prompt1_12,
 		CachesFitOneImage:  true,
 		CompilesForProcess: true,
 	},

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"chainbuild/internal/scratch"
@@ -37,7 +38,7 @@ func checkOptions(o *Options) error {
 			return err
 		}
 	}
-	for _, name := range o.Packages {
+	for _, name := range slices.Concat(o.Packages, o.Interactive) {
 		if name == "" || strings.ContainsAny(name, " \t\r\n/\x00") {
 			return refuse("%q is no package: give --package the name that `using` takes", name)
 		}

@@ -25,6 +25,9 @@ type Options struct {
 	Statements []string
 	// Packages are loaded into the image besides those that the statements name.
 	Packages []string
+	// Interactive are packages that are loaded for interactive sessions. Of their code the image has, even with EmitAll, what statements name and
+	// the prompt needs, and what that calls.
+	Interactive []string
 	// Target says what the image is like. Its zero value has the optimisation level 0; settings.DefaultTarget has Julia's.
 	settings.Target
 	// Jobs is the number of processes that compile at the same time; 0: the number of processors.

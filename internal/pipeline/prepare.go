@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"chainbuild/elfpatch"
+	"chainbuild/statements"
 )
 
 // prepare writes the workers' sources, the index of the base, the shim and the request.
@@ -83,6 +84,15 @@ func (r *run) writeRequest() error {
 	for _, name := range r.options.Packages {
 		add("package", name)
 	}
+	for _, name := range r.options.Interactive {
+		add("interactive", name)
+	}
+	if len(r.options.Interactive) > 0 {
+		if err := r.writePrompt(); err != nil {
+			return err
+		}
+		add("prompt", r.file("prompt.txt"))
+	}
 	for _, name := range r.inputs.listed {
 		add("recorded", name)
 	}
@@ -103,4 +113,17 @@ func (r *run) writeRequest() error {
 	return errors.Join(
 		os.WriteFile(r.file("request.txt"), request.Bytes(), 0o600),
 		os.WriteFile(r.file("statements.txt"), list.Bytes(), 0o600))
+}
+
+// writePrompt writes the statements of an interactive session, of which nobody is told whether they can be used.
+func (r *run) writePrompt() error {
+	file, err := statements.Parse("prompt", strings.NewReader(r.series.Prompt))
+	if err != nil {
+		return err
+	}
+	var list bytes.Buffer
+	for _, s := range file.Statements {
+		fmt.Fprintf(&list, "0\t%s\n", s.Source)
+	}
+	return os.WriteFile(r.file("prompt.txt"), list.Bytes(), 0o600)
 }

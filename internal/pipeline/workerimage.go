@@ -133,7 +133,7 @@ func (p *plan) frontOnWorkerImage() bool {
 	if p.workerImage == "" || !p.series.CachesFitOneImage {
 		return p.workerImage != ""
 	}
-	for _, name := range slices.Concat(p.options.Packages, p.inputs.modules) {
+	for _, name := range slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules) {
 		if !slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
 			return false
 		}

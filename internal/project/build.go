@@ -179,9 +179,11 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	}
 	b := o.Build
 	b.Julia, b.Output, b.Statements, b.Project = p.Julia.Executable, im.File, []string{list}, p.path(environmentName)
-	b.Packages = nil
+	b.Packages, b.Interactive = nil, p.Content.Interactive
 	for _, pkg := range p.Content.Packages {
-		b.Packages = append(b.Packages, pkg.Name)
+		if !slices.Contains(p.Content.Interactive, pkg.Name) {
+			b.Packages = append(b.Packages, pkg.Name)
+		}
 	}
 	b.Target = p.Settings.Target
 	// Only this project's packages, wherever else the user has Julia look.

@@ -24,6 +24,8 @@ import (
 type Content struct {
 	// Packages are loaded into the image, by name.
 	Packages []Package `json:"packages"`
+	// Interactive are the names of those that are there for interactive sessions alone.
+	Interactive []string `json:"interactive,omitempty"`
 	// Out are packages of the project that are not, by name.
 	Out []LeftOut `json:"left_out"`
 }
@@ -89,9 +91,6 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 			}
 			all[uuid] = &Package{Name: name, UUID: uuid}
 		}
-		if s.Interactive {
-			roots = append(roots, named(name)...)
-		}
 	}
 	// A name that is excluded and not there excludes nothing: settings outlive dependencies.
 	for _, name := range s.Exclude {
@@ -117,6 +116,15 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 	for _, uuid := range roots {
 		reach(uuid)
 	}
+	var added []string
+	for _, name := range interactive {
+		for _, uuid := range named(name) {
+			if s.Interactive && !reached[uuid] {
+				added = append(added, uuid)
+				reach(uuid)
+			}
+		}
+	}
 	// Until nothing changes, as packages may need each other in a circle.
 	for changed := true; changed; {
 		changed = false
@@ -138,6 +146,9 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 			c.Out = append(c.Out, LeftOut{all[uuid].Name, why})
 		} else {
 			c.Packages = append(c.Packages, *all[uuid])
+			if slices.Contains(added, uuid) {
+				c.Interactive = append(c.Interactive, all[uuid].Name)
+			}
 		}
 	}
 	for _, name := range interactive {
@@ -145,6 +156,7 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 			c.Out = append(c.Out, LeftOut{name, notInteractive})
 		}
 	}
+	slices.Sort(c.Interactive)
 	slices.SortFunc(c.Packages, func(a, b Package) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID)) })
 	slices.SortFunc(c.Out, func(a, b LeftOut) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Why, b.Why)) })
 	return c, nil

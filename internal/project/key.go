@@ -31,6 +31,7 @@ const (
 	inputLayout      = "layout"
 	inputOptimize    = "optimisation level"
 	inputEmit        = "emit"
+	inputInteractive = "for interactive sessions"
 	inputPackage     = "package "
 	inputPreferences = "preferences of "
 )
@@ -55,6 +56,9 @@ func (p *Project) makeKey() error {
 	}
 	h.AddString(inputOptimize, fmt.Sprint(s.OptLevel))
 	h.AddString(inputEmit, string(s.Emit))
+	if len(p.Content.Interactive) > 0 {
+		h.AddString(inputInteractive, strings.Join(p.Content.Interactive, ", "))
+	}
 	for _, pkg := range p.Content.Packages {
 		content := strings.Join([]string{pkg.UUID, pkg.Version, pkg.Tree}, " ")
 		if pkg.Path != "" {

@@ -8,7 +8,7 @@
 function make_caches(request::Dict{String,Any})
     refused = Any[]
     names = ""
-    for kind in ("package", "recorded", "module")
+    for kind in ("package", "interactive", "recorded", "module")
         for name in values_of(request, kind)
             id = Base.identify_package(name::String)
             (id === nothing || haskey(Base.loaded_modules, id) || Base.locate_package(id) === nothing || is_cached(id)) && continue

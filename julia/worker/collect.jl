@@ -7,8 +7,14 @@ Infer the signature of every statement. Returns the method instances that they n
 """
 function infer_statements(request::Dict{String,Any})
     wanted = value_of(request, "emit") == "traced" && caches_have_code() ? cached_instances() : Any[]
-    path = value_of(request, "statements")
-    path == "" && return wanted
+    infer_list!(wanted, value_of(request, "statements"), true)
+    infer_list!(wanted, value_of(request, "prompt"), false)
+    return wanted
+end
+
+"Infer the signatures of the file at `path`, each on a line behind its number and a tab, and append their method instances to `wanted`."
+function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
+    path == "" && return nothing
     # Each collection goes through all objects of the image (gc_sweep_sysimg in src/staticdata.c), so few are made.
     ccall(:jl_gc_enable, Cint, (Cint,), 0)
     collected = Base.gc_total_bytes(Base.gc_num())
@@ -27,12 +33,12 @@ function infer_statements(request::Dict{String,Any})
         if reason == ""
             reason = infer_signature!(wanted, type)
         end
-        if reason != ""
+        if reason != "" && reports
             event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
         end
     end
     ccall(:jl_gc_enable, Cint, (Cint,), 1)
-    return wanted
+    return nothing
 end
 
 """
@@ -43,6 +49,7 @@ function cached_instances()
     world = ccall(:jl_get_world_counter, UInt, ())
     out = Any[]
     for instance in instances_of(all_methods())
+        haskey(OF_INTERACTIVE, instance) && continue
         code = current_code(instance::Core.MethodInstance, world)
         code isa Core.CodeInstance && invoke_pointer(code) == C_NULL && is_kept(code) && push!(out, instance)
     end
@@ -132,7 +139,8 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
         for i in 1:length(specializations)
             isassigned(specializations, i) || continue
             instance = specializations[i]
-            instance isa Core.MethodInstance && add_instance!(out, invalidated, seen, index, instance, world, false, all_new)
+            instance isa Core.MethodInstance &&
+                add_instance!(out, invalidated, seen, index, instance, world, false, all_new && !haskey(OF_INTERACTIVE, instance))
         end
         all_new && isdefined(method, :ccallable) && add_callable!(out, callable, method, value_of(request, "image"))
     end

@@ -13,6 +13,7 @@ function load_packages(request::Dict{String,Any})
     for name in values_of(request, "package")
         load_package(name::String, true, refused)
     end
+    load_interactive(request) # before statements that name them have them loaded like others
     for name in values_of(request, "recorded")
         load_package(name::String, false, refused) && continue
         warn(string("package ", name, ", which the statements list, is not in the project and is left out"))
@@ -23,6 +24,29 @@ function load_packages(request::Dict{String,Any})
     value_of(request, "project") == "yes" && tell_left_out()
     return nothing
 end
+
+"""
+Load what is for interactive sessions. Its caches have native code for thousands of methods, of which a session uses few: the image gets the
+code of those that statements name, and that a session at the prompt has compiled (julia/prompt).
+"""
+function load_interactive(request::Dict{String,Any})
+    names = values_of(request, "interactive")
+    isempty(names) && return nothing
+    before = IdDict{Any,Any}()
+    for instance in instances_of(all_methods())
+        before[instance] = true
+    end
+    for name in names
+        load_package(name::String, true, Any[])
+    end
+    for instance in instances_of(all_methods())
+        haskey(before, instance) || (OF_INTERACTIVE[instance] = true)
+    end
+    return nothing
+end
+
+"The method instances that came with what is for interactive sessions, as keys."
+const OF_INTERACTIVE = IdDict{Any,Any}()
 
 "Load the package `name`, if it is not in `refused`. Returns whether there is one. One that is required and that cannot be loaded is an error."
 function load_package(name::String, required::Bool, refused::Vector{Any})
