@@ -63,9 +63,19 @@ const most = 4 << 20
 // Start starts the server on a port of this machine and returns its host and port. It ends with the test.
 func (s *Server) Start(t testing.TB, o ...grpc.ServerOption) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, stop, err := s.Serve(o...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return address
+}
+
+// Serve is Start where there is no test to end with: stop must be called.
+func (s *Server) Serve(o ...grpc.ServerOption) (address string, stop func(), err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
 	}
 	s.init()
 	g := grpc.NewServer(append(o, grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream), grpc.MaxRecvMsgSize(most))...)
@@ -74,8 +84,7 @@ func (s *Server) Start(t testing.TB, o ...grpc.ServerOption) (address string) {
 	repb.RegisterCapabilitiesServer(g, s)
 	bspb.RegisterByteStreamServer(g, s)
 	go g.Serve(listener)
-	t.Cleanup(g.Stop)
-	return listener.Addr().String()
+	return listener.Addr().String(), g.Stop, nil
 }
 
 func (s *Server) init() {
