@@ -22,6 +22,9 @@ const bazelRemote = "../../.toolchain/bazel-remote"
 // startBazelRemote starts it with more arguments and returns the hosts and ports of its two protocols. It ends with the test.
 func startBazelRemote(t *testing.T, arguments ...string) (grpc, http string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a process of its own")
+	}
 	program, err := filepath.Abs(bazelRemote)
 	if err == nil {
 		_, err = os.Stat(program)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
 	bspb "google.golang.org/genproto/googleapis/bytestream"
@@ -34,7 +35,8 @@ type grpcTransport struct {
 	identity   repb.CapabilitiesClient
 	streams    bspb.ByteStreamClient
 
-	// What the server takes: set by hello.
+	// What the server takes: set when it has first said so.
+	said          sync.Once
 	batchBytes    int64
 	zstdStreams   bool // compressed streams, and compressed blobs in batches that are read
 	zstdBatches   bool // compressed blobs in batches that are written
@@ -115,14 +117,16 @@ func (t *grpcTransport) hello(ctx context.Context) (*Server, error) {
 		BatchBytes: cache.GetMaxBatchTotalSizeBytes(),
 		Executes:   answer.GetExecutionCapabilities().GetExecEnabled(),
 	}
-	if s.BatchBytes > 0 {
-		t.batchBytes = min(maxBatch, s.BatchBytes)
-	}
-	if most := cache.GetMaxCasBlobSizeBytes(); most > 0 {
-		t.largestStored = min(maxBlob, most)
-	}
-	t.zstdStreams = slices.Contains(cache.GetSupportedCompressors(), repb.Compressor_ZSTD)
-	t.zstdBatches = slices.Contains(cache.GetSupportedBatchUpdateCompressors(), repb.Compressor_ZSTD)
+	t.said.Do(func() {
+		if s.BatchBytes > 0 {
+			t.batchBytes = min(maxBatch, s.BatchBytes)
+		}
+		if most := cache.GetMaxCasBlobSizeBytes(); most > 0 {
+			t.largestStored = min(maxBlob, most)
+		}
+		t.zstdStreams = slices.Contains(cache.GetSupportedCompressors(), repb.Compressor_ZSTD)
+		t.zstdBatches = slices.Contains(cache.GetSupportedBatchUpdateCompressors(), repb.Compressor_ZSTD)
+	})
 	s.Zstd = t.zstdStreams || t.zstdBatches
 	return s, nil
 }

@@ -479,10 +479,9 @@ func TestTLS(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
-	server := &remotetest.Server{Zstd: true, BatchBytes: 1 << 20}
+	server := &remotetest.Server{Zstd: true, BatchBytes: 1 << 20, Instance: "x"}
 	private, public := keys(t)
 	c := connect(t, Options{URL: "grpc://" + server.Start(t) + "/x", SignFile: private, TrustFile: public})
-	server.Instance = "x"
 	s, err := c.Server(t.Context())
 	if err != nil {
 		t.Fatal(err)
