@@ -3,7 +3,7 @@ package remote
 // This file turns a computation into what the protocol calls an action.
 //
 //	Action     digest of the Command, digest of the input root, platform properties, salt
-//	Command    arguments, environment variables, path of the output, platform properties
+//	Command    arguments, environment variables, path of the output
 //	Directory  one for the input root and one for each folder below it: names and digests of what is in it
 //
 // All three are messages whose bytes are hashed, so these must be the same for the same computation: what has no order of its own is sorted
@@ -65,7 +65,7 @@ func NewAction(c *objcache.Computation) *Action {
 	for _, name := range slices.Sorted(maps.Keys(c.Platform)) {
 		platform.Properties = append(platform.Properties, &repb.Platform_Property{Name: name, Value: c.Platform[name]})
 	}
-	command := &repb.Command{Arguments: c.Arguments, OutputPaths: []string{c.Output}, Platform: platform}
+	command := &repb.Command{Arguments: c.Arguments, OutputPaths: []string{c.Output}}
 	for _, name := range slices.Sorted(maps.Keys(c.Environment)) {
 		command.EnvironmentVariables = append(command.EnvironmentVariables, &repb.Command_EnvironmentVariable{Name: name, Value: c.Environment[name]})
 	}
