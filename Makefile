@@ -6,7 +6,7 @@ PREFIX   := /usr/local
 INPUTS   := 20000
 BENCH    := Added stdlib
 
-.PHONY: build install uninstall toolchain demo check test test-go test-jl test-install race fuzz test-julia bench-build clean
+.PHONY: build install uninstall toolchain bazel-remote demo check test test-go test-jl test-install race fuzz test-julia bench-build clean
 
 build:
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -34,6 +34,11 @@ uninstall:
 # The last line of output is the path of the julia executable.
 toolchain:
 	@tools/toolchain.sh
+
+# A server of the Remote Execution API, for the tests of remote caches: a minute and a half, once. Without it they are skipped.
+bazel-remote:
+	mkdir -p .toolchain
+	cd tools/bazel-remote && go build -o ../../.toolchain/bazel-remote github.com/buchgr/bazel-remote/v2
 
 # Builds images for the examples and shows what they gain.
 demo: build

@@ -201,7 +201,9 @@ func (b *bencher) environment() []string {
 		switch name, _, _ := strings.Cut(variable, "="); name {
 		case "JULIA_LOAD_PATH", "JULIA_PROJECT", "JULIA_DEPOT_PATH", "JULIA_NUM_THREADS", "CHAINBUILD_CACHE", "COLUMNS", "LINES":
 		default:
-			kept = append(kept, variable)
+			if !strings.HasPrefix(name, "CHAINBUILD_REMOTE_") {
+				kept = append(kept, variable)
+			}
 		}
 	}
 	depots := []string{b.scratch.File("depot")}

@@ -47,9 +47,10 @@ func TestDistinctLines(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("JULIA_LOAD_PATH", "/nowhere")
 	t.Setenv("CHAINBUILD_CACHE", "/cache")
+	t.Setenv("CHAINBUILD_REMOTE_CACHE", "grpc://127.0.0.1:1")
 	b := &bencher{Options: Options{Packages: "sources"}, scratch: &scratch.Folder{Path: "/scratch"}}
 	for _, variable := range b.environment() {
-		if strings.HasPrefix(variable, "JULIA_LOAD_PATH=") || strings.HasPrefix(variable, "CHAINBUILD_CACHE=") {
+		if strings.HasPrefix(variable, "JULIA_LOAD_PATH=") || strings.HasPrefix(variable, "CHAINBUILD_CACHE=") || strings.HasPrefix(variable, "CHAINBUILD_REMOTE_") {
 			t.Errorf("the environment has %s", variable)
 		}
 		if depots, ok := strings.CutPrefix(variable, "JULIA_DEPOT_PATH="); ok && depots != "/scratch/depot" {

@@ -102,6 +102,17 @@ func (s *Sources) All() string { return s.below("") }
 // Compiling is the part that a compile worker can run, and so all of the code that an object depends on.
 func (s *Sources) Compiling() string { return s.below(compileFolder) }
 
+// CompilingFiles are the files of that part, by the names under which Write writes them.
+func (s *Sources) CompilingFiles() map[string][]byte {
+	files := map[string][]byte{}
+	for _, file := range s.files {
+		if strings.HasPrefix(file.name, compileFolder) {
+			files[file.name] = []byte(file.text)
+		}
+	}
+	return files
+}
+
 // below joins the files in a folder. Each begins with a line of its name and length, so that different files are different texts.
 func (s *Sources) below(folder string) string {
 	var all strings.Builder

@@ -80,7 +80,7 @@ func (c *Compiler) Compile(ctx context.Context, p Partition, started func(worker
 	object := strings.TrimSuffix(p.Bitcode, ".bc") + ".o"
 	task := parallel.Task{
 		Name:   fmt.Sprintf("partition %d", p.Number),
-		Line:   strings.Join([]string{"emit", p.Bitcode, object, strconv.Itoa(c.target.OptLevel), c.target.CPU, c.target.Features}, "\t"),
+		Line:   emitRequest(p.Bitcode, object, c.target),
 		Weight: p.Weight,
 	}
 	var reply struct {
@@ -105,6 +105,11 @@ func (c *Compiler) Compile(ctx context.Context, p Partition, started func(worker
 		data, err = os.ReadFile(object)
 	}
 	return data, Times{time.Duration(reply.Passes), time.Duration(reply.Codegen)}, err
+}
+
+// emitRequest is what a compile worker is asked (julia/worker/compile/emit.jl).
+func emitRequest(bitcode, object string, target Target) string {
+	return strings.Join([]string{"emit", bitcode, object, strconv.Itoa(target.OptLevel), target.CPU, target.Features}, "\t")
 }
 
 // SetLimit says how many workers may be busy at a time, at least 1; at first all may be.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"chainbuild/internal/buildid"
@@ -21,35 +22,87 @@ import (
 
 // A Recipe is all that determines an object but its bitcode.
 type Recipe struct {
-	inputs [][2]string // names and values
+	inputs  [][2]string // names and values
+	sources *julia.Sources
+	target  Target
+	options []string // of the julia that compiles
 }
 
 // NewRecipe describes how workers of the given Julia that run the given sources compile for target.
 func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*Recipe, error) {
-	r := &Recipe{}
+	series, err := in.Series()
+	if err != nil {
+		return nil, err
+	}
+	r := &Recipe{sources: sources, target: target}
+	if series.CompilesForProcess {
+		r.options = []string{"-C", strings.TrimSuffix(target.CPU+","+target.Features, ",")}
+	}
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
-	for _, library := range [][2]string{{"libjulia", in.LibJulia}, {"libLLVM", in.LibLLVM}} {
+	for _, library := range [][2]string{{libJulia, in.LibJulia}, {libLLVM, in.LibLLVM}} {
 		id, err := libraryID(library[1])
 		if err != nil {
 			return nil, err
 		}
 		add(library[0], id)
 	}
-	add("Julia", in.Version)
+	add(juliaVersion, in.Version)
 	add("compile worker", sources.Compiling())
 	add("optimisation level", fmt.Sprint(target.OptLevel))
 	add("processor", target.CPU)
 	if target.CPU == "native" {
-		add("this machine's processor", hostProcessor())
+		add(thisProcessor, hostProcessor())
 	}
 	add("features", target.Features)
 	// The compile workers inherit it, and hand it to LLVM (jl_init_llvm in src/codegen.cpp).
-	if args := os.Getenv("JULIA_LLVM_ARGS"); args != "" {
-		add("JULIA_LLVM_ARGS", args)
+	if args := os.Getenv(llvmArguments); args != "" {
+		add(llvmArguments, args)
 	}
 	return r, nil
 }
+
+// llvmArguments is the environment variable with LLVM's own switches.
+const llvmArguments = "JULIA_LLVM_ARGS"
+
+// Computation describes how the object of a partition is made, for caches that want to know: as a process that reads one request. The key is that of
+// Hash.
+func (r *Recipe) Computation(key objcache.Key, bitcode []byte) *objcache.Computation {
+	const folder, request, code, object = "worker/", "request.txt", "code.bc", "code.o"
+	c := &objcache.Computation{
+		Key: key,
+		// The worker reads its standard input, and answers on descriptor 3.
+		Arguments: slices.Concat([]string{"sh", "-c", `exec "$0" "$@" <` + request + " 3>&1", "julia", "--startup-file=no", "--history-file=no", "-O1"},
+			r.options, []string{folder + "compile/emit.jl"}),
+		Environment: map[string]string{"JULIA_NUM_THREADS": "1"},
+		Files: map[string][]byte{
+			code:    bitcode,
+			request: []byte(emitRequest(code, object, r.target) + "\n"),
+		},
+		Output:   object,
+		Platform: map[string]string{"OSFamily": "linux", "ISA": "x86-64"},
+	}
+	for name, text := range r.sources.CompilingFiles() {
+		c.Files[folder+name] = text
+	}
+	for _, input := range r.inputs {
+		switch input[0] {
+		case llvmArguments:
+			c.Environment[input[0]] = input[1]
+		case libJulia, libLLVM, juliaVersion, thisProcessor:
+			c.Platform[input[0]] = input[1]
+		}
+	}
+	return c
+}
+
+// Names of inputs that say what a machine must have.
+const (
+	libJulia      = "libjulia"
+	libLLVM       = "libLLVM"
+	juliaVersion  = "Julia"
+	thisProcessor = "this machine's processor"
+)
 
 // Hash makes the key of the object of a partition whose bitcode is given.
 func (r *Recipe) Hash(bitcode []byte) *objcache.Hash {

@@ -145,3 +145,40 @@ func TestLibraryID(t *testing.T) {
 		t.Errorf("the id is %q", got)
 	}
 }
+
+// A computation says all that its key is made of, and nothing of this machine's folders.
+func TestComputation(t *testing.T) {
+	t.Setenv("JULIA_LLVM_ARGS", "-unroll-count=2")
+	dir := t.TempDir()
+	for _, version := range []string{"1.5.3", "1.10.8"} {
+		in := julia.Installation{Executable: dir + "/julia", Version: version, LibJulia: filepath.Join(dir, "libjulia.so"), LibLLVM: filepath.Join(dir, "libLLVM.so")}
+		for _, path := range []string{in.LibJulia, in.LibLLVM} {
+			if err := os.WriteFile(path, []byte("code"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		series, err := in.Series()
+		if err != nil {
+			t.Fatal(err)
+		}
+		recipe, err := NewRecipe(&in, series.Sources(), Target{CPU: "haswell", Features: "+fma", Option: "haswell,fma", OptLevel: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := recipe.Hash([]byte("bitcode")).Key()
+		c := recipe.Computation(key, []byte("bitcode"))
+		if c.Key != key || string(c.Files["code.bc"]) != "bitcode" || string(c.Files["request.txt"]) != "emit\tcode.bc\tcode.o\t2\thaswell\t+fma\n" || c.Output != "code.o" {
+			t.Errorf("the computation is %+v", c)
+		}
+		if c.Files["worker/compile/emit.jl"] == nil || c.Files["worker/compile/passes.jl"] == nil || c.Files["worker/front.jl"] != nil {
+			t.Error("the files are not those of the compile worker")
+		}
+		command := strings.Join(c.Arguments, " ")
+		if strings.Contains(command, dir) || strings.Contains(command, "-C haswell,+fma") != series.CompilesForProcess || !strings.HasSuffix(command, " worker/compile/emit.jl") {
+			t.Errorf("the command is %s", command)
+		}
+		if c.Environment["JULIA_LLVM_ARGS"] != "-unroll-count=2" || c.Platform["Julia"] != version || c.Platform["libLLVM"] == "" {
+			t.Errorf("the environment is %v, the platform %v", c.Environment, c.Platform)
+		}
+	}
+}

@@ -100,6 +100,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 		flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
 		flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	})
+	addRemoteFlags(cmd, remoteSection, &o.Remote)
 	section(cmd, saidSection, func(flags *pflag.FlagSet) {
 		addQuietFlag(flags, &b.quiet, "say nothing but warnings and errors")
 		flags.BoolVarP(&b.verbose, "verbose", "v", false, "say more: each partition, each statement that is not used")
@@ -137,6 +138,9 @@ func (b *buildFlags) reporter() (pipeline.Reporter, func()) {
 // run builds the image that the flags say.
 func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
 	if err := b.check(cmd); err != nil {
+		return err
+	}
+	if err := overrideRemote(cmd, &b.options.Remote); err != nil {
 		return err
 	}
 	report, end := b.reporter()

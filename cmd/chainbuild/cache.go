@@ -15,6 +15,7 @@ import (
 	"chainbuild/objcache"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newCacheCommand(stdout *os.File) *cobra.Command {
@@ -48,10 +49,24 @@ they meet them. Everything in it can be removed at any time, also while builds r
 		}}
 	}
 
-	var asJSON bool
-	stats := on("stats", "Tell what is in the cache", "Tell where the cache is, how many entries it has, how large they are, and when they were used.",
+	var asJSON, ofRemote bool
+	stats := on("stats", "Tell what is in the cache", `Tell where the cache is, how many entries it has, how large they are, and when they were
+used. With --remote, ask the remote cache instead who it is, and tell what builds do
+with it: the one of the flags, of the environment, or of the project of the current
+folder.`,
 		func(ctx context.Context, cache *objcache.Cache) error { return printStats(ctx, cache, stdout, asJSON) }, nil)
-	addJSONFlag(stats.Flags(), &asJSON, "one JSON object")
+	ofCache := stats.RunE
+	stats.RunE = func(cmd *cobra.Command, args []string) error {
+		if ofRemote {
+			return printRemote(cmd.Context(), cmd, stdout, asJSON)
+		}
+		return ofCache(cmd, args)
+	}
+	section(stats, remoteSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&ofRemote, "remote", false, "tell of the remote cache")
+	})
+	addRemoteFlags(stats, remoteSection, &settings.Remote{})
+	section(stats, saidSection, func(flags *pflag.FlagSet) { addJSONFlag(flags, &asJSON, "one JSON object") })
 
 	limit := settings.Size(objcache.DefaultLimit)
 	gc := on("gc", "Remove what was not used for the longest time", `Remove what killed builds have left behind and, if the entries are larger than the

@@ -15,6 +15,7 @@ const (
 	outSection      = "What comes out"
 	howSection      = "How it is built"
 	cacheSection    = "Cache"
+	remoteSection   = "Remote cache"
 	recordedSection = "What is recorded"
 	saidSection     = "What is printed"
 	projectSection  = "Which project"

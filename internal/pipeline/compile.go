@@ -1,6 +1,6 @@
 package pipeline
 
-// This file gets the objects of the partitions, from the cache or from workers, while the front worker is still busy.
+// This file gets the objects of the partitions, from a cache or from workers, while the front worker is still busy.
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
+	"chainbuild/objcache/remote"
 )
 
 // A compiler takes partitions as they come and makes them objects.
@@ -29,7 +30,8 @@ type object struct {
 	partition llvmdriver.Partition
 	data      []byte
 	inputs    []objcache.Input // of its key
-	hit       bool             // it came from the cache
+	hit       bool             // it came from a cache
+	remote    bool             // it came from the remote one
 	times     llvmdriver.Times // of compiling it
 }
 
@@ -39,8 +41,8 @@ type added struct {
 	total int
 }
 
-// startCompiler makes ready for partitions. If this image was built before, most objects will be in the cache, and no worker is
-// started that may not be needed; else the workers are ready when the first partition comes.
+// startCompiler makes ready for partitions. If this image was built before, or there is a remote cache, most objects will be in a cache, and no
+// worker is started that may not be needed; else the workers are ready when the first partition comes.
 func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	recipe, err := llvmdriver.NewRecipe(r.julia, r.sources, r.target)
 	if err != nil {
@@ -50,7 +52,7 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	lazy := r.last != nil && !r.options.VerifyCache
+	lazy := (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache
 	pool, err := llvmdriver.Start(ctx, llvmdriver.Options{
 		Julia: r.julia, Worker: r.compileArgs(), Jobs: r.options.Jobs, Lazy: lazy, Target: r.target, Log: log,
 	})
@@ -128,11 +130,18 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	}
 	hash := c.recipe.Hash(bitcode)
 	o := object{partition: p, inputs: hash.Inputs()}
+	var action *remote.Action // nil: there is no remote cache
+	if c.remote != nil {
+		action = remote.NewAction(c.recipe.Computation(hash.Key(), bitcode))
+	}
 	if data, err := c.cache.Get(hash.Key()); err == nil {
 		o.data, o.hit = data, true
-		if !c.options.VerifyCache {
-			return o, nil
-		}
+	} else if data, ok := c.askRemote(ctx, p.Number, action); ok {
+		o.data, o.hit, o.remote = data, true, true
+		c.cache.Put(hash.Key(), data)
+	}
+	if o.hit && !c.options.VerifyCache {
+		return o, nil
 	}
 	data, times, err := c.pool.Compile(ctx, p, func(worker int, lost error) {
 		if lost != nil {
@@ -147,7 +156,9 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 		return object{}, fmt.Errorf("partition %d: the cache's object %s is not what its bitcode compiles to now: clear the cache, and report this with the scratch folder",
 			p.Number, hash.Key())
 	case !o.hit:
-		c.cache.Put(hash.Key(), data) // what goes wrong, the cache has reported
+		// What goes wrong, the caches report.
+		c.cache.Put(hash.Key(), data)
+		c.remote.Put(action, data)
 	}
 	o.data, o.times = data, times
 	return o, nil

@@ -17,7 +17,10 @@ func explain(last *record, objects []object) (lines []string) {
 	for _, o := range objects {
 		counts.add(o)
 		found := "hit"
-		if !o.hit {
+		switch {
+		case o.remote:
+			found = "hit in the remote cache"
+		case !o.hit:
 			found = "miss: " + last.missed(o)
 		}
 		lines = append(lines, fmt.Sprintf("partition %d (%s, %s): %s", o.partition.Number, labelText(o.partition.Label), words.Bytes(int64(len(o.data))), found))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chainbuild/internal/settings"
+	"chainbuild/objcache/remote"
 )
 
 // Options say what to build. The zero value of every field but Statements and Output is usable.
@@ -38,6 +39,8 @@ type Options struct {
 	CacheDir string
 	// CacheSize is the size that the cache is trimmed to; 0: its default.
 	CacheSize settings.Size
+	// Remote says which remote cache is asked for what the cache lacks, and told what was compiled.
+	Remote settings.Remote
 	// Explain says for each partition whether its object was in the cache, and if not, what has changed since the last build.
 	Explain bool
 	// VerifyCache compiles also what is in the cache, and fails if the outcome is another.
@@ -67,6 +70,8 @@ type Result struct {
 	Functions  FunctionCounts  `json:"functions"`
 	Partitions PartitionCounts `json:"partitions"`
 	Compiling  CompileTimes    `json:"compiling"`
+	// Remote says what the remote cache was good for; nil without one.
+	Remote *RemoteCounts `json:"remote,omitempty"`
 	// Stages are the stages of the build in the order in which they started. They may overlap.
 	Stages []Stage `json:"stages"`
 	// Unresolved are the statements that could not be used, in the order of the files.
@@ -89,13 +94,23 @@ type FunctionCounts struct {
 
 // PartitionCounts count the partitions of the new code.
 type PartitionCounts struct {
-	// Hits came from a cache, Misses were compiled.
+	// Hits came from a cache, the remote one too, Misses were compiled.
 	Total  int `json:"total"`
 	Hits   int `json:"hits"`
 	Misses int `json:"misses"`
+	// RemoteHits are those of the hits that came from the remote cache.
+	RemoteHits int `json:"remote_hits,omitempty"`
 	// HitBytes and MissBytes are the sizes of their objects.
 	HitBytes  int64 `json:"hit_bytes"`
 	MissBytes int64 `json:"miss_bytes"`
+}
+
+// RemoteCounts count objects that a remote cache had, and that it was sent.
+type RemoteCounts struct {
+	URL string `json:"url"`
+	remote.Counts
+	// Off is why the server was given up before the end; empty: it was not.
+	Off string `json:"off,omitempty"`
 }
 
 // CompileTimes are sums over the partitions that were compiled, by all workers together, in seconds.
@@ -125,7 +140,7 @@ type Reporter interface {
 	Report(Event)
 }
 
-// An Event is one of StageStarted, StageEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
+// An Event is one of StageStarted, StageEnded, RemoteAnswered, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
 // Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
@@ -141,6 +156,14 @@ type (
 		Name string
 		Took time.Duration
 		Err  error
+	}
+	// RemoteAnswered says that the remote cache was asked for the object of a partition, and has answered or was not waited for any longer.
+	RemoteAnswered struct {
+		At        time.Time
+		Partition int
+		// Hit says that it had the object.
+		Hit  bool
+		Took time.Duration
 	}
 	// PartitionStarted says that a worker process took up a partition.
 	PartitionStarted struct {
@@ -158,7 +181,9 @@ type (
 		Partition int
 		// Hit says that the object came from a cache: there was no PartitionStarted.
 		Hit bool
-		Err error
+		// Remote says that this was the remote one.
+		Remote bool
+		Err    error
 		// Done of Total partitions have an object, this one included.
 		Done, Total int
 		// Passes and Codegen are what compiling took, see CompileTimes; 0 for a hit.
@@ -200,6 +225,7 @@ type (
 
 func (StageStarted) event()        {}
 func (StageEnded) event()          {}
+func (RemoteAnswered) event()      {}
 func (PartitionStarted) event()    {}
 func (PartitionEnded) event()      {}
 func (UnresolvedStatement) event() {}

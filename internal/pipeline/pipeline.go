@@ -44,7 +44,7 @@ func build(ctx context.Context, o Options, progress *progress) error {
 	if err != nil {
 		return err
 	}
-	defer plan.close()
+	defer plan.close(ctx, progress)
 	plan = plan.withWorkerImage(ctx, progress)
 	err = plan.run(ctx, progress)
 	var useless *workerImageError

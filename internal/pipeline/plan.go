@@ -11,6 +11,7 @@ import (
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
+	"chainbuild/objcache/remote"
 	"chainbuild/sysimage"
 )
 
@@ -24,6 +25,7 @@ type plan struct {
 	sources *julia.Sources // of the workers
 	base    *sysimage.Base
 	cache   *objcache.Cache // nil: none
+	remote  *remote.Cache   // nil: none
 	last    *record         // of the last build of this image; nil: none is known
 
 	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
@@ -53,16 +55,21 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 	}
 	p.julia.Environment = o.Environment
 	if err := progress.stage("inspect", func() error { return p.inspect(ctx) }); err != nil {
-		p.close()
+		p.close(ctx, progress)
 		return nil, err
 	}
 	p.openCache(progress)
+	if err := p.openRemote(progress); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
 	p.last = p.readRecord()
 	return p, nil
 }
 
 // close closes what the plan has open.
-func (p *plan) close() {
+func (p *plan) close(ctx context.Context, progress *progress) {
+	p.closeRemote(ctx, progress)
 	p.cache.Close()
 	if p.base != nil {
 		p.base.Close()

@@ -84,6 +84,13 @@ func (p *progress) unresolved(u Unresolved) {
 	p.change(func(now time.Time, _ *Result) Event { return UnresolvedStatement{At: now, Unresolved: u} })
 }
 
+// remoteAnswered reports that the remote cache was asked for the object of a partition.
+func (p *progress) remoteAnswered(number int, hit bool, took time.Duration) {
+	p.change(func(now time.Time, _ *Result) Event {
+		return RemoteAnswered{At: now, Partition: number, Hit: hit, Took: took}
+	})
+}
+
 // partitionStarted reports that a worker took up a partition.
 func (p *progress) partitionStarted(number, worker, functions int) {
 	p.change(func(now time.Time, _ *Result) Event {
@@ -102,7 +109,7 @@ func (p *progress) partitionEnded(number, total int, o object, err error) {
 			r.Compiling.Codegen += o.times.Codegen.Seconds()
 		}
 		return PartitionEnded{
-			At: now, Partition: number, Hit: o.hit, Err: err, Done: p.done, Total: total, Passes: o.times.Passes, Codegen: o.times.Codegen,
+			At: now, Partition: number, Hit: o.hit, Remote: o.remote, Err: err, Done: p.done, Total: total, Passes: o.times.Passes, Codegen: o.times.Codegen,
 		}
 	})
 }
@@ -112,6 +119,9 @@ func (c *PartitionCounts) add(o object) {
 	if o.hit {
 		c.Hits++
 		c.HitBytes += int64(len(o.data))
+		if o.remote {
+			c.RemoteHits++
+		}
 	} else {
 		c.Misses++
 		c.MissBytes += int64(len(o.data))

@@ -25,7 +25,8 @@ func story(last Finished) []Event {
 		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 9, Statement: "Tuple{typeof(g),Int}", Reason: "g is not defined in Base"}},
 		StageStarted{At: tick(), Name: "heap"},
 		StageStarted{At: tick(), Name: "objects"},
-		PartitionEnded{At: tick(), Partition: 1, Hit: true, Done: 1, Total: 2},
+		RemoteAnswered{At: tick(), Partition: 1, Hit: true, Took: 500 * time.Millisecond},
+		PartitionEnded{At: tick(), Partition: 1, Hit: true, Remote: true, Done: 1, Total: 2},
 		PartitionStarted{At: tick(), Partition: 2, Worker: 3, Functions: 1200},
 		Note{At: tick(), Text: "files are in /tmp/x"},
 		StageEnded{At: tick(), Name: "heap", Took: 5 * time.Second},
@@ -40,7 +41,7 @@ func succeeded() Finished {
 	return Finished{Result: &Result{
 		Image: "/out/chained.so", Seconds: 8.314, Bytes: 14_200_000, PeakRSS: 612_000_000,
 		Statements: StatementCounts{Total: 1268, Resolved: 1265, Unresolved: 3},
-		Functions:  FunctionCounts{New: 1408, Base: 21316}, Partitions: PartitionCounts{Total: 2, Hits: 1, Misses: 1},
+		Functions:  FunctionCounts{New: 1408, Base: 21316}, Partitions: PartitionCounts{Total: 2, Hits: 1, Misses: 1, RemoteHits: 1},
 		Compiling: CompileTimes{Passes: 0.25, Codegen: 0.5},
 		Stages:    []Stage{{"load", 1}, {"heap", 5}, {"objects", 6}},
 	}}
@@ -64,7 +65,7 @@ func compareLines(t *testing.T, got []string, want string) {
 }
 
 const (
-	summary = "built /out/chained.so: 1,408 new functions and 21,316 of the base, from 1,265 statements in 2 partitions (1 from the cache); 14 MB, 8.31 s, peak memory 612 MB"
+	summary = "built /out/chained.so: 1,408 new functions and 21,316 of the base, from 1,265 statements in 2 partitions (1 from the cache, 1 of them from the remote one); 14 MB, 8.31 s, peak memory 612 MB"
 	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n"
 )
 
@@ -80,7 +81,7 @@ func TestTextReport(t *testing.T) {
 		{"quiet", Quiet, succeeded(), "warning: the base is old"},
 		{"verbose", Verbose, succeeded(), "load begins\nload: 1.00 s\n" +
 			"trace.jl:7: module Foo is not loaded: Tuple{typeof(Foo.f)}\ntrace.jl:8: g is not defined in Base: Tuple{typeof(g)}\ntrace.jl:9: g is not defined in Base: Tuple{typeof(g),Int}\n" +
-			"heap begins\nobjects begins\npartition 1: from the cache (1 of 2)\npartition 2: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
+			"heap begins\nobjects begins\npartition 1: from the remote cache (1 of 2)\npartition 2: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
 			"partition 2: compiled (2 of 2)\nobjects: 6.00 s\n" + unused + summary},
 	}
 	for _, test := range tests {
@@ -202,12 +203,18 @@ func TestJSONReport(t *testing.T) {
 	if e := all[2]; e["event"] != "unresolved" || e["file"] != "trace.jl" || e["line"] != 7.0 || e["reason"] != "module Foo is not loaded" || e["statement"] != "Tuple{typeof(Foo.f)}" {
 		t.Errorf("the third event is %v", e)
 	}
+	if e := all[7]; e["event"] != "remote_answered" || e["partition"] != 1.0 || e["hit"] != true || e["seconds"] != 0.5 {
+		t.Errorf("the eighth event is %v", e)
+	}
+	if e := all[8]; e["event"] != "partition_ended" || e["remote"] != true {
+		t.Errorf("the ninth event is %v", e)
+	}
 	last, err := json.Marshal(all[len(all)-1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
-		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
+		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"remote_hits":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
 		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"objects","seconds":6}],` +
 		`"statements":{"resolved":1265,"total":1268,"unresolved":3}}`
 	if string(last) != want {
@@ -267,12 +274,16 @@ func TestTimings(t *testing.T) {
 			rows[e.Name] = e.Tid
 			switch e.Name {
 			case "heap":
-				if s := e.Dur; s != 5_000_000 {
-					t.Errorf("the heap took %d µs in the trace, not 5 s", s)
+				if s := e.Dur; s != 6_000_000 {
+					t.Errorf("the heap took %d µs in the trace, not 6 s", s)
 				}
 			case "objects":
 				if e.Args["error"] != nil != (last.Err != nil) {
 					t.Errorf("the objects have the arguments %v in the trace", e.Args)
+				}
+			case "partition 1":
+				if s := e.Dur; s != 500_000 || e.Args["hit"] != true {
+					t.Errorf("the look-up took %d µs in the trace, with the arguments %v", s, e.Args)
 				}
 			case "partition 2":
 				if e.Args["functions"] != 1200.0 {
@@ -286,6 +297,9 @@ func TestTimings(t *testing.T) {
 		}
 		if rows["load"] != 0 || rows["heap"] != 0 || rows["objects"] != 1 {
 			t.Errorf("the stages are in the rows %v: overlapping ones need two", rows)
+		}
+		if row := rows["partition 1"]; names[row] != "remote cache" {
+			t.Errorf("the look-up is in the row %v", names[row])
 		}
 		if row, ok := rows["partition 2"]; !ok || names[row] != "worker 3" {
 			t.Errorf("partition 2 is in the row %v", names[row])

@@ -6,8 +6,9 @@ package pipeline
 //
 //	stage_started      name
 //	stage_ended        name, seconds, error if it failed
+//	remote_answered    partition, hit, seconds; the remote cache was asked
 //	partition_started  partition, worker, functions
-//	partition_ended    partition, hit, done, total, error if it failed
+//	partition_ended    partition, hit, done, total, remote if the hit is one of the remote cache, error if it failed
 //	unresolved         file, line, statement, reason
 //	note, warning      text
 //	watching           files, polled; of a build that watches
@@ -50,8 +51,14 @@ func (j *jsonReporter) Report(e Event) {
 		j.encoder.Encode(withError(object{"event": "stage_ended", "at": seconds(e.At), "name": e.Name, "seconds": e.Took.Seconds()}, e.Err))
 	case PartitionStarted:
 		j.encoder.Encode(object{"event": "partition_started", "at": seconds(e.At), "partition": e.Partition, "worker": e.Worker, "functions": e.Functions})
+	case RemoteAnswered:
+		j.encoder.Encode(object{"event": "remote_answered", "at": seconds(e.At), "partition": e.Partition, "hit": e.Hit, "seconds": e.Took.Seconds()})
 	case PartitionEnded:
-		j.encoder.Encode(withError(object{"event": "partition_ended", "at": seconds(e.At), "partition": e.Partition, "hit": e.Hit, "done": e.Done, "total": e.Total}, e.Err))
+		o := object{"event": "partition_ended", "at": seconds(e.At), "partition": e.Partition, "hit": e.Hit, "done": e.Done, "total": e.Total}
+		if e.Remote {
+			o["remote"] = true
+		}
+		j.encoder.Encode(withError(o, e.Err))
 	case UnresolvedStatement:
 		j.encoder.Encode(object{"event": "unresolved", "at": seconds(e.At), "file": e.File, "line": e.Line, "statement": e.Statement, "reason": e.Reason})
 	case Note:

@@ -57,6 +57,7 @@ type TextReporter struct {
 	start, said time.Time // of the report, and of its last line
 	running     []runningStage
 	done, total int // partitions
+	remote      int // of those done, from the remote cache
 	reasons     []reasonCount
 }
 
@@ -145,7 +146,7 @@ func (t *TextReporter) Report(e Event) {
 		}
 		t.say("%s", text)
 	case Changed:
-		t.done, t.total, t.reasons = 0, 0, nil
+		t.done, t.total, t.remote, t.reasons = 0, 0, 0, nil
 		t.say("changed: %s", strings.Join(shorten(e.Paths), ", "))
 	case Finished:
 		t.finished(e)
@@ -157,10 +158,15 @@ func (t *TextReporter) Report(e Event) {
 // it anyway.
 func (t *TextReporter) partition(e PartitionEnded) {
 	before := t.done
+	if e.Remote {
+		t.remote++
+	}
 	t.done, t.total = e.Done, e.Total
 	switch {
 	case e.Err != nil:
 		// The error of the build names the partition.
+	case t.style == Verbose && e.Remote:
+		t.say("partition %d: from the remote cache (%d of %d)", e.Partition, e.Done, e.Total)
 	case t.style == Verbose && e.Hit:
 		t.say("partition %d: from the cache (%d of %d)", e.Partition, e.Done, e.Total)
 	case t.style == Verbose:
@@ -208,7 +214,11 @@ func (t *TextReporter) finished(e Finished) {
 func (r *Result) Summary() string {
 	partitions := words.Count(r.Partitions.Total, "partition")
 	if r.Partitions.Hits > 0 {
-		partitions += fmt.Sprintf(" (%d from the cache)", r.Partitions.Hits)
+		partitions += fmt.Sprintf(" (%d from the cache", r.Partitions.Hits)
+		if r.Partitions.RemoteHits > 0 {
+			partitions += fmt.Sprintf(", %d of them from the remote one", r.Partitions.RemoteHits)
+		}
+		partitions += ")"
 	}
 	return fmt.Sprintf("built %s: %s and %s of the base, from %s in %s; %s, %s, peak memory %s",
 		r.Image, words.Count(r.Functions.New, "new function"), words.Thousands(r.Functions.Base), words.Count(r.Statements.Resolved, "statement"), partitions,
@@ -231,6 +241,9 @@ func (t *TextReporter) now() string {
 	text := strings.Join(parts, ", ")
 	if len(parts) > 0 && t.done < t.total {
 		text += fmt.Sprintf("; %d of %s done", t.done, words.Count(t.total, "partition"))
+		if t.remote > 0 {
+			text += fmt.Sprintf(", %d from the remote cache", t.remote)
+		}
 	}
 	return text
 }

@@ -6,7 +6,7 @@ package pipeline
 //
 //	ph   "X" a span with a start and a length; "M" the name of a row
 //	pid  1; tid the row: stages in the rows from 0, since overlapping spans of a row must enclose one another,
-//	     workers in the rows from firstWorkerRow, one each
+//	     look-ups in the remote cache in the rows from firstRemoteRow, side by side; workers in the rows from firstWorkerRow, one each
 //	ts, dur  microseconds from the start of the build
 //	args     of a partition: functions, and once it is compiled passes_seconds and codegen_seconds; of what failed: error
 
@@ -34,7 +34,10 @@ type span struct {
 	args           map[string]any
 }
 
-const firstWorkerRow = 100
+const (
+	firstRemoteRow = 20
+	firstWorkerRow = 100
+)
 
 // recordTimings adds what o.Timings asks for to those who follow the build. The returned function writes the file; it is
 // called when the build is over, whatever came of it.
@@ -59,6 +62,11 @@ func (t *timings) Report(e Event) {
 		t.begin("stage "+e.Name, &span{name: e.Name, category: "stage", row: t.freeStageRow(), start: e.At})
 	case StageEnded:
 		t.end("stage "+e.Name, e.At, e.Err)
+	case RemoteAnswered:
+		start := e.At.Add(-e.Took)
+		t.spans = append(t.spans, &span{
+			name: partitionKey(e.Partition), category: remoteCategory, row: t.freeRemoteRow(start), start: start, end: e.At, args: map[string]any{"hit": e.Hit},
+		})
 	case PartitionStarted:
 		row := firstWorkerRow + e.Worker
 		t.rows[row] = fmt.Sprintf("worker %d", e.Worker)
@@ -109,6 +117,19 @@ func (t *timings) freeStageRow() int {
 			return row
 		}
 	}
+}
+
+// remoteCategory is that of look-ups in the remote cache.
+const remoteCategory = "remote cache"
+
+// freeRemoteRow returns the first row in which no look-up was on its way then; the last one where there are too many.
+func (t *timings) freeRemoteRow(start time.Time) int {
+	row := firstRemoteRow
+	for row < firstWorkerRow-1 && slices.ContainsFunc(t.spans, func(s *span) bool { return s.row == row && s.end.After(start) }) {
+		row++
+	}
+	t.rows[row] = remoteCategory
+	return row
 }
 
 // write writes the trace of what was reported so far to the file at path.

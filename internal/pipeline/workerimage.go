@@ -98,7 +98,7 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
 		options: Options{Jobs: p.options.Jobs}, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
-		julia: p.julia, series: p.series, sources: p.sources, base: p.base, makesWorkerImage: true,
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, remote: p.remote, makesWorkerImage: true,
 	}
 }
 

@@ -185,7 +185,7 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 			b.Packages = append(b.Packages, pkg.Name)
 		}
 	}
-	b.Target = p.Settings.Target
+	b.Target, b.Remote = p.Settings.Target, p.Settings.Remote
 	// Only this project's packages, wherever else the user has Julia look.
 	b.Environment = append(b.Environment, "JULIA_LOAD_PATH=@:@stdlib")
 	p.removeLogs()

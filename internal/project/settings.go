@@ -14,7 +14,9 @@ package project
 //	emit = "all"               # or "traced"
 //	keep = 2                   # valid images to keep
 //	stale_after = 200          # new statements that make an image stale
+//	remote_cache = "grpcs://cache.example:443"    # and remote_upload, remote_trust, …: see docs/remote.md
 //
+// Names of files are relative to the project's folder.
 // All of them have defaults. Unknown names are refused: a choice that is misspelt would quietly not be made.
 
 import (
@@ -46,6 +48,7 @@ type Settings struct {
 	// StaleAfter is the number of statements recorded since the image was built from which it counts as stale. It is
 	// used all the same. 0: never.
 	StaleAfter StaleAfter `toml:"stale_after"`
+	settings.Remote
 }
 
 // defaultSettings are those of a project without the table.
@@ -65,6 +68,16 @@ type StaleAfter int
 // Bounds are the lowest and the highest number.
 func (StaleAfter) Bounds() (least, most int) { return 0, 1 << 30 }
 
+// RemoteSettings are what the project of the current folder, or of the next one above that has one, says about a remote cache; without a project, nothing.
+func RemoteSettings() (settings.Remote, error) {
+	dir, err := currentProject()
+	if err != nil || dir == "" {
+		return settings.Remote{}, err
+	}
+	s, _, err := readSettings(dir)
+	return s.Remote, err
+}
+
 // readSettings returns the settings of the project in a folder, and the preferences of all packages, which are the
 // other tables of the file. Without the file they are the defaults and none.
 func readSettings(dir string) (Settings, map[string]any, error) {
@@ -79,6 +92,7 @@ func readSettings(dir string) (Settings, map[string]any, error) {
 	if err := file.Decode(settingsTable, &s); err != nil {
 		return s, nil, err
 	}
+	s.Remote.Below(dir)
 	delete(file.Values, settingsTable)
 	return s, file.Values, nil
 }

@@ -1,0 +1,160 @@
+package main
+
+// This file is the flags that choose a remote cache, and what is told of one.
+//
+// Each of them is also a setting of a project and an environment variable: --remote-cache is remote_cache and CHAINBUILD_REMOTE_CACHE. The flag comes
+// first, then the variable, then the project.
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"chainbuild/internal/project"
+	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
+	"chainbuild/internal/words"
+	"chainbuild/objcache/remote"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A remoteFlag is a flag that chooses something about a remote cache.
+type remoteFlag struct {
+	name, help string
+	// values are what a shell offers; nil: names of files.
+	values []string
+	of     func(*settings.Remote) setting
+}
+
+var remoteFlags = []remoteFlag{
+	{
+		"remote-cache", "`URL` of a server of the Remote Execution API: grpc://, grpcs://, http:// or https://HOST:PORT/INSTANCE, or off",
+		[]string{"grpc://", "grpcs://", "http://", "https://", "off\tnone"},
+		func(r *settings.Remote) setting { return &r.Cache },
+	},
+	{
+		"remote-upload", "`WHETHER` what is compiled is stored there: yes, no, or auto: if the server lets us",
+		[]string{"auto\tif the server lets us", "yes\twarn if it does not", "no\tonly read"},
+		func(r *settings.Remote) setting { return &r.Upload },
+	},
+	{
+		"remote-token-file", "`FILE` with a token for the server (default: CHAINBUILD_REMOTE_TOKEN, the token itself)",
+		nil, func(r *settings.Remote) setting { return &r.TokenFile },
+	},
+	{
+		"remote-header-file", "`FILE` with headers for the server, NAME: VALUE (default: CHAINBUILD_REMOTE_HEADERS, the headers themselves)",
+		nil, func(r *settings.Remote) setting { return &r.HeaderFile },
+	},
+	{
+		"remote-ca-file", "`FILE` with the certificate that has signed the server's (default: the system's)",
+		nil, func(r *settings.Remote) setting { return &r.CAFile },
+	},
+	{
+		"remote-cert-file", "`FILE` with a certificate that the server knows us by",
+		nil, func(r *settings.Remote) setting { return &r.CertFile },
+	},
+	{
+		"remote-key-file", "`FILE` with the key of that certificate",
+		nil, func(r *settings.Remote) setting { return &r.KeyFile },
+	},
+	{
+		"remote-sign", "`FILE` with a private key: sign what is stored",
+		nil, func(r *settings.Remote) setting { return &r.Sign },
+	},
+	{
+		"remote-trust", "`FILE` with public keys: use only what one of them has signed",
+		nil, func(r *settings.Remote) setting { return &r.Trust },
+	},
+	{
+		"remote-wait", "`TIME` that the end of a build waits for what is not stored yet (default: 1s, or a twentieth of the build)",
+		[]string{"1s", "30s"}, func(r *settings.Remote) setting { return &r.Wait },
+	},
+}
+
+// addRemoteFlags adds the flags to a section of the help.
+func addRemoteFlags(cmd *cobra.Command, title string, r *settings.Remote) {
+	for _, f := range remoteFlags {
+		section(cmd, title, func(flags *pflag.FlagSet) { flags.TextVar(f.of(r), f.name, f.of(r), f.help) })
+		if f.values != nil {
+			complete(cmd, f.name, f.values...)
+		}
+	}
+	cmd.Flags().Lookup("remote-upload").DefValue = string(remote.UploadAuto)
+}
+
+// variable is the environment variable that does what a flag does.
+func variable(flag string) string {
+	return "CHAINBUILD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// overrideRemote changes the settings as the command's flags say, as far as they were given, and else as the environment does.
+func overrideRemote(cmd *cobra.Command, r *settings.Remote) error {
+	for _, f := range remoteFlags {
+		if flag := cmd.Flags().Lookup(f.name); flag.Changed {
+			f.of(r).UnmarshalText([]byte(flag.Value.String())) // it was read once already
+			continue
+		}
+		name := variable(f.name)
+		if text := os.Getenv(name); text != "" {
+			if err := f.of(r).UnmarshalText([]byte(text)); err != nil {
+				return usage.Errorf("%s does not fit: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// printRemote tells what the server of a remote cache is.
+func printRemote(ctx context.Context, cmd *cobra.Command, w io.Writer, asJSON bool) error {
+	r, err := project.RemoteSettings()
+	if err != nil {
+		return usage.Wrap(err)
+	}
+	if err := overrideRemote(cmd, &r); err != nil {
+		return err
+	}
+	if r.Cache == "" {
+		return usage.Errorf("there is no remote cache: give its address with --remote-cache or %s", variable("remote-cache"))
+	}
+	cache, err := remote.Open(r.Options())
+	if err != nil {
+		return usage.Wrap(err)
+	}
+	defer cache.Close(ctx)
+	server, err := cache.Server(ctx)
+	if err != nil {
+		return fmt.Errorf("the remote cache %s cannot be used, as %w: see to the server or to what it is given", cache.URL(), err)
+	}
+	if asJSON {
+		return printJSON(w, server)
+	}
+	table := newRowTable(w)
+	table.row("server", "%s", server.URL)
+	table.row("protocol", "%s", server.Protocol)
+	table.row("one question", "%s", words.Seconds(server.Trip.Round(time.Millisecond/10)))
+	table.row("compression", "%s", map[bool]string{true: "zstd", false: "as the server says with each answer, or none"}[server.Zstd])
+	if server.BatchBytes > 0 {
+		table.row("largest batch", "%s", words.Bytes(server.BatchBytes))
+	}
+	switch {
+	case server.Upload && server.Signs:
+		table.row("uploads", "yes, signed")
+	case server.Upload:
+		table.row("uploads", "yes")
+	case server.ReadOnly:
+		table.row("uploads", "no: the server takes none from us")
+	default:
+		table.row("uploads", "no")
+	}
+	if server.Trusted > 0 {
+		table.row("trust", "results that one of %s has signed", words.Count(server.Trusted, "key"))
+	} else {
+		table.row("trust", "all results")
+	}
+	return table.Flush()
+}

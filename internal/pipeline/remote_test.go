@@ -1,0 +1,105 @@
+package pipeline
+
+// Builds of two machines with one remote cache: each has a cache folder and an output of its own.
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chainbuild/internal/juliatest"
+	"chainbuild/internal/settings"
+	"chainbuild/objcache/remote/remotetest"
+)
+
+func TestRemote(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, julia string) {
+		r := newRebuilder(t, julia)
+		server := &remotetest.Server{Zstd: true}
+		target := server.Start(t)
+		proxy, address := remotetest.StartProxy(t, target)
+		on := func(machine, address string) func(*Options) {
+			return func(o *Options) {
+				o.CacheDir, o.Output = r.path(machine), r.path(machine+".so")
+				if address != "" {
+					o.Remote = settings.Remote{Cache: settings.RemoteURL("grpc://" + address), Wait: settings.Wait(20 * time.Second)}
+				}
+			}
+		}
+		book := `Shelf.describe(Shelf.Book("Ulysses", 730))`
+
+		// Partitions with the same code, also in the worker image, share an object: a few are found by the build that stores them.
+		first := r.build(t, on("one", target))
+		total := first.Partitions.Total
+		most := total * 3 / 4
+		if c := first.Remote; first.Partitions.Misses < most || c == nil || c.Stored < first.Partitions.Misses || c.Unstored != 0 || len(first.warnings) != 0 {
+			t.Fatalf("the first build has %+v of the remote cache, %+v of partitions, the warnings %q", c, first.Partitions, first.warnings)
+		}
+
+		t.Run("second machine", func(t *testing.T) {
+			second := r.build(t, on("two", target))
+			second.allHits(t)
+			if second.Partitions.RemoteHits < most || len(second.warnings) != 0 {
+				t.Errorf("%d of %d came from the remote cache, with the warnings %q", second.Partitions.RemoteHits, total, second.warnings)
+			}
+			if !slices.ContainsFunc(second.notes, func(note string) bool { return strings.HasSuffix(note, ": hit in the remote cache") }) {
+				t.Errorf("the explanations are %q", second.notes)
+			}
+			r.prints(t, second.Image, book, "Ulysses, 730 pages")
+		})
+
+		t.Run("local first", func(t *testing.T) {
+			asked := server.Calls("GetActionResult")
+			again := r.build(t, on("two", target))
+			again.allHits(t)
+			if server.Calls("GetActionResult") != asked || again.Partitions.RemoteHits != 0 {
+				t.Error("the remote cache was asked for what the local one has")
+			}
+		})
+
+		t.Run("verify", func(t *testing.T) {
+			verified := r.build(t, func(o *Options) {
+				on("three", target)(o)
+				o.VerifyCache = true
+			})
+			if p := verified.Partitions; p.RemoteHits < most || p.Misses != 0 || verified.compiled != total {
+				t.Errorf("%d were remote hits and %d compiled of %d partitions", p.RemoteHits, verified.compiled, total)
+			}
+		})
+
+		t.Run("hangs", func(t *testing.T) {
+			proxy.Hangs.Store(true)
+			out := r.build(t, on("four", address))
+			if p := out.Partitions; p.RemoteHits != 0 || len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "is not used any more") || out.Remote.Off == "" {
+				t.Errorf("%d were hits, with the warnings %q", p.RemoteHits, out.warnings)
+			}
+			r.prints(t, out.Image, book, "Ulysses, 730 pages")
+		})
+
+		t.Run("wrong bytes", func(t *testing.T) {
+			server.Spoil = func(data []byte) []byte {
+				if len(data) > 0 {
+					data[0] ^= 1
+				}
+				return data
+			}
+			defer func() { server.Spoil = nil }()
+			out := r.build(t, on("five", target))
+			if p := out.Partitions; p.RemoteHits != 0 || len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "not what they should be") {
+				t.Errorf("%d were hits, with the warnings %q", p.RemoteHits, out.warnings)
+			}
+			r.prints(t, out.Image, book, "Ulysses, 730 pages")
+		})
+	})
+}
+
+// What the remote cache is told wrongly is refused before any work.
+func TestRemoteRefused(t *testing.T) {
+	p := &plan{options: Options{Remote: settings.Remote{Cache: "grpc://127.0.0.1:1", Sign: "nothing"}}}
+	if err := p.openRemote(newProgress(nil)); err == nil || !strings.Contains(err.Error(), "the key for the remote cache cannot be read") {
+		t.Errorf("a key that is not there gives %v", err)
+	}
+	p.closeRemote(context.Background(), newProgress(nil))
+}

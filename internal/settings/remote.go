@@ -1,0 +1,125 @@
+package settings
+
+// This file is what can be chosen about a remote cache. Nothing of it decides about an image.
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"chainbuild/objcache/remote"
+)
+
+// Remote says which remote cache is used, and how. Its zero value means none.
+type Remote struct {
+	// Cache is where the server is; empty: there is none.
+	Cache RemoteURL `toml:"remote_cache"`
+	// Upload says whether what is compiled is stored there.
+	Upload RemoteUpload `toml:"remote_upload"`
+	// TokenFile and HeaderFile have what is sent with each call.
+	TokenFile  File `toml:"remote_token_file"`
+	HeaderFile File `toml:"remote_header_file"`
+	// CAFile, CertFile and KeyFile are certificates: of the server's authority, and the client's own with its key.
+	CAFile   File `toml:"remote_ca_file"`
+	CertFile File `toml:"remote_cert_file"`
+	KeyFile  File `toml:"remote_key_file"`
+	// Sign has the key that signs what is stored, Trust the keys of which one must have signed what is used.
+	Sign  File `toml:"remote_sign"`
+	Trust File `toml:"remote_trust"`
+	// Wait is how long the end of a build waits for what is not stored yet; 0: see remote.Options.
+	Wait Wait `toml:"remote_wait"`
+}
+
+// Options are the settings as the cache takes them.
+func (r *Remote) Options() remote.Options {
+	return remote.Options{
+		URL: string(r.Cache),
+		Credentials: remote.Credentials{
+			TokenFile: string(r.TokenFile), HeaderFile: string(r.HeaderFile),
+			CAFile: string(r.CAFile), CertFile: string(r.CertFile), KeyFile: string(r.KeyFile),
+		},
+		Upload: remote.Upload(r.Upload), SignFile: string(r.Sign), TrustFile: string(r.Trust), Wait: time.Duration(r.Wait),
+	}
+}
+
+// Below makes names of files that are relative ones of files below a folder.
+func (r *Remote) Below(folder string) {
+	for _, file := range []*File{&r.TokenFile, &r.HeaderFile, &r.CAFile, &r.CertFile, &r.KeyFile, &r.Sign, &r.Trust} {
+		if *file != "" && !filepath.IsAbs(string(*file)) {
+			*file = File(filepath.Join(folder, string(*file)))
+		}
+	}
+}
+
+// A RemoteURL is where a remote cache is; empty: there is none.
+type RemoteURL string
+
+// noRemote is the text for no remote cache, where another choice is to be undone.
+const noRemote = "off"
+
+// UnmarshalText takes the URL of a server, or off. One with a password in it is taken as it is, and refused when the cache is opened: who reads settings
+// repeats what does not fit in an error.
+func (u *RemoteURL) UnmarshalText(text []byte) error {
+	*u = ""
+	if len(text) == 0 || string(text) == noRemote {
+		return nil
+	}
+	if strings.Contains(string(text), "@") {
+		*u = RemoteURL(text)
+		return nil
+	}
+	address, err := remote.ParseURL(string(text))
+	if err == nil {
+		*u = RemoteURL(address.String())
+	}
+	return err
+}
+
+func (u RemoteURL) MarshalText() ([]byte, error) { return []byte(u), nil }
+
+// RemoteUpload says whether a remote cache is written to; empty: auto.
+type RemoteUpload string
+
+var errUpload = fmt.Errorf("use %s, %s or %s", remote.UploadAuto, remote.UploadYes, remote.UploadNo)
+
+func (u *RemoteUpload) UnmarshalText(text []byte) error {
+	switch given := remote.Upload(text); given {
+	case remote.UploadAuto, remote.UploadYes, remote.UploadNo:
+		*u = RemoteUpload(given)
+		return nil
+	}
+	return errUpload
+}
+
+func (u RemoteUpload) MarshalText() ([]byte, error) { return []byte(u), nil }
+
+// A File is the name of a file; empty: there is none.
+type File string
+
+func (f *File) UnmarshalText(text []byte) error {
+	*f = File(text)
+	return nil
+}
+
+func (f File) MarshalText() ([]byte, error) { return []byte(f), nil }
+
+// A Wait is a bound of time; 0: no choice, the default is taken.
+type Wait time.Duration
+
+// UnmarshalText takes a time above 0, as in 500ms, 30s, 2m.
+func (w *Wait) UnmarshalText(text []byte) error {
+	given, err := time.ParseDuration(string(text))
+	if err != nil || given <= 0 {
+		return fmt.Errorf("%q is no time to wait: write it as 500ms or 30s", text)
+	}
+	*w = Wait(given)
+	return nil
+}
+
+func (w Wait) MarshalText() ([]byte, error) {
+	if w == 0 {
+		return nil, nil
+	}
+	return []byte(time.Duration(w).String()), nil
+}

@@ -1,0 +1,43 @@
+package settings
+
+import (
+	"encoding"
+	"strings"
+	"testing"
+)
+
+func TestRemoteText(t *testing.T) {
+	type text interface {
+		encoding.TextUnmarshaler
+		encoding.TextMarshaler
+	}
+	for _, test := range []struct {
+		of     func() text
+		values map[string]string // and how they are written
+		others map[string]string // and what is said of them
+	}{
+		{func() text { return new(RemoteURL) }, map[string]string{"grpc://a:1/b/": "grpc://a:1/b", "off": "", "": ""}, map[string]string{"a": "grpc://HOST:PORT"}},
+		{func() text { return new(RemoteUpload) }, map[string]string{"auto": "auto", "yes": "yes", "no": "no"}, map[string]string{"": "use auto, yes or no", "true": "use auto"}},
+		{func() text { return new(Wait) }, map[string]string{"500ms": "500ms", "2m": "2m0s"}, map[string]string{"": "no time to wait", "0": "no time", "-1s": "no time", "5": "no time"}},
+		{func() text { return new(File) }, map[string]string{"a/b": "a/b"}, nil},
+	} {
+		for value, want := range test.values {
+			setting := test.of()
+			if err := setting.UnmarshalText([]byte(value)); err != nil {
+				t.Errorf("a %T does not take %q: %v", setting, value, err)
+			}
+			if got, err := setting.MarshalText(); err != nil || string(got) != want {
+				t.Errorf("a %T of %q is written as %q (%v)", setting, value, got, err)
+			}
+		}
+		for value, says := range test.others {
+			if err := test.of().UnmarshalText([]byte(value)); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("a %T of %q: %v, and not %q", test.of(), value, err, says)
+			}
+		}
+	}
+	r := Remote{Trust: "keys.pem", Sign: "/k"}
+	if r.Below("/p"); r.Trust != "/p/keys.pem" || r.Sign != "/k" || r.CAFile != "" {
+		t.Errorf("below a folder it is %+v", r)
+	}
+}
