@@ -474,6 +474,8 @@ func TestDistributed(t *testing.T) {
 func TestInteractive(t *testing.T) {
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		project, depot := t.TempDir(), t.TempDir()
+		// The depot that comes with Julia has the caches of its standard libraries.
+		bundled := on(t, executable, stock).julia("-e", `print(abspath(Sys.BINDIR, "..", "share", "julia"))`)
 		// Without a registry Pkg wants to fetch one.
 		registry := filepath.Join(depot, "registries", "Empty", "Registry.toml")
 		if err := os.MkdirAll(filepath.Dir(registry), 0o755); err != nil {
@@ -484,7 +486,7 @@ func TestInteractive(t *testing.T) {
 		}
 		input := fmt.Sprintf("x = 1 + 2\nusing Pkg\nPkg.activate(%q)\nPkg.status()\nerror(\"on purpose\")\nmethods(sin, (Float64,))\nx * 5\n", project)
 		run := func(i image) string {
-			cmd := on(t, executable, i).command("JULIA_DEPOT_PATH="+depot, "-i", "-q")
+			cmd := on(t, executable, i).command("JULIA_DEPOT_PATH="+depot+":"+bundled, "-i", "-q")
 			cmd.Stdin = strings.NewReader(input)
 			out, err := cmd.CombinedOutput()
 			if err != nil {
