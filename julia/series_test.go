@@ -161,7 +161,7 @@ func TestCompileWorkerStaysInItsFolder(t *testing.T) {
 				included++
 			}
 		}
-		// emit_main.jl, bitcode.jl, roots.jl, passes.jl; and what reads the archives that the runtime writes from Julia 1.10 on
+		// emit_main.jl, bitcode.jl, roots.jl, passes.jl; and what has the runtime write objects from Julia 1.10 on
 		want := 5
 		if series.Name == "1.5" {
 			want = 4

@@ -42,3 +42,14 @@ function instance_of(code::Core.CodeInstance)
     def = code.def
     return def isa Core.MethodInstance ? def : getfield(def, :def)::Core.MethodInstance
 end
+
+"The source of `code` that is kept compressed."
+uncompressed(code::Core.CodeInstance) = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance_of(code).def, code, code.inferred)::Core.CodeInfo
+
+"The expression of `statement` that calls a method by name, or `nothing`."
+function named_call(@nospecialize(statement))
+    while statement isa Expr && statement.head === :(=)
+        statement = statement.args[2]
+    end
+    return statement isa Expr && (statement.head === :invoke || statement.head === :invoke_modify) ? statement : nothing
+end

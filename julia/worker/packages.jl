@@ -13,7 +13,7 @@ function load_packages(request::Dict{String,Any})
     for name in values_of(request, "package")
         load_package(name::String, true, refused)
     end
-    load_interactive(request) # before statements that name them have them loaded like others
+    load_interactive(request, refused) # before statements that name them have them loaded like others
     for name in values_of(request, "recorded")
         load_package(name::String, false, refused) && continue
         warn(string("package ", name, ", which the statements list, is not in the project and is left out"))
@@ -29,7 +29,7 @@ end
 Load what is for interactive sessions. Its caches have native code for thousands of methods, of which a session uses few: the image gets the
 code of those that statements name, and that a session at the prompt has compiled (julia/prompt).
 """
-function load_interactive(request::Dict{String,Any})
+function load_interactive(request::Dict{String,Any}, refused::Vector{Any})
     names = values_of(request, "interactive")
     isempty(names) && return nothing
     before = IdDict{Any,Any}()
@@ -37,7 +37,7 @@ function load_interactive(request::Dict{String,Any})
         before[instance] = true
     end
     for name in names
-        load_package(name::String, true, Any[])
+        load_package(name::String, true, refused)
     end
     for instance in instances_of(all_methods())
         haskey(before, instance) || (OF_INTERACTIVE[instance] = true)

@@ -20,7 +20,7 @@ function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vec
         old = code_of_image(instance, range)
         new = current_code(instance, world)
         (old isa Core.CodeInstance && has_base_code(index, old) && new isa Core.CodeInstance && is_same_result(old, new)) || continue
-        calls = invoked_by(instance, old)
+        calls = invoked_by(old)
         calls === nothing && continue
         codes[instance] = old
         called[instance] = calls
@@ -71,11 +71,10 @@ function is_same_result(old::Core.CodeInstance, new::Core.CodeInstance)
 end
 
 "The method instances that the source of `code` calls by name, or `nothing` if more than these are compiled into it."
-function invoked_by(instance::Core.MethodInstance, code::Core.CodeInstance)
+function invoked_by(code::Core.CodeInstance)
     out = Any[]
-    source = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance.def, code, code.inferred)::Core.CodeInfo
     visited = IdDict{Any,Any}()
-    for statement in source.code
+    for statement in uncompressed(code).code
         statement isa Expr && statement.head === :new_opaque_closure && return nothing
         push_invoked!(out, visited, statement)
     end
@@ -83,16 +82,13 @@ function invoked_by(instance::Core.MethodInstance, code::Core.CodeInstance)
 end
 
 function push_invoked!(out::Vector{Any}, visited::IdDict{Any,Any}, @nospecialize(statement))
-    statement isa Expr || return nothing
-    if statement.head === :invoke || statement.head === :invoke_modify
-        called = statement.args[1]
-        called isa Core.CodeInstance && (called = instance_of(called)) # since Julia 1.12
-        if called isa Core.MethodInstance && called.def isa Method && !haskey(visited, called)
-            visited[called] = true
-            push!(out, called)
-        end
-    elseif statement.head === :(=)
-        push_invoked!(out, visited, statement.args[2])
+    call = named_call(statement)
+    call === nothing && return nothing
+    called = call.args[1]
+    called isa Core.CodeInstance && (called = instance_of(called)) # since Julia 1.12
+    if called isa Core.MethodInstance && called.def isa Method && !haskey(visited, called)
+        visited[called] = true
+        push!(out, called)
     end
     return nothing
 end

@@ -1,42 +1,23 @@
-# Julia 1.12's way from bitcode to an object for an image: jl_dump_native (src/aotcompile.cpp), the runtime's own.
-#
-# It compiles what a handle of emitted code holds, and writes an archive. A handle around a module that is there already comes from
-# jl_emit_native, asked to emit nothing into it. It always adds tables, which are empty here and hidden; the builder merges those of the
-# base. With one target there are no variants for other processors. The processor is that of the process (julia's -C).
+# What Julia 1.12 has otherwise than others on the way from bitcode to an object (dump_native.jl).
 
-Base.include(@__MODULE__, joinpath(@__DIR__, "archive.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "dump_native.jl"))
 
-const OPT_LEVEL_OFFSET = fieldoffset(Base.JLOptions, findfirst(isequal(:opt_level), fieldnames(Base.JLOptions)))
+prepare_compiler() = find_llvm()
 
-"Have `ccall` find libLLVM, which is there for libjulia-codegen alone."
-function prepare_compiler()
-    ccall(:dlopen, Ref_, (Cstring, Cint), string(Base.libllvm_path()), 0x102) # RTLD_NOW | RTLD_GLOBAL
-    return
-end
-
-"""
-    emit_object(bitcode, object, level, cpu, features)
-
-Compile the module in file `bitcode` to the relocatable file `object`. Returns the nanoseconds spent in passes, 0 since
-`jl_dump_native` does not tell them from the rest, and in code generation.
-"""
 function emit_object(bitcode::String, object::String, level::Int, cpu::String, features::String)
-    start = time_ns()
-    unsafe_store!(Ptr{Int8}(cglobal(:jl_options)) + OPT_LEVEL_OFFSET, level % Int8)
-    shared = ccall(:LLVMOrcCreateNewThreadSafeContext, Ref_, ())
-    context = ccall(:LLVMOrcThreadSafeContextGetContext, Ref_, (Ref_,), shared)
-    mod = read_bitcode(bitcode, context)
-    place_roots(mod)
-    safe = ccall(:LLVMOrcCreateNewThreadSafeModule, Ref_, (Ref_, Ref_), mod, shared)
-    native = ccall(:jl_emit_native, Ref_, (Any, Ref_, Ref_, Cint), Any[], safe, C_NULL, 0)
-    ccall(:LLVMOrcDisposeThreadSafeModule, Cvoid, (Ref_,), safe) # emptied by jl_emit_native
-    archive = string(object, ".a")
-    ccall(:jl_dump_native, Cvoid, (Ref_, Cstring, Cstring, Cstring, Cstring, Ref_, Ref_, Ref_), native, C_NULL, C_NULL, archive, C_NULL, C_NULL, C_NULL, C_NULL)
-    ccall(:LLVMOrcDisposeThreadSafeContext, Cvoid, (Ref_,), shared)
-    write(object, archive_member(read(archive), "text#0.o/"))
-    rm(archive)
-    return 0, time_ns() - start
+    return dump_object(bitcode, object, level, prepare_context, handle_around, dump_native)
 end
+
+prepare_context(context::Ref_) = nothing
+
+"""
+A handle with the module `safe`: from jl_emit_native, asked to emit nothing into it. Tables are always added, which are empty here and hidden; the
+builder merges those of the base. With one target there are no variants for other processors.
+"""
+handle_around(safe::Ref_) = ccall(:jl_emit_native, Ref_, (Any, Ref_, Ref_, Cint), Any[], safe, C_NULL, 0)
+
+dump_native(native::Ref_, archive::String) = ccall(:jl_dump_native, Cvoid, (Ref_, Cstring, Cstring, Cstring, Cstring, Ref_, Ref_, Ref_),
+                                                   native, C_NULL, C_NULL, archive, C_NULL, C_NULL, C_NULL, C_NULL)
 
 # An allocation of one reference is in ArrayAllocas too (src/llvm-late-gc-lowering.cpp).
 places_single_roots() = true

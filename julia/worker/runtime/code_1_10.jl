@@ -69,7 +69,7 @@ function add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vecto
             end
             source = infer(instance, world)
         elseif source isa String
-            source = ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance.def, code, source)
+            source = uncompressed(code)
         end
         source isa Core.CodeInfo || continue
         for statement in source.code

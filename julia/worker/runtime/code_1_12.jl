@@ -39,7 +39,7 @@ end
 function source_of(code::Core.CodeInstance)
     isdefined(code, :inferred) || return nothing
     code.inferred isa Core.CodeInfo && return code.inferred
-    code.inferred isa String && return ccall(:jl_uncompress_ir, Any, (Any, Any, Any), instance_of(code).def, code, code.inferred)
+    code.inferred isa String && return uncompressed(code)
     return get((INTERPRETER[1]::Base.Compiler.NativeInterpreter).codegen, code, nothing)
 end
 
@@ -163,18 +163,15 @@ function code_to_emit(instances::Vector{Any}, index::Vector{Any})
 end
 
 function push_called!(work::Vector{Any}, @nospecialize(statement))
-    statement isa Expr || return nothing
-    if statement.head === :invoke || statement.head === :invoke_modify
-        called = get(REPLACED, statement.args[1], statement.args[1])
-        statement.args[1] = called
-        if called isa Core.CodeInstance
-            isdefined(called, :inferred) && push!(work, called)
-        elseif called isa Core.MethodInstance && called.def isa Method
-            # The runtime calls it, and would compile it then.
-            push!(work, called)
-        end
-    elseif statement.head === :(=)
-        push_called!(work, statement.args[2])
+    call = named_call(statement)
+    call === nothing && return nothing
+    called = get(REPLACED, call.args[1], call.args[1])
+    call.args[1] = called
+    if called isa Core.CodeInstance
+        isdefined(called, :inferred) && push!(work, called)
+    elseif called isa Core.MethodInstance && called.def isa Method
+        # The runtime calls it, and would compile it then.
+        push!(work, called)
     end
     return nothing
 end
