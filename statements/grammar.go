@@ -998,7 +998,7 @@ func symbolSource(name string) string {
 	if nameStart(first) && !reserved[name] {
 		return ":" + name
 	}
-	return `Symbol("` + strings.NewReplacer(`\`, `\\`, `$`, `\$`).Replace(name) + `")`
+	return `Symbol("` + escapeAll(name) + `")`
 }
 
 // character reads a character literal, which the tracer never writes.

@@ -16,7 +16,7 @@ others=()
 while IFS= read -r flag; do
 	case $flag in
 	"") ;;
-	--package=* | --exclude=* | --cpu-target=* | --layout=* | --optimize=* | --emit=*) settings+=("$flag") ;;
+	--package=* | --exclude=* | --interactive | --interactive=* | --cpu-target=* | --layout=* | --optimize=* | --emit=*) settings+=("$flag") ;;
 	*) others+=("$flag") ;;
 	esac
 done <<<"${FLAGS:-}"

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
 	"syscall"
 
@@ -22,11 +21,9 @@ var crashes = []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, 
 func attend(launch *project.Launch, stderr *os.File) (code int, err error) {
 	cmd := &exec.Cmd{Path: launch.Executable, Args: launch.Arguments, Env: launch.Environment,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}}
-	// The child dies with the thread that has started it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	received := make(chan os.Signal, 16)
 	signal.Notify(received, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer close(received)
 	defer signal.Stop(received)
 	if err := cmd.Start(); err != nil {
 		return 0, err

@@ -13,12 +13,30 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A targetFlag is a flag that chooses a part of a target.
-type targetFlag struct {
+// A settingFlag is a flag that chooses a setting of a T.
+type settingFlag[T any] struct {
 	name, short, help string
-	// values are what a shell offers, with what they mean behind a tab.
+	// values are what a shell offers, with what they mean behind a tab; nil: names of files.
 	values []string
-	of     func(*settings.Target) setting
+	of     func(*T) setting
+}
+
+// add adds the flag to a section of the help. If it is not given, the setting stays as it is now.
+func (f settingFlag[T]) add(cmd *cobra.Command, title string, of *T) {
+	section(cmd, title, func(flags *pflag.FlagSet) { flags.TextVarP(f.of(of), f.name, f.short, f.of(of), f.help) })
+	if f.values != nil {
+		complete(cmd, f.name, f.values...)
+	}
+}
+
+// override changes the setting as the command's flag says, and says whether it was given.
+func (f settingFlag[T]) override(cmd *cobra.Command, of *T) bool {
+	flag := cmd.Flags().Lookup(f.name)
+	if flag == nil || !flag.Changed {
+		return false
+	}
+	f.of(of).UnmarshalText([]byte(flag.Value.String())) // it was read once already
+	return true
 }
 
 // A setting reads and writes its values as text, see package settings.
@@ -29,7 +47,7 @@ type setting interface {
 
 const emitFlag = "emit"
 
-var targetFlags = []targetFlag{
+var targetFlags = []settingFlag[settings.Target]{
 	{
 		"layout", "", "`LAYOUT` of the image: thin needs the base's file, standalone is one file",
 		[]string{"thin\tneeds the base's file", "standalone\tone file"},
@@ -52,26 +70,19 @@ var targetFlags = []targetFlag{
 	},
 }
 
-// addTargetFlags adds the flags that choose a target, or only those with the given names, to a section of the help. A flag
-// that is not given leaves the target as it is now.
+// addTargetFlags adds the flags that choose a target, or only those with the given names.
 func addTargetFlags(cmd *cobra.Command, title string, target *settings.Target, names ...string) {
 	for _, f := range targetFlags {
-		if len(names) > 0 && !slices.Contains(names, f.name) {
-			continue
+		if len(names) == 0 || slices.Contains(names, f.name) {
+			f.add(cmd, title, target)
 		}
-		section(cmd, title, func(flags *pflag.FlagSet) {
-			flags.TextVarP(f.of(target), f.name, f.short, f.of(target), f.help)
-		})
-		complete(cmd, f.name, f.values...)
 	}
 }
 
 // overrideTarget changes a target as the command's flags say, as far as they were given.
 func overrideTarget(cmd *cobra.Command, target *settings.Target) {
 	for _, f := range targetFlags {
-		if flag := cmd.Flags().Lookup(f.name); flag != nil && flag.Changed {
-			f.of(target).UnmarshalText([]byte(flag.Value.String())) // it was read once already
-		}
+		f.override(cmd, target)
 	}
 }
 

@@ -26,7 +26,6 @@ type projectFlags struct {
 	keep              int // 0: as the settings say
 	staleAfter        int
 	interactive       bool
-	remote            bool // the command has flags for a remote cache
 }
 
 // addProjectFlags gives a command the flags that choose a project.
@@ -66,7 +65,7 @@ func (f *projectFlags) on(do func(p *project.Project, args []string) error) func
 // open reads the project.
 func (f *projectFlags) open() (*project.Project, error) {
 	p, err := project.Open(f.cmd.Context(), project.Options{Julia: f.julia, Project: f.name, LikeJulia: f.likeJulia, Settings: f.override})
-	if err == nil && f.remote {
+	if err == nil && f.cmd.Flags().Lookup(remoteCacheFlag) != nil {
 		err = overrideRemote(f.cmd, &p.Settings.Remote)
 	}
 	return p, err

@@ -99,7 +99,6 @@ func (b *projectBuildFlags) say(format string, args ...any) {
 
 // open reads the project, with the settings that the flags of a build override.
 func (b *projectBuildFlags) open() (*project.Project, error) {
-	b.choice.remote = true
 	b.choice.julia, b.choice.name, b.choice.packages = b.options.Julia, b.options.Project, b.options.Packages
 	return b.choice.open()
 }

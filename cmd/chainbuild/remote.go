@@ -20,69 +20,59 @@ import (
 	"chainbuild/objcache/remote"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
-// A remoteFlag is a flag that chooses something about a remote cache.
-type remoteFlag struct {
-	name, help string
-	// values are what a shell offers; nil: names of files.
-	values []string
-	of     func(*settings.Remote) setting
-}
+const remoteCacheFlag = "remote-cache"
 
-var remoteFlags = []remoteFlag{
+var remoteFlags = []settingFlag[settings.Remote]{
 	{
-		"remote-cache", "`URL` of a server of the Remote Execution API: grpc://, grpcs://, http:// or https://HOST:PORT/INSTANCE, or off",
+		remoteCacheFlag, "", "`URL` of a server of the Remote Execution API: grpc://, grpcs://, http:// or https://HOST:PORT/INSTANCE, or off",
 		[]string{"grpc://", "grpcs://", "http://", "https://", "off\tnone"},
 		func(r *settings.Remote) setting { return &r.Cache },
 	},
 	{
-		"remote-upload", "`WHETHER` what is compiled is stored there: yes, no, or auto: if the server lets us",
+		"remote-upload", "", "`WHETHER` what is compiled is stored there: yes, no, or auto: if the server lets us",
 		[]string{"auto\tif the server lets us", "yes\twarn if it does not", "no\tonly read"},
 		func(r *settings.Remote) setting { return &r.Upload },
 	},
 	{
-		"remote-token-file", "`FILE` with a token for the server (default: CHAINBUILD_REMOTE_TOKEN, the token itself)",
+		"remote-token-file", "", "`FILE` with a token for the server (default: CHAINBUILD_REMOTE_TOKEN, the token itself)",
 		nil, func(r *settings.Remote) setting { return &r.TokenFile },
 	},
 	{
-		"remote-header-file", "`FILE` with headers for the server, NAME: VALUE (default: CHAINBUILD_REMOTE_HEADERS, the headers themselves)",
+		"remote-header-file", "", "`FILE` with headers for the server, NAME: VALUE (default: CHAINBUILD_REMOTE_HEADERS, the headers themselves)",
 		nil, func(r *settings.Remote) setting { return &r.HeaderFile },
 	},
 	{
-		"remote-ca-file", "`FILE` with the certificate that has signed the server's (default: the system's)",
+		"remote-ca-file", "", "`FILE` with the certificate that has signed the server's (default: the system's)",
 		nil, func(r *settings.Remote) setting { return &r.CAFile },
 	},
 	{
-		"remote-cert-file", "`FILE` with a certificate that the server knows us by",
+		"remote-cert-file", "", "`FILE` with a certificate that the server knows us by",
 		nil, func(r *settings.Remote) setting { return &r.CertFile },
 	},
 	{
-		"remote-key-file", "`FILE` with the key of that certificate",
+		"remote-key-file", "", "`FILE` with the key of that certificate",
 		nil, func(r *settings.Remote) setting { return &r.KeyFile },
 	},
 	{
-		"remote-sign", "`FILE` with a private key: sign what is stored",
+		"remote-sign", "", "`FILE` with a private key: sign what is stored",
 		nil, func(r *settings.Remote) setting { return &r.Sign },
 	},
 	{
-		"remote-trust", "`FILE` with public keys: use only what one of them has signed",
+		"remote-trust", "", "`FILE` with public keys: use only what one of them has signed",
 		nil, func(r *settings.Remote) setting { return &r.Trust },
 	},
 	{
-		"remote-wait", "`TIME` that the end of a build waits for what is not stored yet (default: 1s, or a twentieth of the build)",
+		"remote-wait", "", "`TIME` that the end of a build waits for what is not stored yet (default: 1s, or a twentieth of the build)",
 		[]string{"1s", "30s"}, func(r *settings.Remote) setting { return &r.Wait },
 	},
 }
 
-// addRemoteFlags adds the flags to a section of the help.
+// addRemoteFlags adds the flags.
 func addRemoteFlags(cmd *cobra.Command, title string, r *settings.Remote) {
 	for _, f := range remoteFlags {
-		section(cmd, title, func(flags *pflag.FlagSet) { flags.TextVar(f.of(r), f.name, f.of(r), f.help) })
-		if f.values != nil {
-			complete(cmd, f.name, f.values...)
-		}
+		f.add(cmd, title, r)
 	}
 	cmd.Flags().Lookup("remote-upload").DefValue = string(remote.UploadAuto)
 }
@@ -95,8 +85,7 @@ func variable(flag string) string {
 // overrideRemote changes the settings as the command's flags say, as far as they were given, and else as the environment does.
 func overrideRemote(cmd *cobra.Command, r *settings.Remote) error {
 	for _, f := range remoteFlags {
-		if flag := cmd.Flags().Lookup(f.name); flag.Changed {
-			f.of(r).UnmarshalText([]byte(flag.Value.String())) // it was read once already
+		if f.override(cmd, r) {
 			continue
 		}
 		name := variable(f.name)
@@ -119,7 +108,7 @@ func printRemote(ctx context.Context, cmd *cobra.Command, w io.Writer, asJSON bo
 		return err
 	}
 	if r.Cache == "" {
-		return usage.Errorf("there is no remote cache: give its address with --remote-cache or %s", variable("remote-cache"))
+		return usage.Errorf("there is no remote cache: give its address with --remote-cache or %s", variable(remoteCacheFlag))
 	}
 	cache, err := remote.Open(r.Options())
 	if err != nil {

@@ -130,15 +130,15 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	}
 	hash := c.recipe.Hash(bitcode)
 	o := object{partition: p, inputs: hash.Inputs()}
-	var action *remote.Action // nil: there is no remote cache
-	if c.remote != nil {
-		action = remote.NewAction(c.recipe.Computation(hash.Key(), bitcode))
-	}
+	var action *remote.Action // nil: the remote cache is not asked, or there is none
 	if data, err := c.cache.Get(hash.Key()); err == nil {
 		o.data, o.hit = data, true
-	} else if data, ok := c.askRemote(ctx, p.Number, action); ok {
-		o.data, o.hit, o.remote = data, true, true
-		c.cache.Put(hash.Key(), data)
+	} else if c.remote != nil {
+		action = remote.NewAction(c.recipe.Computation(hash.Key(), bitcode))
+		if data, ok := c.askRemote(ctx, p.Number, action); ok {
+			o.data, o.hit, o.remote = data, true, true
+			c.cache.Put(hash.Key(), data)
+		}
 	}
 	if o.hit && !c.options.VerifyCache {
 		return o, nil

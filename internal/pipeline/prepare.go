@@ -64,7 +64,7 @@ func (r *run) writeShim() error {
 
 // writeRequest writes the front worker's request and its statements.
 func (r *run) writeRequest() error {
-	var request, list bytes.Buffer
+	var request bytes.Buffer
 	add := func(key, value string) { fmt.Fprintf(&request, "%s\t%s\n", key, value) }
 	add("scratch", r.scratch.Path)
 	add("index", r.file("base.index"))
@@ -88,10 +88,11 @@ func (r *run) writeRequest() error {
 		add("interactive", name)
 	}
 	if len(r.options.Interactive) > 0 {
-		if err := r.writePrompt(); err != nil {
+		path := r.file("prompt.txt")
+		if err := r.writePrompt(path); err != nil {
 			return err
 		}
-		add("prompt", r.file("prompt.txt"))
+		add("prompt", path)
 	}
 	for _, name := range r.inputs.listed {
 		add("recorded", name)
@@ -99,31 +100,39 @@ func (r *run) writeRequest() error {
 	for _, name := range r.inputs.modules {
 		add("module", name)
 	}
-	// Inference depends on what was inferred before, so the order in which statements are written must not decide about the code.
-	order := make([]int, len(r.inputs.statements))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int {
-		return strings.Compare(r.inputs.statements[i].Source, r.inputs.statements[j].Source)
-	})
-	for _, i := range order {
-		fmt.Fprintf(&list, "%d\t%s\n", i, r.inputs.statements[i].Source)
+	sources := make([]string, len(r.inputs.statements))
+	for i, s := range r.inputs.statements {
+		sources[i] = s.Source
 	}
 	return errors.Join(
 		os.WriteFile(r.file("request.txt"), request.Bytes(), 0o600),
-		os.WriteFile(r.file("statements.txt"), list.Bytes(), 0o600))
+		writeStatements(r.file("statements.txt"), sources))
 }
 
 // writePrompt writes the statements of an interactive session, of which nobody is told whether they can be used.
-func (r *run) writePrompt() error {
+func (r *run) writePrompt(path string) error {
 	file, err := statements.Parse("prompt", strings.NewReader(r.series.Prompt))
 	if err != nil {
 		return err
 	}
-	var list bytes.Buffer
+	var sources []string
 	for _, s := range file.Statements {
-		fmt.Fprintf(&list, "0\t%s\n", s.Source)
+		sources = append(sources, s.Source)
 	}
-	return os.WriteFile(r.file("prompt.txt"), list.Bytes(), 0o600)
+	return writeStatements(path, sources)
+}
+
+// writeStatements writes statements, each on a line behind its number and a tab. Inference depends on what was inferred before, so the order in
+// which they are given must not decide about the code: they are sorted.
+func writeStatements(path string, sources []string) error {
+	order := make([]int, len(sources))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(sources[i], sources[j]) })
+	var list bytes.Buffer
+	for _, i := range order {
+		fmt.Fprintf(&list, "%d\t%s\n", i, sources[i])
+	}
+	return os.WriteFile(path, list.Bytes(), 0o600)
 }

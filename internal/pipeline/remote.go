@@ -40,9 +40,9 @@ func (p *plan) expectsRemote() bool {
 	return p.remote != nil && p.remote.Off() == nil && p.workerImage != ""
 }
 
-// askRemote asks the remote cache for the object of a partition; action is nil without one.
+// askRemote asks the remote cache for the object of a partition.
 func (c *compiler) askRemote(ctx context.Context, partition int, action *remote.Action) ([]byte, bool) {
-	if action == nil || c.remote.Off() != nil {
+	if c.remote.Off() != nil {
 		return nil, false
 	}
 	asked := time.Now()

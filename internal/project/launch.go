@@ -69,7 +69,7 @@ func (p *Project) Launch(args []string, record bool, self string) *Launch {
 			notices = append(notices, "nothing is recorded: "+err.Error())
 		} else {
 			l.Session = session
-			l.MayCrash = p.recordingMayCrash()
+			l.MayCrash = p.series.TracerCrashes
 			first = append(first, "--trace-compile="+session)
 			entries, _ := os.ReadDir(filepath.Dir(session))
 			l.Crowded = len(entries) > crowd
@@ -86,12 +86,6 @@ func (p *Project) Launch(args []string, record bool, self string) *Launch {
 	l.Notice = strings.Join(notices, "; ")
 	l.Arguments = append(append([]string{"julia"}, first...), args...)
 	return l
-}
-
-// recordingMayCrash says that the project's Julia has a tracer that can crash it. An unsupported Julia's is not known to.
-func (p *Project) recordingMayCrash() bool {
-	series, err := p.Julia.Series()
-	return err == nil && series.TracerCrashes
 }
 
 // usable returns the newest image that can be used with the given options, or nil, and what the user should know. The

@@ -36,6 +36,7 @@ type Project struct {
 	// Key is the key of images that can be used.
 	Key objcache.Key
 
+	series      *julia.Series
 	inputs      []objcache.Input
 	environment *environment
 	preferences map[string]any // of LocalPreferences.toml, by package name
@@ -86,11 +87,10 @@ func read(ctx context.Context, o Options) (*Project, error) {
 	if o.Settings != nil {
 		o.Settings(&p.Settings)
 	}
-	var interactive []string
-	if series, err := in.Series(); err == nil { // a Julia that is not supported gets as far as to be refused
-		interactive = series.Interactive
+	if p.series, err = in.Series(); err != nil {
+		p.series = &julia.Series{} // a Julia that is not supported is used without an image, and refused by builds
 	}
-	if p.Content, err = p.environment.content(&p.Settings, in.StdlibDir, interactive); err != nil {
+	if p.Content, err = p.environment.content(&p.Settings, in.StdlibDir, p.series.Interactive); err != nil {
 		return nil, err
 	}
 	if p.root, err = stateRoot(in); err != nil {

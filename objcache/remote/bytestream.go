@@ -11,7 +11,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 
@@ -41,26 +40,15 @@ func (t *grpcTransport) readStream(ctx context.Context, d digest) ([]byte, error
 		return nil, grpcError(err)
 	}
 	r := &streamReader{stream: stream}
+	read := readSize
 	if t.zstdStreams {
-		data, err := readCompressed(r, d.size)
-		return data, streamError(r, err)
+		read = readCompressed
 	}
-	data, err := readSize(r, d.size)
-	return data, streamError(r, err)
-}
-
-// streamError says what became of a read: what the server said, if it said something, and else what is wrong with the data.
-func streamError(r *streamReader, err error) error {
-	var said *serverError
-	switch {
-	case err == nil:
-		return nil
-	case r.err != nil && r.err != io.EOF:
-		return grpcError(r.err)
-	case errors.As(err, &said):
-		return err
+	data, err := read(r, d.size)
+	if err != nil && r.err != nil && r.err != io.EOF {
+		return nil, grpcError(r.err)
 	}
-	return &serverError{errWrong, err.Error()}
+	return data, err
 }
 
 // A streamReader has the bytes of a stream.

@@ -51,18 +51,18 @@ func decompress(frame []byte, size int64) ([]byte, error) {
 func readCompressed(r io.Reader, size int64) ([]byte, error) {
 	stream, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
 	if err != nil {
-		return nil, err
+		return nil, &serverError{errWrong, err.Error()}
 	}
 	defer stream.Close()
 	return readSize(stream, size)
 }
 
-// readSize reads exactly size bytes up to the end of r.
+// readSize reads exactly size bytes up to the end of r. Errors are about the data, also where r has one: who made r knows of that.
 func readSize(r io.Reader, size int64) ([]byte, error) {
 	// Nothing is allocated for what does not come.
 	data, err := io.ReadAll(io.LimitReader(r, size+1))
 	if err != nil {
-		return nil, err
+		return nil, &serverError{errWrong, err.Error()}
 	}
 	if int64(len(data)) != size {
 		return nil, &serverError{errWrong, fmt.Sprintf("not %d bytes", size)}

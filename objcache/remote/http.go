@@ -118,25 +118,19 @@ func (t *httpTransport) readOne(ctx context.Context, d digest) ([]byte, error) {
 	}
 	defer answer.Body.Close()
 	body := &bodyReader{body: answer.Body}
-	var data []byte
+	read := readSize
 	switch encoding := answer.Header.Get("Content-Encoding"); encoding {
 	case "", "identity":
-		data, err = readSize(body, d.size)
 	case "zstd":
-		data, err = readCompressed(body, d.size)
+		read = readCompressed
 	default:
 		return nil, &serverError{errWrong, fmt.Sprintf("%.20q was not asked for", encoding)}
 	}
-	var said *serverError
-	switch {
-	case err == nil:
-		return data, nil
-	case body.err != nil:
+	data, err := read(body, d.size)
+	if err != nil && body.err != nil {
 		return nil, &serverError{errGone, httpCause(body.err)}
-	case errors.As(err, &said):
-		return nil, err
 	}
-	return nil, &serverError{errWrong, err.Error()}
+	return data, err
 }
 
 // A bodyReader remembers why no more came of a body than did.

@@ -172,17 +172,9 @@ func (f *fetcher) forget(w *want) {
 
 // take takes as many wants as fit a batch, in their order.
 func (f *fetcher) take() []*want {
-	limits := f.cache.transport.limits()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	count, bytes := 0, int64(0)
-	for count < len(f.wants) && count < limits.batchCount {
-		bytes += f.wants[count].digest.size
-		if count > 0 && bytes > limits.batchBytes {
-			break
-		}
-		count++
-	}
+	count, _ := f.cache.transport.limits().fit(len(f.wants), func(i int) int64 { return f.wants[i].digest.size })
 	taken := slices.Clone(f.wants[:count])
 	f.wants = slices.Delete(f.wants, 0, count)
 	return taken

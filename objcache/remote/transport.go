@@ -37,6 +37,15 @@ type limits struct {
 	calls int
 }
 
+// fit is how many of n blobs, from the first, are read or written by one call, and their bytes together: at least one, however large.
+func (l limits) fit(n int, size func(i int) int64) (count int, bytes int64) {
+	for count < n && count < l.batchCount && (count == 0 || bytes+size(count) <= l.batchBytes) {
+		bytes += size(count)
+		count++
+	}
+	return count, bytes
+}
+
 // Bounds of our own, for servers that announce none, or more than is good.
 const (
 	// maxBlob is the largest blob, in bytes, that is read or written. Objects have some 100 kB, few of them more than 1 MB.

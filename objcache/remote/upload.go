@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -139,11 +140,8 @@ func (u *uploader) run() {
 func (u *uploader) take() (all []upload, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	count, bytes := 0, int64(0)
-	for count < len(u.queue) && (count == 0 || bytes+int64(len(u.queue[count].data)) <= maxTaken) {
-		bytes += int64(len(u.queue[count].data))
-		count++
-	}
+	round := limits{batchBytes: maxTaken, batchCount: math.MaxInt}
+	count, bytes := round.fit(len(u.queue), func(i int) int64 { return int64(len(u.queue[i].data)) })
 	all = slices.Clone(u.queue[:count])
 	u.queue = slices.Delete(u.queue, 0, count)
 	u.bytes -= bytes
@@ -216,11 +214,7 @@ func (u *uploader) storeBlobs(ctx context.Context, blobs []blob) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(min(batches, limits.calls))
 	for len(missing) > 0 {
-		count, bytes := 0, int64(0)
-		for count < len(missing) && count < limits.batchCount && (count == 0 || bytes+missing[count].digest.size <= limits.batchBytes) {
-			bytes += missing[count].digest.size
-			count++
-		}
+		count, bytes := limits.fit(len(missing), func(i int) int64 { return missing[i].digest.size })
 		batch := missing[:count]
 		missing = missing[count:]
 		group.Go(func() error {
