@@ -119,9 +119,10 @@ end
 
 """
 An emitted name without its counters: the digits at its end, or before the `_got` at its end; and those of the function that an
-`llvmcall` is in, `julia_f_12u34`.
+`llvmcall` is in, `julia_f_12u34`. The numbers of base functions, as in `base.12` and `slot.base.12`, are no counters.
 """
 function without_counters(name::String)
+    (startswith(name, "base.") || startswith(name, "slot.base.")) && return name
     stop = ncodeunits(name)
     tail = endswith(name, "_got") ? stop - 4 : stop
     first = before_digits(name, tail)

@@ -77,6 +77,7 @@ end
     @test without_counters("u12") == "u"
     @test without_counters("foo") == "foo"
     @test without_counters("12") == ""
+    @test without_counters("slot.base.12") == "slot.base.12"
     @test leading_bits(0xa000000000000000, 4) == "1010"
     @test leading_bits(UInt64(0), 0) == ""
 end
