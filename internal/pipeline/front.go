@@ -29,7 +29,8 @@ type frontEvent struct {
 
 	Text string `json:"text"` // warning
 
-	Functions int `json:"functions"` // emitted: new functions; partition: those in it
+	Functions int `json:"functions"` // emitted: new functions; partition: those in it; invalidated: functions of the base
+	Revived   int `json:"revived"`   // invalidated: those of them whose code is right as it is
 
 	Number int    `json:"number"` // partition: counts from 1
 	Of     int    `json:"of"`
@@ -125,6 +126,8 @@ func (f *front) handle(event julia.Event) error {
 		f.progress.warn(e.Text)
 	case "source":
 		f.options.sources(e.Path)
+	case "invalidated":
+		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
 		f.progress.set(func(result *Result) { result.Functions.New = e.Functions })
 	case "partition":

@@ -90,6 +90,10 @@ type FunctionCounts struct {
 	// New were compiled, or taken from a cache, for this image; Base are the base's own.
 	New  int `json:"new"`
 	Base int `json:"base"`
+	// Invalidated are functions of the base that what was loaded has ended the validity of; those of them that are not Revived, whose
+	// code is right as it is, are compiled again.
+	Invalidated int `json:"invalidated,omitempty"`
+	Revived     int `json:"revived,omitempty"`
 }
 
 // PartitionCounts count the partitions of the new code.

@@ -3,10 +3,13 @@ package pipeline
 // This file is the one owner of what is known of a build while it goes on.
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"chainbuild/internal/words"
 )
 
 // A progress knows the stages and partitions that are done and the result so far, and tells the reporter. Its methods may be called by several
@@ -82,6 +85,16 @@ func (p *progress) endStage(name string, err error) {
 // unresolved reports a statement that the build goes on without.
 func (p *progress) unresolved(u Unresolved) {
 	p.change(func(now time.Time, _ *Result) Event { return UnresolvedStatement{At: now, Unresolved: u} })
+}
+
+// invalidated reports how many functions of the base what was loaded has invalidated, and how many of them are revived.
+func (p *progress) invalidated(functions, revived int) {
+	if functions == 0 {
+		return
+	}
+	p.set(func(r *Result) { r.Functions.Invalidated, r.Functions.Revived = functions, revived })
+	p.note(fmt.Sprintf("%s of the base are invalidated by methods of the packages: the code of %s is right as it is, %s are compiled again",
+		words.Count(functions, "function"), words.Thousands(revived), words.Thousands(functions-revived)))
 }
 
 // remoteAnswered reports that the remote cache was asked for the object of a partition.
