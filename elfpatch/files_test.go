@@ -143,7 +143,8 @@ func lineObject(lines []byte) *Object {
 			{},
 			{Name: ".debug_line", Type: uint32(elf.SHT_PROGBITS), Align: 1, Data: lines, Size: uint64(len(lines)),
 				Relas: []Rela{{Offset: uint64(len(lines)) - 3, Type: uint32(elf.R_X86_64_8)}}},
-			{Name: ".debug_info", Type: uint32(elf.SHT_PROGBITS), Align: 1, Data: make([]byte, 12), Size: 12, Relas: []Rela{to(0), {Type: uint32(elf.R_X86_64_64), Sym: 2, Addend: -int64(len(lines))}, to(len(lines))}},
+			{Name: ".debug_info", Type: uint32(elf.SHT_PROGBITS), Align: 1, Data: make([]byte, 12), Size: 12,
+				Relas: []Rela{to(0), {Type: uint32(elf.R_X86_64_64), Sym: 2, Addend: -int64(len(lines))}, to(len(lines))}},
 		},
 		Symbols: []ObjectSymbol{{}, {Name: ".debug_line", Section: 1, Type: uint8(elf.STT_SECTION)}, {Name: "end", Section: 1, Value: uint64(len(lines))}},
 	}

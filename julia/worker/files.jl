@@ -1,85 +1,51 @@
 # Names of files in debug information, the same wherever packages lie.
 #
-# Julia has the whole path of each file in debug information (DIFile in src/codegen.cpp). In the bitcode of partitions, a file has its stable
-# name instead:
+# Julia has the whole path of each file in debug information, as a DIFile in the folder "." (src/codegen.cpp). In the bitcode of partitions, a
+# file has its stable name instead:
 #   @package/NAME-UUID/…    in the folder of a package, NAME alone if that has no UUID
 #   @chainbuild/…           of the workers' own code
 # What lies elsewhere, and what has no absolute path, as Julia's own files, keeps its name. `files.txt` has a line `stable name<TAB>path` for each
-# folder of a package that was met; the link puts the paths back.
+# folder of a package that has methods; the link puts the paths back.
 
-const SUBPROGRAM, LEXICAL_BLOCK, LEXICAL_BLOCK_FILE = 17, 18, 19 # LLVMMetadataKind (llvm-c/DebugInfo.h)
+"""
+    name_files(request, mod, methods)
 
-"Give the files in the debug information of the functions that `mod` defines their stable names, and write `files.txt`."
-function name_files(request::Dict{String,Any}, mod::Value)
-    # context, nodes that were seen, folders and their names, those that were met and their paths
-    naming = Any[ccall(:LLVMGetModuleContext, Value, (Value,), mod), address_map(), known_folders(request), IOBuffer(), Dict{String,Any}()]
-    f = ccall(:LLVMGetFirstFunction, Value, (Value,), mod)
-    while f != C_NULL
-        subprogram = ccall(:LLVMGetSubprogram, Value, (Value,), f)
-        if subprogram != C_NULL
-            name_scope(naming, subprogram)
-            name_locations(naming, f)
+Give files in the debug information of `mod` their stable names, and write `files.txt`. They are those of `methods`, which are all: a line of code
+comes from a file that defines a method.
+"""
+function name_files(request::Dict{String,Any}, mod::Value, methods::Vector{Any})
+    context = ccall(:LLVMGetModuleContext, Value, (Value,), mod)
+    builder = ccall(:LLVMCreateDIBuilder, Value, (Value,), mod)
+    folders = known_folders(request)
+    seen = IdDict{Any,Any}()
+    met = Dict{String,Any}()
+    out = IOBuffer()
+    for method in methods
+        file = (method::Method).file
+        haskey(seen, file) && continue
+        seen[file] = true
+        path = string(file)
+        found = known_folder(folders, path)
+        found == 0 && continue
+        folder = folders[found]::String
+        stable = folders[found + 1]::String
+        if !haskey(met, stable)
+            met[stable] = true
+            # The worker image need not know where its sources were.
+            stable == OWN_FILES || write(out, stable, "\t", folder, "\n")
         end
-        f = ccall(:LLVMGetNextFunction, Value, (Value,), f)
+        name_file(context, builder, path, string(stable, SubString(path, ncodeunits(folder) + 1)))
     end
-    write_file(joinpath(value_of(request, "scratch"), "files.txt"), take!(naming[4]::IOBuffer))
+    ccall(:LLVMDisposeDIBuilder, Cvoid, (Value,), builder)
+    write_file(joinpath(value_of(request, "scratch"), "files.txt"), take!(out))
     return nothing
 end
 
-"The same for where the instructions of `f` come from."
-function name_locations(naming::Vector{Any}, f::Value)
-    seen = naming[2]::Vector{Any}
-    last = C_NULL
-    block = ccall(:LLVMGetFirstBasicBlock, Value, (Value,), f)
-    while block != C_NULL
-        instruction = ccall(:LLVMGetFirstInstruction, Value, (Value,), block)
-        while instruction != C_NULL
-            location = ccall(:LLVMInstructionGetDebugLoc, Value, (Value,), instruction)
-            if location != last
-                last = location
-                while location != C_NULL && insert_address!(seen, location, location)
-                    name_scope(naming, ccall(:LLVMDILocationGetScope, Value, (Value,), location))
-                    location = ccall(:LLVMDILocationGetInlinedAt, Value, (Value,), location)
-                end
-            end
-            instruction = ccall(:LLVMGetNextInstruction, Value, (Value,), instruction)
-        end
-        block = ccall(:LLVMGetNextBasicBlock, Value, (Value,), block)
-    end
-    return nothing
-end
-
-"The same for a scope and what it is in: a function has its unit as operand 5, a block what it is in as operand 1 (llvm/IR/DebugInfoMetadata.h)."
-function name_scope(naming::Vector{Any}, scope::Value)
-    while scope != C_NULL && insert_address!(naming[2]::Vector{Any}, scope, scope)
-        name_file(naming, ccall(:LLVMDIScopeGetFile, Value, (Value,), scope))
-        kind = ccall(:LLVMGetMetadataKind, Cuint, (Value,), scope)
-        scope = kind == SUBPROGRAM ? node_operand(naming[1]::Value, scope, 5) :
-            kind == LEXICAL_BLOCK || kind == LEXICAL_BLOCK_FILE ? node_operand(naming[1]::Value, scope, 1) : C_NULL
-    end
-    return nothing
-end
-
-"Give `file`, a DIFile or C_NULL, its stable name: operand 0."
-function name_file(naming::Vector{Any}, file::Value)
-    (file != C_NULL && insert_address!(naming[2]::Vector{Any}, file, file)) || return nothing
-    n = Ref{Cuint}(0)
-    text = ccall(:LLVMDIFileGetFilename, Ptr{UInt8}, (Value, Ptr{Cuint}), file, n)
-    path = unsafe_string(text, n[])
-    folders = naming[3]::Vector{Any}
-    found = known_folder(folders, path)
-    found == 0 && return nothing
-    folder = folders[found]::String
-    stable = folders[found + 1]::String
-    met = naming[5]::Dict{String,Any}
-    if !haskey(met, stable)
-        met[stable] = true
-        # The worker image need not know where its sources were.
-        stable == OWN_FILES || write(naming[4]::IOBuffer, stable, "\t", folder, "\n")
-    end
-    name = string(stable, SubString(path, ncodeunits(folder) + 1))
-    replacement = ccall(:LLVMMDStringInContext2, Value, (Value, Cstring, Csize_t), naming[1]::Value, name, sizeof(name))
-    ccall(:_ZN4llvm6MDNode18replaceOperandWithEjPNS_8MetadataE, Cvoid, (Value, Cuint, Value), file, 0, replacement)
+"Have the node for the file `path` say `name`. There is one in a context, which is made if there is none. Operand 0 is the name."
+function name_file(context::Value, builder::Value, path::String, name::String)
+    file = ccall(:LLVMDIBuilderCreateFile, Value, (Value, Cstring, Csize_t, Cstring, Csize_t), builder, path, sizeof(path), ".", 1)
+    text = ccall(:LLVMMDStringInContext2, Value, (Value, Cstring, Csize_t), context, name, sizeof(name))
+    ccall(:_ZN4llvm6MDNode18replaceOperandWithEjPNS_8MetadataE, Cvoid, (Value, Cuint, Value), file, 0, text)
     return nothing
 end
 

@@ -20,7 +20,7 @@ function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Va
                           used::Vector{Any}, methods::Vector{Any})
     # Bodies that must be inlined (llvmcall's) have to be so before they can land in another partition.
     inline_always(mod)
-    name_files(request, mod)
+    name_files(request, mod, value_of(request, "self") == "yes" ? own_methods() : methods)
     # What partitions define: the functions of the table, then what Julia emitted besides them.
     items = Value[]
     hashes = UInt64[]
