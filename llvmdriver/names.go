@@ -18,10 +18,13 @@ import (
 	"chainbuild/elfpatch"
 )
 
-// Object parses the object that a partition was compiled to and gives its names their meaning in this build.
-func (p Partition) Object(data []byte) (*elfpatch.Object, error) {
+// Object parses the object that a partition was compiled to and gives its names, and those of files, their meaning in this build.
+func (p Partition) Object(data []byte, folders Folders) (*elfpatch.Object, error) {
 	object, err := elfpatch.ParseObject(fmt.Sprintf("partition %d", p.Number), data)
 	if err != nil {
+		return nil, err
+	}
+	if err := object.RenameFiles(folders.path); err != nil {
 		return nil, err
 	}
 	names, err := readNames(p.Names)

@@ -87,7 +87,7 @@ long d1(long x) { return x1(p1(x)) + unknown(x); }
 		t.Fatal(err)
 	}
 	p := writeNames(t, "d1\tjulia_sum_1234\nx1\tbase.17\ng1\tjl_global_3\np1\tsomebody's\n")
-	object, err := p.Object(data)
+	object, err := p.Object(data, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,11 @@ long d1(long x) { return x1(p1(x)) + unknown(x); }
 	if want := []string{"base.17", "jl_global_3", "julia_sum_1234", "p1", "unknown"}; !slices.Equal(names, want) {
 		t.Errorf("the object's names are %q, not %q", names, want)
 	}
-	if _, err := p.Object(data[:100]); err == nil || !strings.Contains(err.Error(), "partition 1") {
+	if _, err := p.Object(data[:100], nil); err == nil || !strings.Contains(err.Error(), "partition 1") {
 		t.Errorf("of a damaged object it is said: %v", err)
 	}
 	p.Names = filepath.Join(t.TempDir(), "gone.map")
-	if _, err := p.Object(data); err == nil {
+	if _, err := p.Object(data, nil); err == nil {
 		t.Error("an object without a map has names")
 	}
 }

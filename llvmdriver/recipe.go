@@ -8,14 +8,12 @@ package llvmdriver
 // number of workers, the base image, whose functions the bitcode only declares.
 
 import (
-	"encoding/hex"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
-	"chainbuild/internal/buildid"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 )
@@ -41,7 +39,7 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
 	for _, library := range [][2]string{{libJulia, in.LibJulia}, {libLLVM, in.LibLLVM}} {
-		id, err := libraryID(library[1])
+		id, err := julia.LibraryID(library[1])
 		if err != nil {
 			return nil, err
 		}
@@ -112,19 +110,6 @@ func (r *Recipe) Hash(bitcode []byte) *objcache.Hash {
 		h.AddString(input[0], input[1])
 	}
 	return h
-}
-
-// libraryID tells builds of a library apart: its build id, or its name, size and time where it has none. To hash it would
-// take longer than many a build, and a key that is another without need only costs a compilation.
-func libraryID(path string) (string, error) {
-	if id, err := buildid.Of(path); err != nil || id != nil {
-		return hex.EncodeToString(id), err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s, %d bytes, of %s", path, info.Size(), info.ModTime().UTC()), nil
 }
 
 var processorLines = regexp.MustCompile(`(?m)^(vendor_id|cpu family|model|stepping|flags)\s*:\s*(.*)$`)

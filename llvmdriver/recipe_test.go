@@ -1,13 +1,10 @@
 package llvmdriver
 
 import (
-	"encoding/hex"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"chainbuild/julia"
 	"chainbuild/objcache"
@@ -16,6 +13,7 @@ import (
 // An object may be used again as long as nothing of this has changed.
 func TestKey(t *testing.T) {
 	t.Setenv("JULIA_LLVM_ARGS", "")
+	t.Setenv("JULIA_DEPOT_PATH", t.TempDir())
 	dir := t.TempDir()
 	in := julia.Installation{Version: "1.5.3", LibJulia: filepath.Join(dir, "libjulia.so"), LibLLVM: filepath.Join(dir, "libLLVM.so")}
 	for _, path := range []string{in.LibJulia, in.LibLLVM} {
@@ -99,56 +97,10 @@ func TestHostProcessor(t *testing.T) {
 	}
 }
 
-// A build id tells builds of a library apart wherever they are; one without is told apart by its file.
-func TestLibraryID(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "library.so")
-	id := func() string {
-		t.Helper()
-		id, err := libraryID(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	if err := os.WriteFile(path, []byte("library"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	when := time.Date(2026, 1, 31, 14, 5, 0, 0, time.UTC)
-	if err := os.Chtimes(path, when, when); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := id(), path+", 7 bytes, of 2026-01-31 14:05:00 +0000 UTC"; got != want {
-		t.Errorf("the id is %q, not %q", got, want)
-	}
-	before := id()
-	if err := os.Chtimes(path, when, when.Add(time.Nanosecond)); err != nil {
-		t.Fatal(err)
-	}
-	if id() == before {
-		t.Error("a file that was written again has the same id")
-	}
-	if _, err := libraryID(filepath.Join(dir, "gone.so")); err == nil {
-		t.Error("a library that is not there has an id")
-	}
-
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		t.Skip("SKIPPED, NOT TESTED: there is no gcc")
-	}
-	cmd := exec.Command(gcc, "-shared", "-o", path, "-x", "c", "-", "-Wl,--build-id=0x0123456789abcdef")
-	cmd.Stdin = strings.NewReader("int x;")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if got := id(); got != hex.EncodeToString([]byte{1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}) {
-		t.Errorf("the id is %q", got)
-	}
-}
-
 // A computation says all that its key is made of, and nothing of this machine's folders.
 func TestComputation(t *testing.T) {
 	t.Setenv("JULIA_LLVM_ARGS", "-unroll-count=2")
+	t.Setenv("JULIA_DEPOT_PATH", t.TempDir())
 	dir := t.TempDir()
 	for _, version := range []string{"1.5.3", "1.10.8"} {
 		in := julia.Installation{Executable: dir + "/julia", Version: version, LibJulia: filepath.Join(dir, "libjulia.so"), LibLLVM: filepath.Join(dir, "libLLVM.so")}

@@ -8,6 +8,7 @@ import (
 
 	"chainbuild/elfpatch"
 	"chainbuild/internal/scratch"
+	"chainbuild/llvmdriver"
 	"chainbuild/sysimage"
 
 	"golang.org/x/sync/errgroup"
@@ -15,11 +16,15 @@ import (
 
 // link writes the image to a file beside its final place.
 func (r *run) link(merged *sysimage.Merged, objects []object) (*scratch.File, error) {
+	folders, err := llvmdriver.ReadFolders(r.file("files.txt"))
+	if err != nil {
+		return nil, err
+	}
 	parsed := make([]*elfpatch.Object, len(objects))
 	var group errgroup.Group
 	for i, o := range objects {
 		group.Go(func() (err error) {
-			parsed[i], err = o.partition.Object(o.data)
+			parsed[i], err = o.partition.Object(o.data, folders)
 			return err
 		})
 	}

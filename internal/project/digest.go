@@ -8,7 +8,7 @@ package project
 //
 // Others ask less of a file, and so look at less of it: whether an answer about a Julia still holds (fileStamp in package
 // julia: size and time, since a memory may move to another machine with the files), which build of a library compiled
-// (libraryID in package llvmdriver), whether a source is as it was a moment ago (fileState in package pipeline).
+// (LibraryID in package julia), whether a source is as it was a moment ago (fileState in package pipeline).
 
 import (
 	"crypto/sha256"

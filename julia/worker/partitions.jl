@@ -13,12 +13,14 @@ const PARTITION_WEIGHT = 5000
     write_partitions(request, native, mod, fvars, slots, used, methods)
 
 Write for each partition `part-K.bc`, its bitcode in canonical form, and `part-K.map`, which gives the names that it uses for
-functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`. The bodies of the functions are moved there.
+functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`. The bodies of the functions are moved there. Files in debug
+information have stable names there (files.jl).
 """
 function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, slots::Vector{Value},
                           used::Vector{Any}, methods::Vector{Any})
     # Bodies that must be inlined (llvmcall's) have to be so before they can land in another partition.
     inline_always(mod)
+    name_files(request, mod, value_of(request, "self") == "yes" ? own_methods() : methods)
     # What partitions define: the functions of the table, then what Julia emitted besides them.
     items = Value[]
     hashes = UInt64[]

@@ -13,6 +13,7 @@ end
     include("reader.jl")
     include("statements.jl")
     include("partitions.jl")
+    include("files.jl")
     include("index.jl")
     include("roots.jl")
 end
