@@ -26,6 +26,8 @@ type Recipe struct {
 	sources *julia.Sources
 	target  Target
 	options []string // of the julia that compiles
+	// hasBuildIDs says that the libraries are known by their build ids.
+	hasBuildIDs bool
 }
 
 // NewRecipe describes how workers of the given Julia that run the given sources compile for target.
@@ -34,18 +36,19 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipe{sources: sources, target: target}
+	r := &Recipe{sources: sources, target: target, hasBuildIDs: true}
 	if series.CompilesForProcess {
 		r.options = []string{"-C", strings.TrimSuffix(target.CPU+","+target.Features, ",")}
 	}
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
 	for _, library := range [][2]string{{libJulia, in.LibJulia}, {libLLVM, in.LibLLVM}} {
-		id, err := libraryID(library[1])
+		id, isBuildID, err := libraryID(library[1])
 		if err != nil {
 			return nil, err
 		}
 		add(library[0], id)
+		r.hasBuildIDs = r.hasBuildIDs && isBuildID
 	}
 	add(juliaVersion, in.Version)
 	add("compile worker", sources.Compiling())
@@ -65,35 +68,66 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 // llvmArguments is the environment variable with LLVM's own switches.
 const llvmArguments = "JULIA_LLVM_ARGS"
 
+// What a process finds in its folder that makes objects as caches and machines elsewhere know it.
+const (
+	workerFolder = "worker/"
+	workerFile   = "compile/emit.jl"
+	requestFile  = "request.txt"
+)
+
+// workerOptions are options of a Julia that makes objects as caches and machines elsewhere know it.
+var workerOptions = []string{"--startup-file=no", "--history-file=no", "-O1"}
+
 // Computation describes how the object of a partition is made, for caches that want to know: as a process that reads one request. The key is that of
 // Hash.
 func (r *Recipe) Computation(key objcache.Key, bitcode []byte) *objcache.Computation {
-	const folder, request, code, object = "worker/", "request.txt", "code.bc", "code.o"
+	const code, object = "code.bc", "code.o"
 	c := &objcache.Computation{
 		Key: key,
 		// The worker reads its standard input, and answers on descriptor 3.
-		Arguments: slices.Concat([]string{"sh", "-c", `exec "$0" "$@" <` + request + " 3>&1", "julia", "--startup-file=no", "--history-file=no", "-O1"},
-			r.options, []string{folder + "compile/emit.jl"}),
-		Environment: map[string]string{"JULIA_NUM_THREADS": "1"},
-		Files: map[string][]byte{
-			code:    bitcode,
-			request: []byte(emitRequest(code, object, r.target) + "\n"),
-		},
-		Output:   object,
-		Platform: map[string]string{"OSFamily": "linux", "ISA": "x86-64"},
+		Arguments: slices.Concat([]string{"sh", "-c", `exec "$0" "$@" <` + requestFile + " 3>&1", "julia"}, workerOptions, r.options,
+			[]string{workerFolder + workerFile}),
+		Environment: r.environment(),
+		Files:       r.workerFiles(),
+		Output:      object,
+		Platform:    map[string]string{"OSFamily": "linux", "ISA": "x86-64"},
 	}
-	for name, text := range r.sources.CompilingFiles() {
-		c.Files[folder+name] = text
-	}
+	c.Files[code], c.Files[requestFile] = bitcode, []byte(emitRequest(code, object, r.target)+"\n")
 	for _, input := range r.inputs {
 		switch input[0] {
-		case llvmArguments:
-			c.Environment[input[0]] = input[1]
 		case libJulia, libLLVM, juliaVersion, thisProcessor:
 			c.Platform[input[0]] = input[1]
 		}
 	}
 	return c
+}
+
+// environment is what the process finds in its environment, by name.
+func (r *Recipe) environment() map[string]string {
+	variables := map[string]string{"JULIA_NUM_THREADS": "1"}
+	if args := r.value(llvmArguments); args != "" {
+		variables[llvmArguments] = args
+	}
+	return variables
+}
+
+// workerFiles are the worker's sources, by their paths.
+func (r *Recipe) workerFiles() map[string][]byte {
+	files := map[string][]byte{}
+	for name, text := range r.sources.CompilingFiles() {
+		files[workerFolder+name] = text
+	}
+	return files
+}
+
+// value is that of an input; empty if there is none.
+func (r *Recipe) value(name string) string {
+	for _, input := range r.inputs {
+		if input[0] == name {
+			return input[1]
+		}
+	}
+	return ""
 }
 
 // Names of inputs that say what a machine must have.
@@ -116,15 +150,15 @@ func (r *Recipe) Hash(bitcode []byte) *objcache.Hash {
 
 // libraryID tells builds of a library apart: its build id, or its name, size and time where it has none. To hash it would
 // take longer than many a build, and a key that is another without need only costs a compilation.
-func libraryID(path string) (string, error) {
+func libraryID(path string) (id string, isBuildID bool, err error) {
 	if id, err := buildid.Of(path); err != nil || id != nil {
-		return hex.EncodeToString(id), err
+		return hex.EncodeToString(id), true, err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	return fmt.Sprintf("%s, %d bytes, of %s", path, info.Size(), info.ModTime().UTC()), nil
+	return fmt.Sprintf("%s, %d bytes, of %s", path, info.Size(), info.ModTime().UTC()), false, nil
 }
 
 var processorLines = regexp.MustCompile(`(?m)^(vendor_id|cpu family|model|stepping|flags)\s*:\s*(.*)$`)

@@ -105,9 +105,9 @@ func TestLibraryID(t *testing.T) {
 	path := filepath.Join(dir, "library.so")
 	id := func() string {
 		t.Helper()
-		id, err := libraryID(path)
-		if err != nil {
-			t.Fatal(err)
+		id, isBuildID, err := libraryID(path)
+		if err != nil || isBuildID == strings.Contains(id, " bytes, of ") {
+			t.Fatalf("whether %q is a build id: %v (%v)", id, isBuildID, err)
 		}
 		return id
 	}
@@ -128,7 +128,7 @@ func TestLibraryID(t *testing.T) {
 	if id() == before {
 		t.Error("a file that was written again has the same id")
 	}
-	if _, err := libraryID(filepath.Join(dir, "gone.so")); err == nil {
+	if _, _, err := libraryID(filepath.Join(dir, "gone.so")); err == nil {
 		t.Error("a library that is not there has an id")
 	}
 
