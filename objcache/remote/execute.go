@@ -84,7 +84,6 @@ func (c *Cache) Execute(ctx context.Context, command *Command) (*Executed, error
 	defer end()
 	described := messageBlob(&repb.Command{
 		Arguments: command.Arguments, EnvironmentVariables: environment(command.Environment), OutputPaths: slices.Sorted(slices.Values(command.Outputs)),
-		Platform: platform(command.Platform), // where servers of the protocol's first versions look for it
 	})
 	a := &repb.Action{
 		CommandDigest: described.digest.message(), InputRootDigest: command.Input.root.message(), Platform: platform(command.Platform), DoNotCache: true,

@@ -204,8 +204,6 @@ func (e *Executor) check(action *repb.Action, command *repb.Command) error {
 	switch {
 	case !action.GetDoNotCache():
 		return status.Error(codes.InvalidArgument, "the result would be stored for others")
-	case !proto.Equal(action.GetPlatform(), command.GetPlatform()):
-		return status.Error(codes.InvalidArgument, "the action and the command have different properties")
 	case !slices.IsSortedFunc(variables, func(a, b *repb.Command_EnvironmentVariable) int {
 		return bytes.Compare([]byte(a.GetName()), []byte(b.GetName()))
 	}),
