@@ -57,7 +57,7 @@ func TestBatch(t *testing.T) {
 		sources: series.Sources(), target: Target{CPU: "haswell", OptLevel: 2}, options: []string{"-C", "haswell"},
 	}
 	b := r.Batch([][]byte{[]byte("one"), []byte("two")})
-	if command := strings.Join(b.Arguments, " "); command != "--startup-file=no --history-file=no -O1 -C haswell -L check_julia.jl worker/compile/emit.jl" {
+	if command := strings.Join(b.Arguments, " "); command != "--startup-file=no --history-file=no -C haswell -L check_julia.jl worker/compile/emit.jl" {
 		t.Errorf("the arguments are %s", command)
 	}
 	if request := string(b.Files[b.Request]); request != "emit\t1.bc\t1.o\t2\thaswell\t\nemit\t2.bc\t2.o\t2\thaswell\t\n" || !slices.Equal(b.Objects, []string{"1.o", "2.o"}) {

@@ -36,9 +36,9 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipe{sources: sources, target: target, hasBuildIDs: true}
+	r := &Recipe{sources: sources, target: target, hasBuildIDs: true, options: []string{"-O1"}}
 	if series.CompilesForProcess {
-		r.options = []string{"-C", strings.TrimSuffix(target.CPU+","+target.Features, ",")}
+		r.options = []string{"-C", target.canonicalOption()}
 	}
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
@@ -76,7 +76,7 @@ const (
 )
 
 // workerOptions are options of a Julia that makes objects as caches and machines elsewhere know it.
-var workerOptions = []string{"--startup-file=no", "--history-file=no", "-O1"}
+var workerOptions = []string{"--startup-file=no", "--history-file=no"}
 
 // Computation describes how the object of a partition is made, for caches that want to know: as a process that reads one request. The key is that of
 // Hash.

@@ -68,16 +68,17 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	return &compiler{run: r, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
 }
 
-// compileArgs are the arguments of a julia that compiles partitions.
+// compileArgs are the arguments of a julia that compiles partitions. Where code is generated for the process, also the optimisation level that it starts
+// with shows in objects, so it is the same with a worker image and without.
 func (r *run) compileArgs() []string {
-	var args []string
+	args := []string{"-O1"}
 	if r.series.CompilesForProcess {
-		args = append(args, "-C", r.target.Option)
+		args = []string{"-C", r.target.Option}
 	}
 	if r.workerImage != "" {
 		return append(args, "-J", r.workerImage, "-e", r.sources.Read("compile/start_emit.jl"))
 	}
-	return append(args, "-O1", r.source("compile/emit.jl"))
+	return append(args, r.source("compile/emit.jl"))
 }
 
 // add has a partition of total compiled. It does not wait.
