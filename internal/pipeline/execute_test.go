@@ -25,7 +25,7 @@ func TestExecute(t *testing.T) {
 		r := newRebuilder(t, executable)
 		// A compile worker on a worker image is told to serve; those that make the worker image are not slow.
 		slow := r.path("slow")
-		script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *-J*'serve()'*) [ -e %[1]q ] && sleep $(cat %[1]q) ;; esac\nexec %[2]q \"$@\"\n", slow, executable)
+		script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *-J*'serve()'*) n=$(cat %[1]q 2>/dev/null || echo 0); while [ -e %[1]q ] && [ $n -gt 0 ]; do sleep 1; n=$((n-1)); done ;; esac\nexec %[2]q \"$@\"\n", slow, executable)
 		if err := os.WriteFile(r.options.Julia, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,21 @@ func TestExecute(t *testing.T) {
 			write(t, slow, fmt.Sprintln(seconds))
 			t.Cleanup(func() { os.Remove(slow) })
 		}
-		// Most have their object from the server: on an idle machine all but the one that the slow worker begins with.
+		// UntilRun has it start when the server has run all that it was given.
+		untilRun := func(t *testing.T, e *remotetest.Executor) {
+			slowly(t, 180)
+			go func() {
+				for idle := 0; idle < 20 && t.Context().Err() == nil; time.Sleep(100 * time.Millisecond) {
+					if ran := e.Ran(); ran > 0 && ran == e.Executed() {
+						idle++
+					} else {
+						idle = 0
+					}
+				}
+				os.Remove(slow)
+			}()
+		}
+		// Most have their object from the server: all but those that the slow worker begins with.
 		executed := func(t *testing.T, out *outcome) {
 			t.Helper()
 			x := out.Remote.Execution
@@ -94,8 +108,8 @@ func TestExecute(t *testing.T) {
 		}
 
 		t.Run("property", func(t *testing.T) {
-			slowly(t, 8)
 			server := &remotetest.Server{Zstd: true, Executor: &remotetest.Executor{Properties: withJulia, Environment: []string{"CHAINBUILD_JULIA=" + executable}}}
+			untilRun(t, server.Executor)
 			out := on(t, "property", server, nil)
 			executed(t, out)
 			if len(out.warnings) > 0 || out.Remote.Execution.Failed != 0 || out.Compiling.Codegen == 0 {
@@ -112,8 +126,8 @@ func TestExecute(t *testing.T) {
 		})
 
 		t.Run("tree", func(t *testing.T) {
-			slowly(t, 15)
 			server := &remotetest.Server{Zstd: true, Executor: &remotetest.Executor{Properties: properties}}
+			untilRun(t, server.Executor)
 			out := on(t, "tree", server, func(o *Options) { o.Remote.Julia = settings.JuliaTree })
 			executed(t, out)
 			if len(out.warnings) > 0 {
