@@ -11,8 +11,11 @@ import (
 	"chainbuild/internal/buildid"
 )
 
+// ContentID is what ids of libraries begin with that have no build id.
+const ContentID = "sha256:"
+
 // LibraryID is the same for copies of a library wherever they lie, and another for another build of it: the build id in hexadecimal digits, or
-// "sha256:" and the hash of the content where the library has none. The hash is remembered until the file has another size or time.
+// ContentID and the hash of the content where the library has none. The hash is remembered until the file has another size or time.
 func LibraryID(path string) (string, error) {
 	if id, err := buildid.Of(path); err != nil || id != nil {
 		return hex.EncodeToString(id), err
@@ -34,7 +37,7 @@ func LibraryID(path string) (string, error) {
 	if _, err := io.Copy(sum, file); err != nil {
 		return "", err
 	}
-	id := "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	id := ContentID + hex.EncodeToString(sum.Sum(nil))
 	memorize(dirs, name, stamps, id)
 	return id, nil
 }

@@ -74,24 +74,33 @@ type Times struct {
 	Passes, Codegen time.Duration
 }
 
-// Compile turns the partition into an object and returns that. Started is told the place in the pool that does it, and again if
-// that worker is lost and another one tries, with the reason. The error names the partition.
-func (c *Compiler) Compile(ctx context.Context, p Partition, started func(worker int, lost error)) (data []byte, times Times, err error) {
+// A Compiled partition is an object, and how it was made.
+type Compiled struct {
+	Data []byte
+	Times
+	// Elsewhere says that whoever the partition was lent to has made it.
+	Elsewhere bool
+}
+
+// Compile turns the partition into an object. Started is told the place in the pool that does it, and again if that worker is lost and another one
+// tries, with the reason. A partition that may be lent can be settled by who borrows it (Lend). The error names the partition.
+func (c *Compiler) Compile(ctx context.Context, p Partition, mayLend bool, started func(worker int, lost error)) (o Compiled, err error) {
 	object := strings.TrimSuffix(p.Bitcode, ".bc") + ".o"
 	task := parallel.Task{
 		Name:   fmt.Sprintf("partition %d", p.Number),
 		Line:   emitRequest(p.Bitcode, object, c.target),
 		Weight: p.Weight,
 	}
-	var reply struct {
-		Passes  int64 `json:"passes_ns"`
-		Codegen int64 `json:"codegen_ns"`
+	if mayLend {
+		task.Lendable = p
 	}
 	var replyErr, lost error
 	err = c.pool.Run(ctx, []parallel.Task{task}, func(u parallel.Update) {
 		switch {
+		case u.Elsewhere != nil:
+			o = u.Elsewhere.(Compiled)
 		case u.Reply != nil:
-			replyErr = json.Unmarshal(u.Reply, &reply)
+			o.Times, replyErr = readReply(u.Reply)
 		case u.Lost != nil:
 			lost = u.Lost
 		default:
@@ -101,10 +110,20 @@ func (c *Compiler) Compile(ctx context.Context, p Partition, started func(worker
 	if err == nil && replyErr != nil {
 		err = fmt.Errorf("%s: its worker's answer cannot be read: %w", task.Name, replyErr)
 	}
-	if err == nil {
-		data, err = os.ReadFile(object)
+	if err == nil && !o.Elsewhere {
+		o.Data, err = os.ReadFile(object)
 	}
-	return data, Times{time.Duration(reply.Passes), time.Duration(reply.Codegen)}, err
+	return o, err
+}
+
+// readReply reads what a compile worker answers.
+func readReply(text []byte) (Times, error) {
+	var reply struct {
+		Passes  int64 `json:"passes_ns"`
+		Codegen int64 `json:"codegen_ns"`
+	}
+	err := json.Unmarshal(text, &reply)
+	return Times{time.Duration(reply.Passes), time.Duration(reply.Codegen)}, err
 }
 
 // emitRequest is what a compile worker is asked (julia/worker/compile/emit.jl).

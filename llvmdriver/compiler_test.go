@@ -21,9 +21,9 @@ func TestCompile(t *testing.T) {
 	}
 	c, out := startWorkers(t, 1, false, target)
 	var begun starts
-	data, times, err := c.Compile(t.Context(), partition(t, 1, "code"), begun.note)
-	if err != nil || string(data) != "3 haswell -avx2" || times != (Times{3 * time.Millisecond, 4 * time.Millisecond}) {
-		t.Errorf("the object is %q, made in %+v (%v)", data, times, err)
+	o, err := c.Compile(t.Context(), partition(t, 1, "code"), false, begun.note)
+	if err != nil || string(o.Data) != "3 haswell -avx2" || o.Times != (Times{3 * time.Millisecond, 4 * time.Millisecond}) {
+		t.Errorf("the object is %q, made in %+v (%v)", o.Data, o.Times, err)
 	}
 	begun.expect(t, 0)
 	if begun.lost[0] != nil {
@@ -46,17 +46,17 @@ func TestCompileRefused(t *testing.T) {
 		"babble":                "partition 7: its worker's answer cannot be read: ",
 	} {
 		var begun starts
-		_, _, err := c.Compile(t.Context(), partition(t, 7, bitcode), begun.note)
+		_, err := c.Compile(t.Context(), partition(t, 7, bitcode), false, begun.note)
 		if err == nil || !strings.HasPrefix(err.Error(), says) {
 			t.Errorf("%q: %v, and not %q", bitcode, err, says)
 		}
 		begun.expect(t, 0)
 	}
-	if _, _, err := c.Compile(t.Context(), partition(t, 7, "forget"), func(int, error) {}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := c.Compile(t.Context(), partition(t, 7, "forget"), false, func(int, error) {}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without an object: %v", err)
 	}
-	if data, _, err := c.Compile(t.Context(), partition(t, 8, "code"), func(int, error) {}); err != nil || string(data) != "0 native " {
-		t.Errorf("the next partition's object is %q (%v)", data, err)
+	if o, err := c.Compile(t.Context(), partition(t, 8, "code"), false, func(int, error) {}); err != nil || string(o.Data) != "0 native " {
+		t.Errorf("the next partition's object is %q (%v)", o.Data, err)
 	}
 }
 
@@ -64,18 +64,18 @@ func TestCompileRefused(t *testing.T) {
 func TestCompileLost(t *testing.T) {
 	c, _ := startWorkers(t, 1, false, Target{CPU: "native"})
 	var begun starts
-	if data, _, err := c.Compile(t.Context(), partition(t, 1, "once"), begun.note); err != nil || len(data) == 0 {
-		t.Errorf("the object is %q (%v)", data, err)
+	if o, err := c.Compile(t.Context(), partition(t, 1, "once"), false, begun.note); err != nil || len(o.Data) == 0 {
+		t.Errorf("the object is %q (%v)", o.Data, err)
 	}
 	begun.expect(t, 0, 0)
 	if begun.lost[0] != nil || begun.lost[1] == nil || !strings.Contains(begun.lost[1].Error(), "signal 9") {
 		t.Errorf("it was begun because of %v", begun.lost)
 	}
-	_, _, err := c.Compile(t.Context(), partition(t, 2, "die"), func(int, error) {})
+	_, err := c.Compile(t.Context(), partition(t, 2, "die"), false, func(int, error) {})
 	if err == nil || !strings.HasPrefix(err.Error(), "partition 2 failed 2 times: ") || !strings.Contains(err.Error(), "about to fall") {
 		t.Errorf("a partition that no worker survives: %v", err)
 	}
-	if _, _, err := c.Compile(t.Context(), partition(t, 3, "code"), func(int, error) {}); err != nil {
+	if _, err := c.Compile(t.Context(), partition(t, 3, "code"), false, func(int, error) {}); err != nil {
 		t.Errorf("the next partition: %v", err)
 	}
 }
@@ -88,7 +88,7 @@ func TestCompileMany(t *testing.T) {
 	for n := range 12 {
 		p := partition(t, n+1, fmt.Sprintf("code %d", n))
 		wait.Go(func() {
-			if _, _, err := c.Compile(t.Context(), p, func(worker int, _ error) {
+			if _, err := c.Compile(t.Context(), p, false, func(worker int, _ error) {
 				if worker < 0 || worker > 2 {
 					t.Errorf("there is no worker %d", worker)
 				}
@@ -106,7 +106,7 @@ func TestLazy(t *testing.T) {
 	if text := out.String(); text != "" {
 		t.Errorf("before there is anything to do the workers print %q", text)
 	}
-	if _, _, err := c.Compile(t.Context(), partition(t, 1, "code"), func(int, error) {}); err != nil {
+	if _, err := c.Compile(t.Context(), partition(t, 1, "code"), false, func(int, error) {}); err != nil {
 		t.Error(err)
 	}
 	c.Close()
@@ -129,7 +129,7 @@ func TestCompileStopped(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	if _, _, err := c.Compile(ctx, p, func(int, error) {}); !errors.Is(err, enough) {
+	if _, err := c.Compile(ctx, p, false, func(int, error) {}); !errors.Is(err, enough) {
 		t.Errorf("a partition that was given up: %v", err)
 	}
 }

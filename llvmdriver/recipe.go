@@ -24,6 +24,8 @@ type Recipe struct {
 	sources *julia.Sources
 	target  Target
 	options []string // of the julia that compiles
+	// hasBuildIDs says that the libraries are known by their build ids.
+	hasBuildIDs bool
 }
 
 // NewRecipe describes how workers of the given Julia that run the given sources compile for target.
@@ -32,9 +34,9 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipe{sources: sources, target: target}
+	r := &Recipe{sources: sources, target: target, hasBuildIDs: true, options: []string{"-O1"}}
 	if series.CompilesForProcess {
-		r.options = []string{"-C", strings.TrimSuffix(target.CPU+","+target.Features, ",")}
+		r.options = []string{"-C", target.canonicalOption()}
 	}
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
@@ -44,6 +46,7 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 			return nil, err
 		}
 		add(library[0], id)
+		r.hasBuildIDs = r.hasBuildIDs && !strings.HasPrefix(id, julia.ContentID)
 	}
 	add(juliaVersion, in.Version)
 	add("compile worker", sources.Compiling())
@@ -63,35 +66,66 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 // llvmArguments is the environment variable with LLVM's own switches.
 const llvmArguments = "JULIA_LLVM_ARGS"
 
+// What a process finds in its folder that makes objects as caches and machines elsewhere know it.
+const (
+	workerFolder = "worker/"
+	workerFile   = "compile/emit.jl"
+	requestFile  = "request.txt"
+)
+
+// workerOptions are options of a Julia that makes objects as caches and machines elsewhere know it.
+var workerOptions = []string{"--startup-file=no", "--history-file=no"}
+
 // Computation describes how the object of a partition is made, for caches that want to know: as a process that reads one request. The key is that of
 // Hash.
 func (r *Recipe) Computation(key objcache.Key, bitcode []byte) *objcache.Computation {
-	const folder, request, code, object = "worker/", "request.txt", "code.bc", "code.o"
+	const code, object = "code.bc", "code.o"
 	c := &objcache.Computation{
 		Key: key,
 		// The worker reads its standard input, and answers on descriptor 3.
-		Arguments: slices.Concat([]string{"sh", "-c", `exec "$0" "$@" <` + request + " 3>&1", "julia", "--startup-file=no", "--history-file=no", "-O1"},
-			r.options, []string{folder + "compile/emit.jl"}),
-		Environment: map[string]string{"JULIA_NUM_THREADS": "1"},
-		Files: map[string][]byte{
-			code:    bitcode,
-			request: []byte(emitRequest(code, object, r.target) + "\n"),
-		},
-		Output:   object,
-		Platform: map[string]string{"OSFamily": "linux", "ISA": "x86-64"},
+		Arguments: slices.Concat([]string{"sh", "-c", `exec "$0" "$@" <` + requestFile + " 3>&1", "julia"}, workerOptions, r.options,
+			[]string{workerFolder + workerFile}),
+		Environment: r.environment(),
+		Files:       r.workerFiles(),
+		Output:      object,
+		Platform:    map[string]string{"OSFamily": "linux", "ISA": "x86-64"},
 	}
-	for name, text := range r.sources.CompilingFiles() {
-		c.Files[folder+name] = text
-	}
+	c.Files[code], c.Files[requestFile] = bitcode, []byte(emitRequest(code, object, r.target)+"\n")
 	for _, input := range r.inputs {
 		switch input[0] {
-		case llvmArguments:
-			c.Environment[input[0]] = input[1]
 		case libJulia, libLLVM, juliaVersion, thisProcessor:
 			c.Platform[input[0]] = input[1]
 		}
 	}
 	return c
+}
+
+// environment is what the process finds in its environment, by name.
+func (r *Recipe) environment() map[string]string {
+	variables := map[string]string{"JULIA_NUM_THREADS": "1"}
+	if args := r.value(llvmArguments); args != "" {
+		variables[llvmArguments] = args
+	}
+	return variables
+}
+
+// workerFiles are the worker's sources, by their paths.
+func (r *Recipe) workerFiles() map[string][]byte {
+	files := map[string][]byte{}
+	for name, text := range r.sources.CompilingFiles() {
+		files[workerFolder+name] = text
+	}
+	return files
+}
+
+// value is that of an input; empty if there is none.
+func (r *Recipe) value(name string) string {
+	for _, input := range r.inputs {
+		if input[0] == name {
+			return input[1]
+		}
+	}
+	return ""
 }
 
 // Names of inputs that say what a machine must have.

@@ -21,6 +21,22 @@ type Target struct {
 	OptLevel int
 }
 
+// canonicalOption is Option with a sign before each feature: the same text for the same processor. It keeps the name that was given, as Julia compiles for
+// "generic" otherwise than for the processor of LLVM's that stands for it.
+func (t Target) canonicalOption() string {
+	name, features, _ := strings.Cut(t.Option, ",")
+	for feature := range strings.SplitSeq(features, ",") {
+		if feature == "" {
+			continue
+		}
+		if !strings.HasPrefix(feature, "+") && !strings.HasPrefix(feature, "-") {
+			feature = "+" + feature
+		}
+		name += "," + feature
+	}
+	return name
+}
+
 // ParseTarget reads a processor as julia's -C takes it: a name, and features to add or remove, such as "haswell,-avx2".
 // Only one target can be given: the image keeps the base's variants for others, but new code has a single one.
 func ParseTarget(text string, optLevel int) (Target, error) {

@@ -36,3 +36,15 @@ func TestParseTarget(t *testing.T) {
 		}
 	}
 }
+
+func TestCanonicalOption(t *testing.T) {
+	for option, want := range map[string]string{"generic": "generic", "haswell,fma,-avx2,": "haswell,+fma,-avx2", "native": "native"} {
+		target, err := ParseTarget(option, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := target.canonicalOption(); got != want {
+			t.Errorf("of %q it is %q, not %q", option, got, want)
+		}
+	}
+}

@@ -84,6 +84,11 @@ func worker(mode string) {
 			length, _ := time.ParseDuration(argument)
 			time.Sleep(length)
 			fmt.Fprintln(reply, "{}")
+		case "wait": // argument: a file
+			for _, err := os.Stat(argument); err != nil; _, err = os.Stat(argument) {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Fprintln(reply, "{}")
 		case "meet": // arguments: a number and a folder; that many tasks are done at a time
 			count, folder, _ := strings.Cut(argument, "\t")
 			fmt.Fprintln(reply, meet(count, folder))

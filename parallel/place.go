@@ -33,26 +33,32 @@ func (w *place) work(ctx context.Context) {
 		}
 		w.do(ctx, task)
 		w.pool.done()
-		task.run.left.Done()
+		if w.pool.settle(task) {
+			task.run.left.Done()
+		}
 	}
 }
 
-// do tries a task up to two times and settles it: with an update that has its reply, or by ending its run.
-func (w *place) do(ctx context.Context, task queuedTask) {
+// do tries a task up to two times, and settles it with an update that has its reply, or ends its run. A task that is settled elsewhere meanwhile is
+// given up.
+func (w *place) do(ctx context.Context, task *queuedTask) {
 	run := task.run
 	for attempt := 1; ; attempt++ {
-		if run.ctx.Err() != nil {
+		if run.ctx.Err() != nil || isClosed(task.settled) {
 			return
 		}
 		run.tell(Update{Task: task.index, Worker: w.number})
 		reply, err := w.try(ctx, task)
 		if err == nil {
-			run.tell(Update{Task: task.index, Worker: w.number, Reply: reply})
+			if w.pool.settle(task) {
+				run.tell(Update{Task: task.index, Worker: w.number, Reply: reply})
+				run.left.Done()
+			}
 			return
 		}
 		var said *saidError
 		switch {
-		case run.ctx.Err() != nil:
+		case run.ctx.Err() != nil, isClosed(task.settled):
 			return
 		case ctx.Err() != nil:
 			run.cancel(context.Cause(ctx))
@@ -65,13 +71,16 @@ func (w *place) do(ctx context.Context, task queuedTask) {
 	}
 }
 
+// errSettled is why a worker is stopped whose task was done elsewhere.
+var errSettled = errors.New("the task was done elsewhere")
+
 // saidError is an error that a worker answered.
 type saidError struct{ text string }
 
 func (e *saidError) Error() string { return e.text }
 
 // try hands the task to the worker and waits for the answer. After an error other than a *saidError it has no worker.
-func (w *place) try(ctx context.Context, task queuedTask) (json.RawMessage, error) {
+func (w *place) try(ctx context.Context, task *queuedTask) (json.RawMessage, error) {
 	// A worker that ended while it had nothing to do says nothing about the task.
 	if w.process != nil && (isClosed(w.process.Ended()) || len(w.replies) > 0) {
 		w.lose(errors.New("the worker answered what it had not been asked"))
@@ -94,6 +103,8 @@ func (w *place) try(ctx context.Context, task queuedTask) (json.RawMessage, erro
 		}
 	case <-task.run.ctx.Done():
 		return nil, w.lose(context.Cause(task.run.ctx))
+	case <-task.settled:
+		return nil, w.lose(errSettled)
 	}
 	var said struct {
 		Error string `json:"error"`

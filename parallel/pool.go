@@ -11,6 +11,9 @@ package parallel
 // comes. The task is tried once more, since the worker may have died by chance (memory pressure, someone's kill). If it is
 // lost a second time, the task fails, and with it the Run that it belongs to. A worker that answers {"error": "…"} is
 // healthy, and another try would end the same: that task fails at once.
+//
+// Tasks that wait can be lent to somebody who does them elsewhere (lend.go). A task is settled once: by its answer, its failure, or
+// whoever it was lent to.
 
 import (
 	"container/heap"
@@ -46,6 +49,8 @@ type Task struct {
 	Line string
 	// Weight is the work it is expected to be, in any unit.
 	Weight int64
+	// Lendable is what somebody whom the task is lent to knows it by; nil: it is not lent.
+	Lendable any
 }
 
 // An Update says how a task of a Run goes on.
@@ -56,8 +61,10 @@ type Update struct {
 	Worker int
 	// Lost is why the worker that tried it was lost: the task begins again with another one. Else nil.
 	Lost error
-	// Reply is the JSON object that the worker answered; nil: the task is only begun.
+	// Reply is the JSON object that the worker answered; nil: the task is only begun, or was done elsewhere.
 	Reply json.RawMessage
+	// Elsewhere is what the task was settled with by somebody whom it was lent to; else nil. Worker then says nothing.
+	Elsewhere any
 }
 
 // A Pool is a number of worker processes. Its methods may be called by several goroutines at once.
@@ -71,6 +78,7 @@ type Pool struct {
 	queue   taskQueue
 	busy    int // workers that have a task
 	limit   int // of busy
+	loans   int // that were made
 	closed  bool
 	peakRSS int64
 }
@@ -80,20 +88,32 @@ type run struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	left   sync.WaitGroup
-	mu     sync.Mutex // for calls of notify
-	notify func(Update)
+	mu     sync.Mutex   // for calls of notify
+	notify func(Update) // nil: Run has returned
 }
 
 func (r *run) tell(u Update) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.notify(u)
+	if r.notify != nil {
+		r.notify(u)
+	}
+}
+
+// over says that Run returns. A worker may still be stopped whose task was done elsewhere.
+func (r *run) over() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notify = nil
+	r.cancel(nil)
 }
 
 type queuedTask struct {
 	Task
-	index int
-	run   *run
+	index   int
+	run     *run
+	loan    int           // the number of its loan, counted from 1; 0: it is not lent. Guarded by the pool.
+	settled chan struct{} // closed when it is settled; guarded by the pool
 }
 
 // NewPool starts the workers, unless they are to be started when they are needed. When ctx ends they are all stopped. Close must be called.
@@ -124,7 +144,7 @@ func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
 func (p *Pool) Run(ctx context.Context, tasks []Task, notify func(Update)) error {
 	r := &run{notify: notify}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
-	defer r.cancel(nil)
+	defer r.over()
 	for _, t := range tasks {
 		if strings.ContainsAny(t.Line, "\n\r") {
 			return &TaskError{Task: t.Name, Attempts: 0, Err: errors.New("its line has a line break in it")}
@@ -137,7 +157,7 @@ func (p *Pool) Run(ctx context.Context, tasks []Task, notify func(Update)) error
 	}
 	r.left.Add(len(tasks))
 	for i, t := range tasks {
-		heap.Push(&p.queue, queuedTask{t, i, r})
+		heap.Push(&p.queue, &queuedTask{Task: t, index: i, run: r, settled: make(chan struct{})})
 	}
 	p.changed.Broadcast()
 	p.mu.Unlock()
@@ -158,10 +178,28 @@ func (p *Pool) SetLimit(workers int) {
 func (p *Pool) drop(r *run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	count := len(p.queue)
-	p.queue = slices.DeleteFunc(p.queue, func(t queuedTask) bool { return t.run == r })
-	r.left.Add(len(p.queue) - count)
+	p.queue = slices.DeleteFunc(p.queue, func(t *queuedTask) bool {
+		if t.run == r {
+			close(t.settled)
+			r.left.Done()
+		}
+		return t.run == r
+	})
 	heap.Init(&p.queue)
+}
+
+// settle settles a task, unless it is settled already. Whoever settles it tells its run of that, and then counts it there.
+func (p *Pool) settle(t *queuedTask) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if isClosed(t.settled) {
+		return false
+	}
+	close(t.settled)
+	if i := slices.Index(p.queue, t); i >= 0 {
+		heap.Remove(&p.queue, i)
+	}
+	return true
 }
 
 // Close lets busy workers finish, tells all of them to end, and returns when they are gone.
@@ -182,17 +220,18 @@ func (p *Pool) PeakRSS() int64 {
 }
 
 // next waits for a task, for a worker that is then busy. There is none any more once the pool is closed and the queue is empty.
-func (p *Pool) next() (queuedTask, bool) {
+func (p *Pool) next() (*queuedTask, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.queue) == 0 && !p.closed || len(p.queue) > 0 && p.busy >= p.limit {
 		p.changed.Wait()
 	}
 	if len(p.queue) == 0 {
-		return queuedTask{}, false
+		return nil, false
 	}
 	p.busy++
-	return heap.Pop(&p.queue).(queuedTask), true
+	p.changed.Broadcast()
+	return heap.Pop(&p.queue).(*queuedTask), true
 }
 
 // done says that a worker that was busy is not any more.
@@ -203,22 +242,29 @@ func (p *Pool) done() {
 	p.changed.Broadcast()
 }
 
-// taskQueue is a heap with the heaviest task first; of two that are as heavy, the one that was given first.
-type taskQueue []queuedTask
+// taskQueue is a heap with the heaviest task first; of two that are as heavy, the one that was given first. Those that are lent come behind all others,
+// the last loan first: it will be the last to come back.
+type taskQueue []*queuedTask
 
-func (q taskQueue) Len() int      { return len(q) }
-func (q taskQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q taskQueue) Less(i, j int) bool {
-	if q[i].Weight != q[j].Weight {
-		return q[i].Weight > q[j].Weight
+func (q taskQueue) Len() int           { return len(q) }
+func (q taskQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q taskQueue) Less(i, j int) bool { return q[i].isBefore(q[j]) }
+
+func (t *queuedTask) isBefore(other *queuedTask) bool {
+	switch {
+	case t.loan != other.loan:
+		return t.loan == 0 || other.loan != 0 && t.loan > other.loan
+	case t.Weight != other.Weight:
+		return t.Weight > other.Weight
 	}
-	return q[i].run == q[j].run && q[i].index < q[j].index
+	return t.run == other.run && t.index < other.index
 }
-func (q *taskQueue) Push(t any) { *q = append(*q, t.(queuedTask)) }
+
+func (q *taskQueue) Push(t any) { *q = append(*q, t.(*queuedTask)) }
 func (q *taskQueue) Pop() any {
 	last := len(*q) - 1
 	t := (*q)[last]
-	(*q)[last] = queuedTask{}
+	(*q)[last] = nil
 	*q = (*q)[:last]
 	return t
 }

@@ -210,7 +210,7 @@ func TestPoolUnaskedReplies(t *testing.T) {
 	w := &place{pool: &Pool{options: PoolOptions{Command: func() *exec.Cmd { return workerCommand("plain") }}}}
 	defer w.dismiss()
 	try := func(line string) (string, error) {
-		reply, err := w.try(t.Context(), queuedTask{Task: Task{Line: line}, run: &run{ctx: t.Context()}})
+		reply, err := w.try(t.Context(), &queuedTask{Task: Task{Line: line}, run: &run{ctx: t.Context()}, settled: make(chan struct{})})
 		return string(reply), err
 	}
 	for range 3 {

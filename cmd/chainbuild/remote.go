@@ -67,6 +67,16 @@ var remoteFlags = []settingFlag[settings.Remote]{
 		"remote-wait", "", "`TIME` that the end of a build waits for what is not stored yet (default: 1s, or a twentieth of the build)",
 		[]string{"1s", "30s"}, func(r *settings.Remote) setting { return &r.Wait },
 	},
+	{
+		"remote-exec", "", "`WHETHER` the server compiles what no cache has, beside this machine: yes or no",
+		[]string{"yes\tbeside this machine", "no\tonly this machine"},
+		func(r *settings.Remote) setting { return &r.Exec },
+	},
+	{
+		"remote-julia", "", "`HOW` its workers get Julia: property: they have it, as a property of theirs says, or tree: it is sent",
+		[]string{"property\tworkers have it", "tree\tit is sent"},
+		func(r *settings.Remote) setting { return &r.Julia },
+	},
 }
 
 // addRemoteFlags adds the flags.
@@ -74,7 +84,11 @@ func addRemoteFlags(cmd *cobra.Command, title string, r *settings.Remote) {
 	for _, f := range remoteFlags {
 		f.add(cmd, title, r)
 	}
-	cmd.Flags().Lookup("remote-upload").DefValue = string(remote.UploadAuto)
+	for flag, value := range map[string]string{
+		"remote-upload": string(remote.UploadAuto), "remote-exec": string(settings.ExecNo), "remote-julia": string(settings.JuliaProperty),
+	} {
+		cmd.Flags().Lookup(flag).DefValue = value
+	}
 }
 
 // variable is the environment variable that does what a flag does.
@@ -140,6 +154,7 @@ func printRemote(ctx context.Context, cmd *cobra.Command, w io.Writer, asJSON bo
 	default:
 		table.row("uploads", "no")
 	}
+	table.row("executes", "%s", map[bool]string{true: "yes", false: "no"}[server.Executes])
 	if server.Trusted > 0 {
 		table.row("trust", "results that one of %s has signed", words.Count(server.Trusted, "key"))
 	} else {

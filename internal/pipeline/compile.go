@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 
+	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/objcache/remote"
@@ -32,6 +33,7 @@ type object struct {
 	inputs    []objcache.Input // of its key
 	hit       bool             // it came from a cache
 	remote    bool             // it came from the remote one
+	executed  bool             // the remote cache's server compiled it
 	times     llvmdriver.Times // of compiling it
 }
 
@@ -66,16 +68,17 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	return &compiler{run: r, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
 }
 
-// compileArgs are the arguments of a julia that compiles partitions.
+// compileArgs are the arguments of a julia that compiles partitions. Where code is generated for the process, also the optimisation level that it starts
+// with shows in objects, so it is the same with a worker image and without.
 func (r *run) compileArgs() []string {
-	var args []string
+	args := []string{"-O1"}
 	if r.series.CompilesForProcess {
-		args = append(args, "-C", r.target.Option)
+		args = []string{"-C", r.target.Option}
 	}
 	if r.workerImage != "" {
 		return append(args, "-J", r.workerImage, "-e", r.sources.Read("compile/start_emit.jl"))
 	}
-	return append(args, "-O1", r.source("compile/emit.jl"))
+	return append(args, r.source("compile/emit.jl"))
 }
 
 // add has a partition of total compiled. It does not wait.
@@ -94,6 +97,9 @@ func (c *compiler) objects(ctx context.Context) ([]object, error) {
 	var objects []object
 	var all sync.WaitGroup
 	defer all.Wait()
+	if c.options.Remote.Exec == settings.ExecYes {
+		defer c.startExecuting(ctx)()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,7 +149,7 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	if o.hit && !c.options.VerifyCache {
 		return o, nil
 	}
-	data, times, err := c.pool.Compile(ctx, p, func(worker int, lost error) {
+	made, err := c.pool.Compile(ctx, p, !o.hit, func(worker int, lost error) {
 		if lost != nil {
 			c.progress.warn(fmt.Sprintf("partition %d is tried again: %v", p.Number, lost))
 		}
@@ -152,15 +158,15 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	switch {
 	case err != nil:
 		return object{}, err
-	case o.hit && !bytes.Equal(data, o.data):
+	case o.hit && !bytes.Equal(made.Data, o.data):
 		return object{}, fmt.Errorf("partition %d: the cache's object %s is not what its bitcode compiles to now: clear the cache, and report this with the scratch folder",
 			p.Number, hash.Key())
 	case !o.hit:
 		// What goes wrong, the caches report.
-		c.cache.Put(hash.Key(), data)
-		c.remote.Put(action, data)
+		c.cache.Put(hash.Key(), made.Data)
+		c.remote.Put(action, made.Data)
 	}
-	o.data, o.times = data, times
+	o.data, o.times, o.executed = made.Data, made.Times, made.Elsewhere
 	return o, nil
 }
 

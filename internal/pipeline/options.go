@@ -76,6 +76,8 @@ type Result struct {
 	Stages []Stage `json:"stages"`
 	// Unresolved are the statements that could not be used, in the order of the files.
 	Unresolved []Unresolved `json:"-"`
+
+	execution *ExecutionCounts // which Remote gets in the end
 }
 
 // StatementCounts count distinct statements.
@@ -104,6 +106,8 @@ type PartitionCounts struct {
 	Misses int `json:"misses"`
 	// RemoteHits are those of the hits that came from the remote cache.
 	RemoteHits int `json:"remote_hits,omitempty"`
+	// Executed are those of the misses that the remote cache's server has compiled.
+	Executed int `json:"executed,omitempty"`
 	// HitBytes and MissBytes are the sizes of their objects.
 	HitBytes  int64 `json:"hit_bytes"`
 	MissBytes int64 `json:"miss_bytes"`
@@ -114,6 +118,22 @@ type RemoteCounts struct {
 	URL string `json:"url"`
 	remote.Counts
 	// Off is why the server was given up before the end; empty: it was not.
+	Off string `json:"off,omitempty"`
+	// Execution says what it has compiled; nil: it was not to.
+	Execution *ExecutionCounts `json:"execution,omitempty"`
+}
+
+// ExecutionCounts count what a server was given to compile.
+type ExecutionCounts struct {
+	// Batches were given to it; of those Failed came to nothing, or not to all of their objects.
+	Batches int `json:"batches"`
+	Failed  int `json:"failed"`
+	// Partitions were in the batches, each counted as often as it was given. Executed have their object from there, Late were compiled here before it
+	// came, the others were given back.
+	Partitions int `json:"partitions"`
+	Executed   int `json:"executed"`
+	Late       int `json:"late"`
+	// Off is why it was not given any more; empty: it was given all that there was.
 	Off string `json:"off,omitempty"`
 }
 
@@ -144,7 +164,7 @@ type Reporter interface {
 	Report(Event)
 }
 
-// An Event is one of StageStarted, StageEnded, RemoteAnswered, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
+// An Event is one of StageStarted, StageEnded, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
 // Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
@@ -169,6 +189,15 @@ type (
 		Hit  bool
 		Took time.Duration
 	}
+	// BatchEnded says that the remote cache's server has compiled some partitions, or has not.
+	BatchEnded struct {
+		At time.Time
+		// Partitions were given to it; of these Executed have their object from there.
+		Partitions, Executed int
+		Took                 time.Duration
+		// Err is what went wrong with it; nil also where a worker of this machine was faster with all partitions.
+		Err error
+	}
 	// PartitionStarted says that a worker process took up a partition.
 	PartitionStarted struct {
 		At time.Time
@@ -187,7 +216,9 @@ type (
 		Hit bool
 		// Remote says that this was the remote one.
 		Remote bool
-		Err    error
+		// Executed says that the remote cache's server compiled it. A worker process may have begun it too.
+		Executed bool
+		Err      error
 		// Done of Total partitions have an object, this one included.
 		Done, Total int
 		// Passes and Codegen are what compiling took, see CompileTimes; 0 for a hit.
@@ -230,6 +261,7 @@ type (
 func (StageStarted) event()        {}
 func (StageEnded) event()          {}
 func (RemoteAnswered) event()      {}
+func (BatchEnded) event()          {}
 func (PartitionStarted) event()    {}
 func (PartitionEnded) event()      {}
 func (UnresolvedStatement) event() {}

@@ -104,6 +104,26 @@ func (p *progress) remoteAnswered(number int, hit bool, took time.Duration) {
 	})
 }
 
+// batchBegan counts partitions that the remote cache's server is given.
+func (p *progress) batchBegan(partitions int) {
+	p.set(func(r *Result) {
+		r.execution.Batches++
+		r.execution.Partitions += partitions
+	})
+}
+
+// batchEnded counts and reports what has become of a batch that was begun at a time: objects that came, and partitions that were compiled here before.
+func (p *progress) batchEnded(began time.Time, partitions, executed, late int, err error) {
+	p.change(func(now time.Time, r *Result) Event {
+		r.execution.Executed += executed
+		r.execution.Late += late
+		if err != nil {
+			r.execution.Failed++
+		}
+		return BatchEnded{At: now, Partitions: partitions, Executed: executed, Took: now.Sub(began), Err: err}
+	})
+}
+
 // partitionStarted reports that a worker took up a partition.
 func (p *progress) partitionStarted(number, worker, functions int) {
 	p.change(func(now time.Time, _ *Result) Event {
@@ -122,7 +142,8 @@ func (p *progress) partitionEnded(number, total int, o object, err error) {
 			r.Compiling.Codegen += o.times.Codegen.Seconds()
 		}
 		return PartitionEnded{
-			At: now, Partition: number, Hit: o.hit, Remote: o.remote, Err: err, Done: p.done, Total: total, Passes: o.times.Passes, Codegen: o.times.Codegen,
+			At: now, Partition: number, Hit: o.hit, Remote: o.remote, Executed: o.executed, Err: err, Done: p.done, Total: total,
+			Passes: o.times.Passes, Codegen: o.times.Codegen,
 		}
 	})
 }
@@ -137,6 +158,9 @@ func (c *PartitionCounts) add(o object) {
 		}
 	} else {
 		c.Misses++
+		if o.executed {
+			c.Executed++
+		}
 		c.MissBytes += int64(len(o.data))
 	}
 }

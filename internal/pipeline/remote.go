@@ -17,6 +17,9 @@ import (
 // openRemote opens the remote cache. What is wrong with what it is told is an error, what is wrong with the server a warning.
 func (p *plan) openRemote(progress *progress) (err error) {
 	o := p.options.Remote.Options()
+	if o.Execute && o.URL == "" {
+		progress.warn("nothing is compiled remotely, as there is no remote cache: give its address with --remote-cache, or leave out --remote-exec")
+	}
 	o.Warn = func(err error) { progress.warn(err.Error()) }
 	p.remote, err = remote.Open(o)
 	return usage.Wrap(err)
@@ -32,7 +35,10 @@ func (p *plan) closeRemote(ctx context.Context, progress *progress) {
 	if off := p.remote.Off(); off != nil {
 		counts.Off = off.Error()
 	}
-	progress.set(func(r *Result) { r.Remote = counts })
+	progress.set(func(r *Result) {
+		counts.Execution = r.execution
+		r.Remote = counts
+	})
 }
 
 // expectsRemote says whether objects are likely to come from the remote cache. Workers can then wait until they are needed, if they start soon.

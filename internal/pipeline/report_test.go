@@ -97,6 +97,47 @@ func TestTextReport(t *testing.T) {
 	}
 }
 
+// What a server compiles is told of by each report.
+func TestExecutionReported(t *testing.T) {
+	at := time.Now()
+	result := succeeded().Result
+	result.Partitions = PartitionCounts{Total: 3, Misses: 3, Executed: 2}
+	result.Remote = &RemoteCounts{URL: "grpc://a:1", Execution: &ExecutionCounts{Batches: 1, Failed: 1, Partitions: 3, Executed: 2}}
+	events := []Event{
+		PartitionEnded{At: at, Partition: 1, Executed: true, Done: 1, Total: 3},
+		PartitionEnded{At: at, Partition: 2, Executed: true, Done: 2, Total: 3},
+		BatchEnded{At: at.Add(5 * time.Second), Partitions: 3, Executed: 2, Took: 4 * time.Second, Err: errors.New("there is no object")},
+		PartitionStarted{At: at, Partition: 3, Functions: 7},
+		PartitionEnded{At: at, Partition: 3, Done: 3, Total: 3},
+		Finished{At: at, Result: result},
+	}
+	var text, objects bytes.Buffer
+	lively := NewTextReporter(&text, Verbose)
+	path := filepath.Join(t.TempDir(), "trace.json")
+	timings := newTimings()
+	for _, e := range events {
+		Reporters(lively, NewJSONReporter(&objects), timings).Report(e)
+	}
+	lively.Close()
+	compareLines(t, lines(text.String()), "partition 1: compiled remotely (1 of 3)\npartition 2: compiled remotely (2 of 3)\n"+
+		"2 of a batch of 3 partitions compiled remotely in 4.00 s: there is no object\npartition 3: 7 functions, on worker 0\npartition 3: compiled (3 of 3)\n"+
+		strings.ReplaceAll("3 of 1,268 statements not used:\n"+summary, "2 partitions (1 from the cache, 1 of them from the remote one)", "3 partitions (2 compiled remotely)"))
+	for _, want := range []string{
+		`"event":"partition_ended","executed":true`, `"error":"there is no object","event":"batch_ended","executed":2,"partitions":3,"seconds":4}`,
+		`"partitions":{"total":3,"hits":0,"misses":3,"executed":2,`, `"execution":{"batches":1,"failed":1,"partitions":3,"executed":2,"late":0}`,
+	} {
+		if !strings.Contains(objects.String(), want) {
+			t.Errorf("%s is not in\n%s", want, objects.String())
+		}
+	}
+	if err := timings.write(path); err != nil {
+		t.Fatal(err)
+	}
+	if trace, err := os.ReadFile(path); err != nil || !bytes.Contains(trace, []byte(`"name":"3 partitions","cat":"remote execution","ph":"X"`)) {
+		t.Errorf("the trace is %s (%v)", trace, err)
+	}
+}
+
 // A report of many partitions does not print a line for each.
 func TestTextReportManyPartitions(t *testing.T) {
 	var printed bytes.Buffer

@@ -7,8 +7,10 @@ package pipeline
 //	stage_started      name
 //	stage_ended        name, seconds, error if it failed
 //	remote_answered    partition, hit, seconds; the remote cache was asked
+//	batch_ended        partitions, executed, seconds, error if it failed; the remote cache's server was given some to compile
 //	partition_started  partition, worker, functions
-//	partition_ended    partition, hit, done, total, remote if the hit is one of the remote cache, error if it failed
+//	partition_ended    partition, hit, done, total, remote if the hit is one of the remote cache, executed if its server compiled it,
+//	                   error if it failed
 //	unresolved         file, line, statement, reason
 //	note, warning      text
 //	watching           files, polled; of a build that watches
@@ -53,10 +55,15 @@ func (j *jsonReporter) Report(e Event) {
 		j.encoder.Encode(object{"event": "partition_started", "at": seconds(e.At), "partition": e.Partition, "worker": e.Worker, "functions": e.Functions})
 	case RemoteAnswered:
 		j.encoder.Encode(object{"event": "remote_answered", "at": seconds(e.At), "partition": e.Partition, "hit": e.Hit, "seconds": e.Took.Seconds()})
+	case BatchEnded:
+		j.encoder.Encode(withError(object{"event": "batch_ended", "at": seconds(e.At), "partitions": e.Partitions, "executed": e.Executed, "seconds": e.Took.Seconds()}, e.Err))
 	case PartitionEnded:
 		o := object{"event": "partition_ended", "at": seconds(e.At), "partition": e.Partition, "hit": e.Hit, "done": e.Done, "total": e.Total}
 		if e.Remote {
 			o["remote"] = true
+		}
+		if e.Executed {
+			o["executed"] = true
 		}
 		j.encoder.Encode(withError(o, e.Err))
 	case UnresolvedStatement:

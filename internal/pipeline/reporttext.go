@@ -58,6 +58,7 @@ type TextReporter struct {
 	running     []runningStage
 	done, total int // partitions
 	remote      int // of those done, from the remote cache
+	executed    int // of those done, compiled remotely
 	reasons     []reasonCount
 }
 
@@ -131,6 +132,14 @@ func (t *TextReporter) Report(e Event) {
 		if t.style == Verbose {
 			t.say("partition %d: %s, on worker %d", e.Partition, words.Count(e.Functions, "function"), e.Worker)
 		}
+	case BatchEnded:
+		if t.style == Verbose {
+			text := fmt.Sprintf("%d of a batch of %s compiled remotely in %s", e.Executed, words.Count(e.Partitions, "partition"), words.Seconds(e.Took))
+			if e.Err != nil {
+				text += ": " + e.Err.Error()
+			}
+			t.say("%s", text)
+		}
 	case PartitionEnded:
 		t.partition(e)
 	case UnresolvedStatement:
@@ -146,7 +155,7 @@ func (t *TextReporter) Report(e Event) {
 		}
 		t.say("%s", text)
 	case Changed:
-		t.done, t.total, t.remote, t.reasons = 0, 0, 0, nil
+		t.done, t.total, t.remote, t.executed, t.reasons = 0, 0, 0, 0, nil
 		t.say("changed: %s", strings.Join(shorten(e.Paths), ", "))
 	case Finished:
 		t.finished(e)
@@ -161,6 +170,9 @@ func (t *TextReporter) partition(e PartitionEnded) {
 	if e.Remote {
 		t.remote++
 	}
+	if e.Executed {
+		t.executed++
+	}
 	t.done, t.total = e.Done, e.Total
 	switch {
 	case e.Err != nil:
@@ -169,6 +181,8 @@ func (t *TextReporter) partition(e PartitionEnded) {
 		t.say("partition %d: from the remote cache (%d of %d)", e.Partition, e.Done, e.Total)
 	case t.style == Verbose && e.Hit:
 		t.say("partition %d: from the cache (%d of %d)", e.Partition, e.Done, e.Total)
+	case t.style == Verbose && e.Executed:
+		t.say("partition %d: compiled remotely (%d of %d)", e.Partition, e.Done, e.Total)
 	case t.style == Verbose:
 		t.say("partition %d: compiled (%d of %d)", e.Partition, e.Done, e.Total)
 	case t.live == nil && e.Total > 0 && e.Done*10/e.Total > before*10/e.Total:
@@ -213,12 +227,18 @@ func (t *TextReporter) finished(e Finished) {
 // Summary says in one line what was built, from how much, how large and how fast.
 func (r *Result) Summary() string {
 	partitions := words.Count(r.Partitions.Total, "partition")
+	var sources []string
 	if r.Partitions.Hits > 0 {
-		partitions += fmt.Sprintf(" (%d from the cache", r.Partitions.Hits)
-		if r.Partitions.RemoteHits > 0 {
-			partitions += fmt.Sprintf(", %d of them from the remote one", r.Partitions.RemoteHits)
-		}
-		partitions += ")"
+		sources = append(sources, fmt.Sprintf("%d from the cache", r.Partitions.Hits))
+	}
+	if r.Partitions.RemoteHits > 0 {
+		sources = append(sources, fmt.Sprintf("%d of them from the remote one", r.Partitions.RemoteHits))
+	}
+	if r.Partitions.Executed > 0 {
+		sources = append(sources, fmt.Sprintf("%d compiled remotely", r.Partitions.Executed))
+	}
+	if sources != nil {
+		partitions += " (" + strings.Join(sources, ", ") + ")"
 	}
 	return fmt.Sprintf("built %s: %s and %s of the base, from %s in %s; %s, %s, peak memory %s",
 		r.Image, words.Count(r.Functions.New, "new function"), words.Thousands(r.Functions.Base), words.Count(r.Statements.Resolved, "statement"), partitions,
@@ -243,6 +263,9 @@ func (t *TextReporter) now() string {
 		text += fmt.Sprintf("; %d of %s done", t.done, words.Count(t.total, "partition"))
 		if t.remote > 0 {
 			text += fmt.Sprintf(", %d from the remote cache", t.remote)
+		}
+		if t.executed > 0 {
+			text += fmt.Sprintf(", %d compiled remotely", t.executed)
 		}
 	}
 	return text

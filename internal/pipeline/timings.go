@@ -6,7 +6,8 @@ package pipeline
 //
 //	ph   "X" a span with a start and a length; "M" the name of a row
 //	pid  1; tid the row: stages in the rows from 0, since overlapping spans of a row must enclose one another,
-//	     look-ups in the remote cache in the rows from firstRemoteRow, side by side; workers in the rows from firstWorkerRow, one each
+//	     look-ups in the remote cache in the rows from firstRemoteRow and batches that its server compiles in those from firstBatchRow, side by
+//	     side; workers in the rows from firstWorkerRow, one each
 //	ts, dur  microseconds from the start of the build
 //	args     of a partition: functions, and once it is compiled passes_seconds and codegen_seconds; of what failed: error
 
@@ -36,6 +37,7 @@ type span struct {
 
 const (
 	firstRemoteRow = 20
+	firstBatchRow  = 60
 	firstWorkerRow = 100
 )
 
@@ -65,8 +67,17 @@ func (t *timings) Report(e Event) {
 	case RemoteAnswered:
 		start := e.At.Add(-e.Took)
 		t.spans = append(t.spans, &span{
-			name: partitionKey(e.Partition), category: remoteCategory, row: t.freeRemoteRow(start), start: start, end: e.At, args: map[string]any{"hit": e.Hit},
+			name: partitionKey(e.Partition), category: remoteCategory, row: t.freeRow(firstRemoteRow, firstBatchRow, remoteCategory, start), start: start, end: e.At,
+			args: map[string]any{"hit": e.Hit},
 		})
+	case BatchEnded:
+		start := e.At.Add(-e.Took)
+		s := &span{
+			name: fmt.Sprintf("%d partitions", e.Partitions), category: batchCategory, row: t.freeRow(firstBatchRow, firstWorkerRow, batchCategory, start), start: start,
+			args: map[string]any{"executed": e.Executed},
+		}
+		s.finish(e.At, e.Err)
+		t.spans = append(t.spans, s)
 	case PartitionStarted:
 		row := firstWorkerRow + e.Worker
 		t.rows[row] = fmt.Sprintf("worker %d", e.Worker)
@@ -119,16 +130,19 @@ func (t *timings) freeStageRow() int {
 	}
 }
 
-// remoteCategory is that of look-ups in the remote cache.
-const remoteCategory = "remote cache"
+// Categories of what is asked of the remote cache: look-ups, and batches that its server compiles.
+const (
+	remoteCategory = "remote cache"
+	batchCategory  = "remote execution"
+)
 
-// freeRemoteRow returns the first row in which no look-up was on its way then; the last one where there are too many.
-func (t *timings) freeRemoteRow(start time.Time) int {
-	row := firstRemoteRow
-	for row < firstWorkerRow-1 && slices.ContainsFunc(t.spans, func(s *span) bool { return s.row == row && s.end.After(start) }) {
+// freeRow returns the first of some rows in which nothing was going on then, the last one where there are too many, and names it.
+func (t *timings) freeRow(first, end int, name string, start time.Time) int {
+	row := first
+	for row < end-1 && slices.ContainsFunc(t.spans, func(s *span) bool { return s.row == row && s.end.After(start) }) {
 		row++
 	}
-	t.rows[row] = remoteCategory
+	t.rows[row] = name
 	return row
 }
 

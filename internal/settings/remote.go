@@ -29,6 +29,9 @@ type Remote struct {
 	Trust File `toml:"remote_trust"`
 	// Wait is how long the end of a build waits for what is not stored yet; 0: see remote.Options.
 	Wait Wait `toml:"remote_wait"`
+	// Exec says whether the server also compiles; Julia says how it gets the Julia to do so.
+	Exec  RemoteExec  `toml:"remote_exec"`
+	Julia RemoteJulia `toml:"remote_julia"`
 }
 
 // Options are the settings as the cache takes them.
@@ -40,6 +43,7 @@ func (r *Remote) Options() remote.Options {
 			CAFile: string(r.CAFile), CertFile: string(r.CertFile), KeyFile: string(r.KeyFile),
 		},
 		Upload: remote.Upload(r.Upload), SignFile: string(r.Sign), TrustFile: string(r.Trust), Wait: time.Duration(r.Wait),
+		Execute: r.Exec == ExecYes,
 	}
 }
 
@@ -93,6 +97,46 @@ func (u *RemoteUpload) UnmarshalText(text []byte) error {
 }
 
 func (u RemoteUpload) MarshalText() ([]byte, error) { return []byte(u), nil }
+
+// RemoteExec says whether a server compiles what no cache has; empty: no.
+type RemoteExec string
+
+const (
+	ExecYes RemoteExec = "yes"
+	ExecNo  RemoteExec = "no"
+)
+
+func (e *RemoteExec) UnmarshalText(text []byte) error {
+	switch given := RemoteExec(text); given {
+	case ExecYes, ExecNo:
+		*e = given
+		return nil
+	}
+	return fmt.Errorf("use %s or %s", ExecYes, ExecNo)
+}
+
+func (e RemoteExec) MarshalText() ([]byte, error) { return []byte(e), nil }
+
+// RemoteJulia says how machines that compile for others get the Julia; empty: by a property.
+type RemoteJulia string
+
+const (
+	// JuliaProperty asks for machines that have it, by a property of theirs.
+	JuliaProperty RemoteJulia = "property"
+	// JuliaTree sends it along.
+	JuliaTree RemoteJulia = "tree"
+)
+
+func (j *RemoteJulia) UnmarshalText(text []byte) error {
+	switch given := RemoteJulia(text); given {
+	case JuliaProperty, JuliaTree:
+		*j = given
+		return nil
+	}
+	return fmt.Errorf("use %s or %s", JuliaProperty, JuliaTree)
+}
+
+func (j RemoteJulia) MarshalText() ([]byte, error) { return []byte(j), nil }
 
 // A File is the name of a file; empty: there is none.
 type File string

@@ -18,6 +18,8 @@ func TestRemoteText(t *testing.T) {
 	}{
 		{func() text { return new(RemoteURL) }, map[string]string{"grpc://a:1/b/": "grpc://a:1/b", "off": "", "": ""}, map[string]string{"a": "grpc://HOST:PORT"}},
 		{func() text { return new(RemoteUpload) }, map[string]string{"auto": "auto", "yes": "yes", "no": "no"}, map[string]string{"": "use auto, yes or no", "true": "use auto"}},
+		{func() text { return new(RemoteExec) }, map[string]string{"yes": "yes", "no": "no"}, map[string]string{"": "use yes or no", "auto": "use yes or no"}},
+		{func() text { return new(RemoteJulia) }, map[string]string{"property": "property", "tree": "tree"}, map[string]string{"": "use property or tree"}},
 		{func() text { return new(Wait) }, map[string]string{"500ms": "500ms", "2m": "2m0s"}, map[string]string{"": "no time to wait", "0": "no time", "-1s": "no time", "5": "no time"}},
 		{func() text { return new(File) }, map[string]string{"a/b": "a/b"}, nil},
 	} {

@@ -11,12 +11,10 @@ package remote
 // description leaves out.
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
 	"slices"
-	"strings"
 
 	"chainbuild/objcache"
 
@@ -61,45 +59,32 @@ func newBlob(data []byte) blob { return blob{digestOf(data), data} }
 
 // NewAction describes a computation.
 func NewAction(c *objcache.Computation) *Action {
-	platform := &repb.Platform{}
-	for _, name := range slices.Sorted(maps.Keys(c.Platform)) {
-		platform.Properties = append(platform.Properties, &repb.Platform_Property{Name: name, Value: c.Platform[name]})
-	}
-	command := &repb.Command{Arguments: c.Arguments, OutputPaths: []string{c.Output}}
-	for _, name := range slices.Sorted(maps.Keys(c.Environment)) {
-		command.EnvironmentVariables = append(command.EnvironmentVariables, &repb.Command_EnvironmentVariable{Name: name, Value: c.Environment[name]})
-	}
-	a := &Action{command: messageBlob(command), output: c.Output}
+	a := &Action{output: c.Output, command: messageBlob(&repb.Command{
+		Arguments: c.Arguments, EnvironmentVariables: environment(c.Environment), OutputPaths: []string{c.Output},
+	})}
+	root := NewFolder(plainFiles(c.Files), nil)
 	a.action = messageBlob(&repb.Action{
 		CommandDigest:   a.command.digest.message(),
-		InputRootDigest: folderDigest(c.Files).message(),
+		InputRootDigest: root.root.message(),
 		Salt:            c.Key[:],
-		Platform:        platform,
+		Platform:        platform(c.Platform),
 	})
 	return a
 }
 
-// folderDigest is the digest of the Directory with these files.
-func folderDigest(files map[string][]byte) digest {
-	directory := &repb.Directory{}
-	below := map[string]map[string][]byte{}
-	for name, content := range files {
-		folder, rest, deeper := strings.Cut(name, "/")
-		if !deeper {
-			directory.Files = append(directory.Files, &repb.FileNode{Name: name, Digest: digestOf(content).message()})
-			continue
-		}
-		if below[folder] == nil {
-			below[folder] = map[string][]byte{}
-		}
-		below[folder][rest] = content
+func platform(properties map[string]string) *repb.Platform {
+	p := &repb.Platform{}
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		p.Properties = append(p.Properties, &repb.Platform_Property{Name: name, Value: properties[name]})
 	}
-	for folder, files := range below {
-		directory.Directories = append(directory.Directories, &repb.DirectoryNode{Name: folder, Digest: folderDigest(files).message()})
+	return p
+}
+
+func environment(variables map[string]string) (all []*repb.Command_EnvironmentVariable) {
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		all = append(all, &repb.Command_EnvironmentVariable{Name: name, Value: variables[name]})
 	}
-	slices.SortFunc(directory.Files, func(a, b *repb.FileNode) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(directory.Directories, func(a, b *repb.DirectoryNode) int { return cmp.Compare(a.Name, b.Name) })
-	return messageBlob(directory).digest
+	return all
 }
 
 // messageBlob is a message as it is stored.

@@ -1,6 +1,6 @@
 package remote
 
-// This file speaks gRPC: the services ActionCache, ContentAddressableStorage, Capabilities and ByteStream.
+// This file speaks gRPC: the services ActionCache, ContentAddressableStorage, Capabilities and ByteStream. The service Execution is in execution.go.
 //
 // What is small goes in batches, what is larger than one goes alone, as a stream (bytestream.go). Blobs are compressed with zstd where the server says
 // that it takes it.
@@ -34,6 +34,7 @@ type grpcTransport struct {
 	storage    repb.ContentAddressableStorageClient
 	identity   repb.CapabilitiesClient
 	streams    bspb.ByteStreamClient
+	execution  repb.ExecutionClient
 
 	// What the server takes: set when it has first said so.
 	said          sync.Once
@@ -67,6 +68,7 @@ func newGRPCTransport(a *Address, s *secrets, p *patience) (*grpcTransport, erro
 		instance: a.path, connection: connection, headers: metadata.MD{}, batchBytes: maxBatch, largestStored: maxBlob,
 		results: repb.NewActionCacheClient(connection), storage: repb.NewContentAddressableStorageClient(connection),
 		identity: repb.NewCapabilitiesClient(connection), streams: bspb.NewByteStreamClient(connection),
+		execution: repb.NewExecutionClient(connection),
 	}
 	for _, h := range s.headers {
 		t.headers.Append(h.name, h.value)

@@ -56,6 +56,8 @@ func TestRefusedOptions(t *testing.T) {
 	token := file("token", "hush\n", 0o600)
 	for says, o := range map[string]Options{
 		"is no address":                                   {URL: "x"},
+		"cannot execute, as that needs gRPC":              {URL: "http://127.0.0.1:1", Execute: true},
+		"leave out --remote-exec or --remote-trust":       {URL: local, Execute: true, TrustFile: public},
 		"every user of the machine can read ":             {URL: local, Credentials: Credentials{TokenFile: file("open", "hush", 0o644)}},
 		"another user could write it":                     {URL: local, Credentials: Credentials{TokenFile: file("shared", "hush", 0o620)}},
 		"the token for the remote cache cannot be read: ": {URL: local, Credentials: Credentials{TokenFile: dir + "/nothing"}},

@@ -35,6 +35,8 @@ type Options struct {
 	SignFile string
 	// TrustFile has the public keys, in PEM, of which one must have signed a result for it to be used; empty: all are used.
 	TrustFile string
+	// Execute says that Execute will be called. It needs a server with gRPC, which is trusted with what it returns: it does not go with TrustFile.
+	Execute bool
 	// Wait is how long Close waits for what is not stored yet; 0: a second, or a twentieth of the time since Open if that is more.
 	Wait time.Duration
 	// Warn is told, at most once, why the server is not used any more, or not for all. Nil: nobody is.
@@ -75,8 +77,9 @@ type Cache struct {
 	fetcher *fetcher
 	uploads *uploader
 
-	mu       sync.Mutex // guards what follows
-	off      error      // why the server is not asked any more
+	mu       sync.Mutex      // guards what follows
+	off      error           // why the server is not asked any more
+	present  map[string]bool // hashes of blobs that the server has
 	warned   bool
 	failures int // calls that failed since one succeeded
 
@@ -108,7 +111,7 @@ func Open(o Options) (*Cache, error) {
 	if o.URL == "" {
 		return nil, nil
 	}
-	c := &Cache{options: o, opened: time.Now(), ready: make(chan struct{}), patience: newPatience()}
+	c := &Cache{options: o, opened: time.Now(), ready: make(chan struct{}), patience: newPatience(), present: map[string]bool{}}
 	var err error
 	if c.signer, err = readSigner(o.SignFile); err != nil {
 		return nil, err
@@ -127,6 +130,12 @@ func Open(o Options) (*Cache, error) {
 	address, err := ParseURL(o.URL)
 	if err != nil {
 		return nil, err
+	}
+	if o.Execute && address.isHTTP() {
+		return nil, fmt.Errorf("%s cannot execute, as that needs gRPC: give an address with grpc:// or grpcs://, or leave out --remote-exec", address)
+	}
+	if o.Execute && c.trusted != nil {
+		return nil, errors.New("what a server has executed is signed by nobody, so it does not go with results that must be signed: leave out --remote-exec or --remote-trust")
 	}
 	c.url = address.String()
 	secrets, err := o.Credentials.read(address)

@@ -34,9 +34,8 @@ const (
 )
 
 type uploader struct {
-	cache   *Cache
-	present map[string]bool // hashes of blobs that the server has; of the goroutine alone
-	unput   atomic.Int64    // what was put and is not stored
+	cache *Cache
+	unput atomic.Int64 // what was put and is not stored
 
 	mu      sync.Mutex // guards what follows
 	queue   []upload
@@ -53,7 +52,7 @@ type upload struct {
 }
 
 func newUploader(c *Cache) *uploader {
-	return &uploader{cache: c, present: map[string]bool{}, changed: make(chan struct{}, 1), done: make(chan struct{})}
+	return &uploader{cache: c, changed: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // stores says whether anything is stored at the server. It must be ready.
@@ -170,7 +169,7 @@ func (u *uploader) store(ctx context.Context, all []upload) error {
 			results[i].OutputFiles = append(results[i].OutputFiles, &repb.OutputFile{Path: one.action.output + signatureSuffix, Digest: signature.digest.message()})
 		}
 	}
-	if err := u.storeBlobs(ctx, blobs); err != nil {
+	if err := c.storeBlobs(ctx, blobs); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -189,45 +188,6 @@ func (u *uploader) store(ctx context.Context, all []upload) error {
 		})
 	}
 	return group.Wait()
-}
-
-// storeBlobs stores those of the blobs that the server does not have.
-func (u *uploader) storeBlobs(ctx context.Context, blobs []blob) error {
-	c := u.cache
-	seen := map[string]bool{}
-	blobs = slices.DeleteFunc(blobs, func(b blob) bool {
-		known := seen[b.digest.hash] || u.present[b.digest.hash]
-		seen[b.digest.hash] = true
-		return known
-	})
-	if len(blobs) == 0 {
-		return nil
-	}
-	var missing []blob
-	if err := c.call(ctx, patientBehind, 0, func(ctx context.Context) (err error) {
-		missing, err = c.transport.missing(ctx, blobs)
-		return err
-	}); err != nil {
-		return err
-	}
-	limits := c.transport.limits()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(min(batches, limits.calls))
-	for len(missing) > 0 {
-		count, bytes := limits.fit(len(missing), func(i int) int64 { return missing[i].digest.size })
-		batch := missing[:count]
-		missing = missing[count:]
-		group.Go(func() error {
-			return c.call(ctx, patientBehind, bytes, func(ctx context.Context) error { return c.transport.write(ctx, batch) })
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for hash := range seen {
-		u.present[hash] = true
-	}
-	return nil
 }
 
 // close says that nothing more is put, and waits until all is stored, but not longer than until ctx ends.

@@ -45,6 +45,8 @@ type Server struct {
 	Fault func(ctx context.Context, call string) error
 	// Spoil changes blobs that are read; nil: none is changed.
 	Spoil func(data []byte) []byte
+	// Executor runs commands; nil: the server says that it does not execute.
+	Executor *Executor
 
 	mu      sync.Mutex
 	blobs   map[string][]byte // by hash
@@ -82,6 +84,9 @@ func (s *Server) Serve(o ...grpc.ServerOption) (address string, stop func(), err
 	repb.RegisterActionCacheServer(g, s)
 	repb.RegisterContentAddressableStorageServer(g, s)
 	repb.RegisterCapabilitiesServer(g, s)
+	if s.Executor != nil {
+		repb.RegisterExecutionServer(g, s.Executor.on(s))
+	}
 	bspb.RegisterByteStreamServer(g, s)
 	go g.Serve(listener)
 	return listener.Addr().String(), g.Stop, nil
@@ -103,6 +108,13 @@ func (s *Server) Results() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.results)
+}
+
+// Forget removes all blobs.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.blobs)
 }
 
 // Change calls do with each result, which it may change, and with the blobs by their hashes.
@@ -160,7 +172,7 @@ func (s *Server) GetCapabilities(context.Context, *repb.GetCapabilitiesRequest) 
 		cache.SupportedCompressors = []repb.Compressor_Value{repb.Compressor_ZSTD}
 		cache.SupportedBatchUpdateCompressors = []repb.Compressor_Value{repb.Compressor_ZSTD}
 	}
-	return &repb.ServerCapabilities{CacheCapabilities: cache, LowApiVersion: &semver.SemVer{Major: 2}, HighApiVersion: &semver.SemVer{Major: 2, Minor: 3}}, nil
+	return &repb.ServerCapabilities{CacheCapabilities: cache, ExecutionCapabilities: s.Executor.capabilities(), LowApiVersion: &semver.SemVer{Major: 2}, HighApiVersion: &semver.SemVer{Major: 2, Minor: 3}}, nil
 }
 
 // GetActionResult returns what was stored.
@@ -223,10 +235,14 @@ func (s *Server) FindMissingBlobs(_ context.Context, r *repb.FindMissingBlobsReq
 	return answer, nil
 }
 
+func digestOf(data []byte) *repb.Digest {
+	sum := sha256.Sum256(data)
+	return &repb.Digest{Hash: hex.EncodeToString(sum[:]), SizeBytes: int64(len(data))}
+}
+
 // store stores a blob that has its digest.
 func (s *Server) store(hash string, size int64, data []byte) error {
-	sum := sha256.Sum256(data)
-	if hex.EncodeToString(sum[:]) != hash || int64(len(data)) != size {
+	if d := digestOf(data); d.GetHash() != hash || d.GetSizeBytes() != size {
 		return status.Errorf(codes.InvalidArgument, "a blob has not the digest %s/%d", hash, size)
 	}
 	s.mu.Lock()
