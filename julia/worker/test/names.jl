@@ -40,5 +40,5 @@ else
         include(joinpath(@__DIR__, "../reader.jl"))
         include(joinpath(@__DIR__, "../statements.jl"))
     end
-    check(ARGS[1])
+    Base.invokelatest(check, ARGS[1]) # which is older than ChainFront (world ages of Julia 1.12)
 end
