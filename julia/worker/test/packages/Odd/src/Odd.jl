@@ -22,11 +22,14 @@ const SEEN = Ref{Any}()
 # What to call with what.
 const CALLS = Any[]
 
+"What `name` is in module `m` by now, and not in the world in which this package began (Julia 1.12)."
+now(m, name) = Core.eval(Odd, Expr(:call, getfield, m, QuoteNode(name)))
+
 # Each name is in a module of its own, which has no names of Base.
 for (i, name) in enumerate(map(Symbol, NAMES))
     type = Symbol("T", name)
     m = Core.eval(Odd, Expr(:module, false, Symbol("M", i), Expr(:block, :($name(x::$Tag) = $valued(x)), :(struct $type end))))
-    push!(CALLS, (getfield(m, name), Tag{name}()), (valued, getfield(m, type)()), (valued, Boxed{name,(name, 1)}()))
+    push!(CALLS, (now(m, name), Tag{name}()), (valued, Core.eval(Odd, Expr(:call, now(m, type)))), (valued, Boxed{name,(name, 1)}()))
 end
 
 for c in CHARACTERS
