@@ -34,10 +34,7 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipe{sources: sources, target: target, hasBuildIDs: true, options: []string{"-O1"}}
-	if series.CompilesForProcess {
-		r.options = []string{"-C", target.canonicalOption()}
-	}
+	r := &Recipe{sources: sources, target: target, hasBuildIDs: true, options: ProcessOptions(series, target)}
 	add := func(name, value string) { r.inputs = append(r.inputs, [2]string{name, value}) }
 	// Passes of Julia's own and of LLVM come from these two; the version alone does not tell builds apart.
 	for _, library := range [][2]string{{libJulia, in.LibJulia}, {libLLVM, in.LibLLVM}} {

@@ -7,6 +7,8 @@ package llvmdriver
 import (
 	"fmt"
 	"strings"
+
+	"chainbuild/julia"
 )
 
 // A Target is what code is compiled for.
@@ -25,6 +27,11 @@ type Target struct {
 // "generic" otherwise than for the processor of LLVM's that stands for it.
 func (t Target) canonicalOption() string {
 	name, features, _ := strings.Cut(t.Option, ",")
+	return strings.Join(append([]string{name}, signed(features)...), ",")
+}
+
+// signed are features, separated by commas, each with a + before it that has no sign. What is empty is left out.
+func signed(features string) (list []string) {
 	for feature := range strings.SplitSeq(features, ",") {
 		if feature == "" {
 			continue
@@ -32,9 +39,18 @@ func (t Target) canonicalOption() string {
 		if !strings.HasPrefix(feature, "+") && !strings.HasPrefix(feature, "-") {
 			feature = "+" + feature
 		}
-		name += "," + feature
+		list = append(list, feature)
 	}
-	return name
+	return list
+}
+
+// ProcessOptions are what a julia of the series that compiles for target is started with. Where code is generated for the process, these are part of what
+// determines an object, with a worker image and without: the processor there, and elsewhere also the optimisation level that the process starts with.
+func ProcessOptions(series *julia.Series, target Target) []string {
+	if series.CompilesForProcess {
+		return []string{"-C", target.canonicalOption()}
+	}
+	return []string{"-O1"}
 }
 
 // ParseTarget reads a processor as julia's -C takes it: a name, and features to add or remove, such as "haswell,-avx2".
@@ -51,18 +67,12 @@ func ParseTarget(text string, optLevel int) (Target, error) {
 	if cpu == "" || strings.ContainsAny(text, " \t\n") {
 		return Target{}, fmt.Errorf("%q is no target: give a processor such as native, generic or haswell, and features such as +fma after commas", text)
 	}
-	var list []string
-	for feature := range strings.SplitSeq(features, ",") {
+	list := signed(features)
+	for _, feature := range list {
 		name := strings.TrimLeft(feature, "+-")
-		switch {
-		case feature == "":
-			continue
-		case name == "clone_all" || name == "opt_size" || name == "min_size" || strings.HasPrefix(name, "base("):
+		if name == "clone_all" || name == "opt_size" || name == "min_size" || strings.HasPrefix(name, "base(") {
 			return Target{}, fmt.Errorf("%q: %s is about images with several targets: new code is compiled for one", text, name)
-		case name == feature:
-			feature = "+" + feature
 		}
-		list = append(list, feature)
 	}
 	if cpu == "generic" {
 		// Julia compiles for x86-64 with cmpxchg16b at the least.

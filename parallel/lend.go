@@ -58,15 +58,7 @@ func (p *Pool) Lend(ctx context.Context, weight int64, moment time.Duration) []*
 // lendable are the tasks that can be lent, the heaviest first.
 func (p *Pool) lendable() []*queuedTask {
 	waiting := slices.DeleteFunc(slices.Clone(p.queue), func(t *queuedTask) bool { return t.loan != 0 })
-	slices.SortStableFunc(waiting, func(a, b *queuedTask) int {
-		switch {
-		case a.isBefore(b):
-			return -1
-		case b.isBefore(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(waiting, (*queuedTask).compare)
 	free := max(0, min(p.limit, p.options.Workers)-p.busy)
 	waiting = waiting[min(free, len(waiting)):]
 	return slices.DeleteFunc(waiting, func(t *queuedTask) bool { return t.Lendable == nil })

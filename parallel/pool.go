@@ -16,6 +16,7 @@ package parallel
 // whoever it was lent to.
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"encoding/json"
@@ -248,16 +249,21 @@ type taskQueue []*queuedTask
 
 func (q taskQueue) Len() int           { return len(q) }
 func (q taskQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q taskQueue) Less(i, j int) bool { return q[i].isBefore(q[j]) }
+func (q taskQueue) Less(i, j int) bool { return q[i].compare(q[j]) < 0 }
 
-func (t *queuedTask) isBefore(other *queuedTask) bool {
+// compare is negative where t comes before the other in the queue, and 0 where either may come first.
+func (t *queuedTask) compare(other *queuedTask) int {
 	switch {
+	case t.loan != other.loan && (t.loan == 0 || other.loan == 0):
+		return cmp.Compare(t.loan, other.loan)
 	case t.loan != other.loan:
-		return t.loan == 0 || other.loan != 0 && t.loan > other.loan
+		return cmp.Compare(other.loan, t.loan)
 	case t.Weight != other.Weight:
-		return t.Weight > other.Weight
+		return cmp.Compare(other.Weight, t.Weight)
+	case t.run != other.run:
+		return 0
 	}
-	return t.run == other.run && t.index < other.index
+	return cmp.Compare(t.index, other.index)
 }
 
 func (q *taskQueue) Push(t any) { *q = append(*q, t.(*queuedTask)) }

@@ -68,13 +68,9 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	return &compiler{run: r, pool: pool, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
 }
 
-// compileArgs are the arguments of a julia that compiles partitions. Where code is generated for the process, also the optimisation level that it starts
-// with shows in objects, so it is the same with a worker image and without.
+// compileArgs are the arguments of a julia that compiles partitions.
 func (r *run) compileArgs() []string {
-	args := []string{"-O1"}
-	if r.series.CompilesForProcess {
-		args = []string{"-C", r.target.Option}
-	}
+	args := llvmdriver.ProcessOptions(r.series, r.target)
 	if r.workerImage != "" {
 		return append(args, "-J", r.workerImage, "-e", r.sources.Read("compile/start_emit.jl"))
 	}

@@ -92,9 +92,11 @@ func (p *progress) invalidated(functions, revived int) {
 	if functions == 0 {
 		return
 	}
-	p.set(func(r *Result) { r.Functions.Invalidated, r.Functions.Revived = functions, revived })
-	p.note(fmt.Sprintf("%s of the base are invalidated by methods of the packages: the code of %s is right as it is, %s are compiled again",
-		words.Count(functions, "function"), words.Thousands(revived), words.Thousands(functions-revived)))
+	p.change(func(now time.Time, r *Result) Event {
+		r.Functions.Invalidated, r.Functions.Revived = functions, revived
+		return Note{At: now, Text: fmt.Sprintf("%s of the base are invalidated by methods of the packages: the code of %s is right as it is, %s are compiled again",
+			words.Count(functions, "function"), words.Thousands(revived), words.Thousands(functions-revived))}
+	})
 }
 
 // remoteAnswered reports that the remote cache was asked for the object of a partition.

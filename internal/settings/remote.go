@@ -3,11 +3,14 @@ package settings
 // This file is what can be chosen about a remote cache. Nothing of it decides about an image.
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"chainbuild/internal/words"
 	"chainbuild/objcache/remote"
 )
 
@@ -85,15 +88,8 @@ func (u RemoteURL) MarshalText() ([]byte, error) { return []byte(u), nil }
 // RemoteUpload says whether a remote cache is written to; empty: auto.
 type RemoteUpload string
 
-var errUpload = fmt.Errorf("use %s, %s or %s", remote.UploadAuto, remote.UploadYes, remote.UploadNo)
-
 func (u *RemoteUpload) UnmarshalText(text []byte) error {
-	switch given := remote.Upload(text); given {
-	case remote.UploadAuto, remote.UploadYes, remote.UploadNo:
-		*u = RemoteUpload(given)
-		return nil
-	}
-	return errUpload
+	return choose(u, text, RemoteUpload(remote.UploadAuto), RemoteUpload(remote.UploadYes), RemoteUpload(remote.UploadNo))
 }
 
 func (u RemoteUpload) MarshalText() ([]byte, error) { return []byte(u), nil }
@@ -107,12 +103,7 @@ const (
 )
 
 func (e *RemoteExec) UnmarshalText(text []byte) error {
-	switch given := RemoteExec(text); given {
-	case ExecYes, ExecNo:
-		*e = given
-		return nil
-	}
-	return fmt.Errorf("use %s or %s", ExecYes, ExecNo)
+	return choose(e, text, ExecYes, ExecNo)
 }
 
 func (e RemoteExec) MarshalText() ([]byte, error) { return []byte(e), nil }
@@ -128,15 +119,23 @@ const (
 )
 
 func (j *RemoteJulia) UnmarshalText(text []byte) error {
-	switch given := RemoteJulia(text); given {
-	case JuliaProperty, JuliaTree:
-		*j = given
-		return nil
-	}
-	return fmt.Errorf("use %s or %s", JuliaProperty, JuliaTree)
+	return choose(j, text, JuliaProperty, JuliaTree)
 }
 
 func (j RemoteJulia) MarshalText() ([]byte, error) { return []byte(j), nil }
+
+// choose takes one of the choices.
+func choose[T ~string](into *T, text []byte, choices ...T) error {
+	if given := T(text); slices.Contains(choices, given) {
+		*into = given
+		return nil
+	}
+	var list []string
+	for _, choice := range choices {
+		list = append(list, string(choice))
+	}
+	return errors.New("use " + words.Or(list))
+}
 
 // A File is the name of a file; empty: there is none.
 type File string
