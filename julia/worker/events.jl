@@ -48,8 +48,9 @@ end
 
 "Report that the input cannot be used because of `exception`, and leave: the first line of what it says, and all of it as the detail."
 function fail_for(message::String, @nospecialize(exception))
-    # Once it has begun to write a heap, Julia 1.12 infers nothing: not what this error would need to show itself.
-    text = exception isa ErrorException && exception.msg isa String ? exception.msg : sprint(showerror, exception)::String
+    # Once it has begun to write a heap, Julia 1.12 infers nothing: not what this error would need to show itself, nor a call of what has no certain type.
+    said = exception isa ErrorException ? exception.msg : nothing
+    text = said isa String ? said : sprint(showerror, exception)::String
     fail(string(message, ": ", first(split(text, '\n'))), text)
 end
 
