@@ -139,7 +139,7 @@ func TestExecute(t *testing.T) {
 			server := &remotetest.Server{Executor: &remotetest.Executor{
 				Properties: withJulia, Environment: []string{"CHAINBUILD_JULIA=" + executable}, Fault: func(int) remotetest.Fault { return remotetest.Drop },
 			}}
-			slowly(t, 4)
+			untilRun(t, server.Executor)
 			out := on(t, "dropped", server, nil)
 			if x := out.Remote.Execution; x.Executed == 0 || x.Failed == 0 || !slices.ContainsFunc(out.warnings, func(text string) bool { return strings.Contains(text, "there is no object of partition") }) {
 				t.Errorf("%+v, with the warnings %q", x, out.warnings)
@@ -167,11 +167,11 @@ func TestExecute(t *testing.T) {
 			{name: "does not execute", warnings: []string{"it does not execute"}, off: "it does not execute"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				slowly(t, 4)
 				if test.name == "hangs" {
 					slowly(t, int(lateWarning.Seconds())+2)
 				}
 				if test.name == "has another Julia" {
+					untilRun(t, test.executor)
 					// It says that its version is another, by what it runs before the worker.
 					write(t, r.path("other"), fmt.Sprintf("#!/bin/sh\nsed -i 1s/.*/1.4.2/ julia.txt 2>/dev/null || { mv julia.txt was; sed 1s/.*/1.4.2/ was >julia.txt; }\nexec %q \"$@\"\n", executable))
 					if err := os.Chmod(r.path("other"), 0o755); err != nil {

@@ -37,12 +37,15 @@ func (c *Cache) Get(ctx context.Context, a *Action) (data []byte, ok bool) {
 	return nil, false
 }
 
-// within is a context that ends with ctx and with the use of the server.
+// within is a context that ends with ctx, for the same cause, and with the use of the server. It has no deadline: gRPC would end calls by it a moment before
+// the context has ended, with an error of its own.
 func (c *Cache) within(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ctx, func() { cancel(context.Canceled) })
-	return ctx, func() {
+	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	stopUse := context.AfterFunc(c.ctx, func() { cancel(context.Canceled) })
+	return inner, func() {
 		stop()
+		stopUse()
 		cancel(nil)
 	}
 }
