@@ -32,10 +32,10 @@ func (b *Base) Packages() ([]Package, error) {
 	packages := make([]Package, len(b.Modules))
 	for i, m := range b.Modules {
 		packages[i].Name = m.Name
-		packages[b.topLevel(i)].Modules++
+		packages[b.TopLevel(i)].Modules++
 	}
 	for i, c := range b.Code {
-		p := &packages[b.topLevel(modules[i])]
+		p := &packages[b.TopLevel(modules[i])]
 		p.Code++
 		for _, f := range []int32{c.Invoke, c.Spec} {
 			if f >= 0 {
@@ -51,8 +51,8 @@ func (b *Base) Packages() ([]Package, error) {
 	return packages, nil
 }
 
-// topLevel returns the outermost module around a module, not counting Main, which Base is inside of.
-func (b *Base) topLevel(module int) int {
+// TopLevel returns the outermost module around a module, not counting Main, which Base is inside of.
+func (b *Base) TopLevel(module int) int {
 	// Parents of a damaged heap may go round in circles.
 	for range b.Modules {
 		parent := b.Modules[module].Parent

@@ -20,6 +20,7 @@ type layout struct {
 
 	root   rootPlaces
 	max    referenceBounds
+	types_ typeFields
 	module moduleFields
 	method methodFields
 	code   codeFields

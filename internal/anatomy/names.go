@@ -1,0 +1,158 @@
+package anatomy
+
+// This file names things, and types of objects.
+
+import (
+	"fmt"
+	"strings"
+
+	"chainbuild/sysimage"
+)
+
+// thing describes a holder.
+func (w *owners) thing(h holder) *Thing {
+	t := &Thing{Kind: h.kind}
+	switch h.kind {
+	case ThingModule:
+		t.Name = w.image.Modules[h.module].Name
+	case ThingMethod:
+		t.Name = w.methodName(h.object)
+		t.File, _ = w.heap.Symbol(w.heap.Field(h.object, "file"))
+		t.Line = int(w.heap.Number32(h.object, "line"))
+	case ThingType:
+		name, _ := w.heap.Symbol(w.heap.Field(h.object, "name"))
+		t.Name = name
+		if function, ok := strings.CutPrefix(name, "#"); ok && function != "" && !strings.Contains(function, "#") {
+			t.Name = "typeof(" + function + ")"
+		}
+	case ThingGlobal:
+		t.Name = w.bindingName(h.object)
+	default:
+		t.Kind, t.Name = ThingOther, groupTitles[h.pkg]
+	}
+	return t
+}
+
+// methodName is a method's name with the types of its arguments.
+func (w *owners) methodName(method sysimage.Object) string {
+	name, _ := w.heap.Symbol(w.heap.Field(method, "name"))
+	signature := w.heap.Field(method, "sig")
+	for range maxTypeDepth {
+		if signature == sysimage.None || w.heap.TypeName(signature) != "UnionAll" {
+			break
+		}
+		signature = w.heap.Field(signature, "body")
+	}
+	if signature == sysimage.None || w.heap.TypeName(signature) != "DataType" {
+		return name
+	}
+	var arguments []string
+	for i, t := range w.heap.Parameters(signature) {
+		if i > 0 {
+			arguments = append(arguments, "::"+w.heap.TypeString(t))
+		}
+	}
+	return name + "(" + strings.Join(arguments, ", ") + ")"
+}
+
+func (w *owners) bindingName(x sysimage.Object) string {
+	name := w.heap.Field(w.heap.Field(x, "globalref"), "name")
+	if w.heap.Type(x) == sysimage.None {
+		if first, end := w.heap.References(x); first < end {
+			name = w.heap.Reference(first).To // of Julia 1.5: the first word
+		}
+	}
+	text, _ := w.heap.Symbol(name)
+	return text
+}
+
+// groupTitles say what counts for no package.
+var groupTitles = map[int]string{
+	groupNative:  "(held by native code)",
+	groupRuntime: "(held by the runtime)",
+	groupFile:    "(tables and names)",
+}
+
+func (r *reader) packageTitle(pkg int) string {
+	if pkg < 0 {
+		return groupTitles[pkg]
+	}
+	return r.image.Modules[r.owners.packages[pkg]].Name
+}
+
+func (r *reader) moduleTitle(module int) string {
+	if module < 0 {
+		return ""
+	}
+	return moduleName(r.image, module)
+}
+
+// roles say what is in a field, where the type alone says little.
+var roles = map[string]string{
+	"CodeInstance.inferred": "inferred code",
+	"Method.source":         "lowered code",
+	"DebugInfo.codelocs":    "line numbers",
+	"DocStr.text":           "documentation",
+}
+
+// labels say which objects are counted together: those of a type, and of a role. Data of an array counts with it.
+type labels struct {
+	w     *owners
+	types map[sysimage.Object]string
+	roles map[roleKey]string
+}
+
+type roleKey struct {
+	typ   sysimage.Object
+	place uint32
+}
+
+func newLabels(w *owners) *labels {
+	return &labels{w: w, types: map[sysimage.Object]string{}, roles: map[roleKey]string{}}
+}
+
+func (l *labels) of(x sysimage.Object) string {
+	heap := l.w.heap
+	if heap.Part(x) == sysimage.PartSymbols {
+		return "Symbol"
+	}
+	name := heap.TypeName(x)
+	via := l.w.via[x]
+	if name == "" {
+		if via < 0 {
+			return "data"
+		}
+		if holder := heap.Holder(heap.Reference(int(via))); heap.Part(holder) == sysimage.PartObjects {
+			return l.of(holder)
+		}
+		return "data"
+	}
+	typ := heap.Type(x)
+	if typ != sysimage.None {
+		text, ok := l.types[typ]
+		if !ok {
+			text = heap.TypeString(typ)
+			l.types[typ] = text
+		}
+		name = text
+	}
+	if via >= 0 && (name == "String" || name == "Vector{UInt8}") {
+		if role := l.role(heap.Reference(int(via))); role != "" {
+			name = fmt.Sprintf("%s (%s)", name, role)
+		}
+	}
+	return name
+}
+
+// role says what the field is that a reference lies in.
+func (l *labels) role(r sysimage.Reference) string {
+	heap := l.w.heap
+	holder := heap.Holder(r)
+	key := roleKey{heap.Type(holder), r.At - heap.Offset(holder)}
+	role, ok := l.roles[key]
+	if !ok {
+		role = roles[heap.TypeName(holder)+heap.Place(holder, r.At)]
+		l.roles[key] = role
+	}
+	return role
+}
