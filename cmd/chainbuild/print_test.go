@@ -13,6 +13,7 @@ import (
 
 	"chainbuild/bench"
 	"chainbuild/elfpatch"
+	"chainbuild/internal/anatomy"
 	"chainbuild/internal/project"
 	"chainbuild/sysimage"
 )
@@ -21,7 +22,11 @@ func TestPrintContents(t *testing.T) {
 	c := &contents{
 		Image: "/images/x.so", Layout: "thin", Format: "1.10", Bytes: 31_400_000, Bases: []sysimage.Identity{{Path: "/julia/sys.so"}},
 		Targets: []target{{Name: "generic"}, {Name: "haswell"}}, Functions: count{Total: 52345, New: 1234}, Cells: count{Total: 1000, New: 7},
-		Heap: heap{Total: 131_300_000, Objects: 72_000_000, Constants: 36_800_000, Relocs: 22_500_000}, Packages: []pkg{{"Base", 100, 2345, 20_000_000}},
+		Heap: heap{Total: 131_300_000, Objects: 72_000_000, Constants: 36_800_000, Relocs: 22_500_000}, New: &sizes{},
+		anatomy: &anatomy.Anatomy{Packages: []*anatomy.Package{
+			{Name: "Base", Sizes: anatomy.Sizes{20_000_000, 5_000_000, 3_000_000, 2_000_000, 0, 1_000_000}, New: &anatomy.Sizes{1_000_000}},
+			{Name: "Core", Sizes: anatomy.Sizes{0, 0, 400_000}, New: &anatomy.Sizes{0, 0, -3000}},
+		}},
 	}
 	const want = `image      /images/x.so
 layout     thin, 31 MB, of Julia 1.10's format
@@ -31,12 +36,18 @@ functions  52,345, 1,234 of them new
 cells      1,000, 7 of them new
 heap       131 MB: objects 72 MB, constants 37 MB, relocations 23 MB
 
-  modules  functions   code  package
-      100      2,345  20 MB  Base
+   total   code    heap   debug     new  package
+   31 MB  20 MB  6.0 MB  5.0 MB  1.0 MB  Base
+  0.4 MB   0 kB  0.4 MB    0 kB   -3 kB  Core
 `
 	var got bytes.Buffer
 	if err := c.print(&got); err != nil || got.String() != want {
 		t.Errorf("it prints (%v)\n%s, not\n%s", err, &got, want)
+	}
+	c.missing = "its base /julia/sys.so is not there any more"
+	got.Reset()
+	if err := c.print(&got); err != nil || !strings.HasSuffix(got.String(), "\n\nWhat is new cannot be told: its base /julia/sys.so is not there any more.\n") {
+		t.Errorf("of an image whose base is gone it prints (%v)\n%s", err, &got)
 	}
 	c.Bases, c.Layout = nil, "stock"
 	got.Reset()

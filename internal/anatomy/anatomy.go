@@ -57,6 +57,8 @@ type Anatomy struct {
 	// Bytes is the size of the file.
 	Bytes int64
 	Sizes Sizes
+	// New is what it has beyond its base, nil if that was not asked for (Beyond).
+	New *Sizes
 	// Packages are all packages, and groups of what belongs to none, the largest first.
 	Packages []*Package
 }
@@ -65,6 +67,7 @@ type Anatomy struct {
 type Package struct {
 	Name  string
 	Sizes Sizes
+	New   *Sizes
 	// Modules are its modules, and those of other packages that have methods which are specialised for it, the largest first.
 	Modules []*Module
 }
@@ -73,6 +76,7 @@ type Package struct {
 type Module struct {
 	Name  string
 	Sizes Sizes
+	New   *Sizes
 	// Things are what it consists of, Types what its part of the heap consists of. Both add up to the same, but for code and debug
 	// information, which have no type.
 	Things []*Thing
@@ -87,8 +91,10 @@ const (
 	ThingMethod ThingKind = "method" // with its specialisations and their code
 	ThingType   ThingKind = "type"   // with its instances for parameters; functions have types, too
 	ThingGlobal ThingKind = "global" // a global variable, with what it holds
+	ThingTable  ThingKind = "table"  // a table of methods: of a function, from Julia 1.12 on of all
 	ThingModule ThingKind = "module" // the module itself
 	ThingOther  ThingKind = "other"  // what belongs to no module
+	ThingRest   ThingKind = "rest"   // small things of a module, see Fold
 )
 
 // A Thing is what a module consists of.
@@ -98,8 +104,11 @@ type Thing struct {
 	File  string // of methods
 	Line  int
 	Sizes Sizes
-	// Functions counts the functions with native code.
+	New   *Sizes
+	// Functions counts the functions with native code, those of the base with them.
 	Functions int
+	// Count is how many things it stands for, of kind ThingRest only.
+	Count int
 }
 
 // A Type is a type of objects.

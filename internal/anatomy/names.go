@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chainbuild/internal/words"
 	"chainbuild/sysimage"
 )
 
@@ -25,12 +26,22 @@ func (w *owners) thing(h holder) *Thing {
 		if function, ok := strings.CutPrefix(name, "#"); ok && function != "" && !strings.Contains(function, "#") {
 			t.Name = "typeof(" + function + ")"
 		}
+	case ThingTable:
+		t.Name, _ = w.heap.Symbol(w.heap.Field(h.object, "name"))
 	case ThingGlobal:
 		t.Name = w.bindingName(h.object)
 	default:
 		t.Kind, t.Name = ThingOther, groupTitles[h.pkg]
 	}
 	return t
+}
+
+// Title is a thing's name for people.
+func (t *Thing) Title() string {
+	if t.Kind == ThingRest {
+		return words.Count(t.Count, "smaller thing")
+	}
+	return t.Name
 }
 
 // methodName is a method's name with the types of its arguments.

@@ -3,7 +3,7 @@ package anatomy
 // This file says whom each object of a heap belongs to.
 //
 //  1. A method, its specialisations and their code instances belong to the method, a type to its name, a global variable to its
-//     binding, a module to itself. Those are the things of a module.
+//     binding, a table of methods and a module to themselves. Those are the things of a module.
 //  2. A thing counts for the package of its module. A specialisation counts for the youngest package among that of its method and
 //     those of its argument types, since without that one it would not be there. So does a type with parameters.
 //  3. Any other object counts for the first thing that leads to it: packages are asked from the oldest to the youngest, and in each
@@ -25,7 +25,7 @@ type holder struct {
 	pkg    int // by age, or one of the groups below
 	module int // index into sysimage.Base.Modules, -1 for none
 	kind   ThingKind
-	object sysimage.Object // method, type name, binding or module
+	object sysimage.Object // method, type name, binding, table or module
 }
 
 // Groups of what counts for no package, by holder.pkg.
@@ -68,11 +68,12 @@ const (
 	typeObject
 	typeNameObject
 	bindingObject
+	tableObject
 )
 
 var kindNames = map[string]objectKind{
 	"Module": moduleObject, "Method": methodObject, "MethodInstance": instanceObject, "CodeInstance": codeObject,
-	"TypeMapEntry": entryObject, "DataType": typeObject, "TypeName": typeNameObject, "Binding": bindingObject,
+	"TypeMapEntry": entryObject, "DataType": typeObject, "TypeName": typeNameObject, "Binding": bindingObject, "MethodTable": tableObject,
 }
 
 // own walks the heap.
@@ -224,6 +225,10 @@ func (w *owners) holderOf(x sysimage.Object) (h holder, ok bool) {
 			h.pkg = max(h.pkg, w.ageOfType(x, 0))
 		}
 		return h, ok
+	case tableObject:
+		if m, ok := w.modules[w.heap.Field(x, "module")]; ok {
+			return holder{w.age[m], m, ThingTable, x}, true
+		}
 	case bindingObject:
 		if m, ok := w.modules[w.bindingModule(x)]; ok {
 			return holder{w.age[m], m, ThingGlobal, x}, true
