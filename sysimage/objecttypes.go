@@ -332,19 +332,20 @@ func (o *Objects) Place(x Object, at uint32) string {
 	return ""
 }
 
-// elementPlace says which element of an array or a memory the word at an offset is: "" for the reference to its data.
+// elementPlace says which element of an array or a memory the word at an offset is: "" for the reference to its data. From Julia 1.12
+// on an array has no elements, its memory has them.
 func (o *Objects) elementPlace(x Object, at uint32, t *heapType) string {
 	data, element := uint32(0), t.element
-	if t.name == "Array" {
-		if flags, ok := o.word(x, 16); ok && o.h.array.size > 0 {
-			element = int(flags >> 16 & 0xffff) // u16 flags, u16 elsize
-		}
-	} else {
+	if t.name == "GenericMemory" {
 		data = 8
+	} else if flags, ok := o.word(x, 16); ok && o.h.array.size > 0 {
+		element = int(flags >> 16 & 0xffff) // u16 flags, u16 elsize
+	} else {
+		return ""
 	}
 	ref, _ := o.word(x, data)
 	kind, start := o.h.split(ref)
-	if kind != refData || element == 0 || uint64(at) < start || at-o.starts[x] == data {
+	if kind != refData || element == 0 || uint64(at) < start {
 		return ""
 	}
 	return fmt.Sprintf("[%d]", (uint64(at)-start)/uint64(element)+1)

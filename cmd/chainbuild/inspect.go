@@ -103,7 +103,11 @@ func baseOf(image *sysimage.Base) (base *sysimage.Base, missing string, err erro
 	if image.Note == nil || len(image.Note.Bases) == 0 {
 		return nil, "", nil
 	}
-	was := image.Note.Bases[0]
+	return openIdentity(image.Note.Bases[0])
+}
+
+// openIdentity opens the image that an identity was taken of. It is nil without an error if that is not there any more, with the reason.
+func openIdentity(was sysimage.Identity) (base *sysimage.Base, missing string, err error) {
 	base, err = sysimage.OpenFile(was.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, sysimage.ErrOtherBase), errors.Is(err, elfpatch.ErrNotELF):

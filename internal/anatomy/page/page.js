@@ -72,28 +72,22 @@ function mainKind(node) {
   return sizes.indexOf(Math.max(...sizes));
 }
 
-function color(node) {
-  const css = getComputedStyle(document.documentElement);
-  if (node.level === "image" || node.level === "package" || node.level === "module") return css.getPropertyValue("--panel");
-  if (node.level === "kind") return kindColors[node.kind];
-  return kindColors[mainKind(node)];
-}
-
 function drawMap() {
-  const canvas = element("canvas"), box = canvas.getBoundingClientRect(), css = getComputedStyle(document.body);
+  const canvas = element("canvas"), box = canvas.getBoundingClientRect();
+  const ink = getComputedStyle(document.body), panel = getComputedStyle(element("search"));
   state.places = layOut(state.node, n => n.size(), box.width, box.height);
-  const panel = getComputedStyle(document.documentElement).getPropertyValue("--panel");
-  const found = state.search ? new Map() : null;
-  const within = node => found === null || node.children().some(c => shown(c));
+  const found = new Map();
+  // What is searched for is a thing, or holds one.
   const shown = node => {
-    if (!found) return true;
-    if (!found.has(node)) found.set(node, matches(node) || node.level !== "thing" && node.level !== "kind" && node.level !== "type" && within(node));
+    if (!found.has(node)) {
+      found.set(node, matches(node) || node.level !== "thing" && node.level !== "type" && node.children().some(shown));
+    }
     return found.get(node);
   };
   draw(canvas, state.places, {
-    color: node => node.level === "package" || node.level === "module" ? panel : color(node),
-    faded: node => !shown(node.level === "kind" && node.parent.level === "thing" ? node.parent : node),
-    ink: css.color, line: css.backgroundColor,
+    color: node => node.level === "package" || node.level === "module" ? panel.backgroundColor : kindColors[node.kind ?? mainKind(node)],
+    faded: node => state.search && !shown(node.level === "kind" ? node.parent : node),
+    ink: ink.color, line: ink.backgroundColor,
   });
 }
 
@@ -185,8 +179,7 @@ const maxRows = 300;
 
 function fillList() {
   const list = lists[state.list], columns = list.columns();
-  const sort = columns.find(c => c.title === state.sort) ?? (state.onlyNew && columns.find(c => c.title === "new")) ?? columns[0];
-  const by = sort || columns[0];
+  const by = columns.find(c => c.title === (state.sort ?? (state.onlyNew ? "new" : ""))) ?? columns[0];
   const rows = list.rows();
   rows.sort((a, b) => typeof by.value(a) === "string" ? by.value(a).localeCompare(by.value(b)) : by.value(b) - by.value(a));
   const sum = rows.reduce((n, row) => n + (row.total ?? row.bytes), 0);

@@ -40,7 +40,8 @@ const titleHeight = 17;
 function layOut(root, size, width, height) {
   const places = [];
   const place = (node, x, y, w, h, depth) => {
-    const children = node.children();
+    // What is small is not divided by kinds: its color says what most of it is.
+    const children = node.level === "thing" && depth > 1 && (w < 90 || h < 60) ? [] : node.children();
     const titled = depth > 0 && children.length > 0 && w > 46 && h > 34;
     places.push({node, x, y, w, h, depth, titled, leaf: children.length === 0});
     if (children.length === 0 || w < 4 || h < 4) return;
