@@ -110,7 +110,7 @@ func openSpoiled(t *testing.T, file []byte) *Base {
 		return nil
 	}
 	b.Check()
-	b.Packages()
+	useObjects(b)
 	b.Index()
 	return b
 }

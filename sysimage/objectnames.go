@@ -105,7 +105,7 @@ func (w *typeWriter) dataType(x Object, depth int) {
 		if n, ok := o.smallInt(ref); ok {
 			fmt.Fprint(&w.text, n)
 		} else {
-			w.write(o.reach(ref), depth+1)
+			w.write(o.at(ref), depth+1)
 		}
 	}
 	w.text.WriteString("}")

@@ -219,8 +219,13 @@ func (o *Objects) findReferences() error {
 func (o *Objects) at(ref uint64) Object {
 	switch kind, n := o.h.split(ref); kind {
 	case refData:
-		return Object(o.objects.find(int(n / 8)))
+		if n < uint64(o.h.objects.size) {
+			return Object(o.objects.find(int(n / 8)))
+		}
 	case refConst:
+		if n > uint64(o.h.constants.size)/8 {
+			return None
+		}
 		if i := o.constants.find(int(n)); i >= 0 {
 			return Object(o.heapCount() + i)
 		}

@@ -62,15 +62,7 @@ func (o *Objects) Type(x Object) Object {
 	if x == None || int(x) >= o.heapCount() {
 		return None
 	}
-	return o.at2(o.h.word(o.starts[x] - 8))
-}
-
-// at2 is at for references to objects only.
-func (o *Objects) at2(ref uint64) Object {
-	if kind, _ := o.h.split(ref); kind != refData {
-		return None
-	}
-	return o.at(ref)
+	return o.at(o.h.word(o.starts[x] - 8))
 }
 
 // TypeName is the name of an object's type without parameters: "" for data that is no object, and for None.
@@ -141,14 +133,14 @@ func (h *heap) rawPlaces(tag uint64) []uint32 {
 		return nil
 	}
 	return map[string][]uint32{
-		"Array": {0}, "GenericMemory": {8}, "DataType": {h.types_.layout}, "TypeName": {h.types_.names + 8, h.types_.names + 16},
+		"Array": {0}, "GenericMemory": {8}, "DataType": {h.layouts.layout}, "TypeName": {h.layouts.names + 8, h.layouts.names + 16},
 	}[name]
 }
 
 // readLayout reads the fields of a type.
 func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	h := o.h
-	ref, ok := o.word(typ, h.types_.layout)
+	ref, ok := o.word(typ, h.layouts.layout)
 	if !ok {
 		return
 	}
@@ -157,7 +149,7 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 		return
 	}
 	layout := h.constants.of(h.data)[8*n:]
-	counted := h.types_.counted
+	counted := h.layouts.counted
 	if counted > 0 {
 		t.element = int(le.Uint32(layout))
 	}
@@ -167,7 +159,7 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	if form > 2 || uint64(count)*2*width > uint64(len(layout)) {
 		return
 	}
-	names := o.elements(o.follow(typename, h.types_.names))
+	names := o.elements(o.follow(typename, h.layouts.names))
 	number := func(i uint64) uint32 {
 		switch width {
 		case 1:
@@ -187,7 +179,7 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 }
 
 // layoutSize is the size of a layout before its fields.
-func (h *heap) layoutSize() uint64 { return uint64(h.types_.counted) + 16 }
+func (h *heap) layoutSize() uint64 { return uint64(h.layouts.counted) + 16 }
 
 // word returns the 8 bytes at a distance from the start of an object.
 func (o *Objects) word(x Object, place uint32) (uint64, bool) {
@@ -197,21 +189,18 @@ func (o *Objects) word(x Object, place uint32) (uint64, bool) {
 	return o.h.word(o.starts[x] + place), true
 }
 
-// follow returns the object that a word of an object refers to.
+// follow returns the object that a word of an object refers to, None if that is no reference to one.
 func (o *Objects) follow(x Object, place uint32) Object {
-	ref, ok := o.word(x, place)
-	if !ok {
+	if x == None {
 		return None
 	}
-	return o.reach(ref)
-}
-
-// reach is at for a word that may be empty.
-func (o *Objects) reach(ref uint64) Object {
-	if ref == 0 {
-		return None
+	first, end := o.References(x)
+	for i := first; i < end; i++ {
+		if r := o.references[i]; r.At == o.starts[x]+place {
+			return r.To
+		}
 	}
-	return o.at(ref)
+	return None
 }
 
 // offset is where a field of an object is, -1 if it has none of that name.
@@ -287,7 +276,10 @@ func (o *Objects) elements(x Object) []Object {
 	words := o.elementWords(x)
 	list := make([]Object, len(words))
 	for i, ref := range words {
-		list[i] = o.reach(ref)
+		list[i] = None
+		if ref != 0 {
+			list[i] = o.at(ref)
+		}
 	}
 	return list
 }
