@@ -160,7 +160,7 @@ func FuzzAnatomy(f *testing.F) {
 	for i, series := range sysimage.Series() {
 		files = append(files, sysimage.FixtureFile(series))
 		f.Add(uint8(i), []byte{})
-		for at := 0x40000; at < len(files[i]); at += 256 {
+		for at := 0; at < len(files[i]); at += 512 {
 			f.Add(uint8(i), []byte{byte(at), byte(at >> 8), byte(at >> 16), 0, 1, 2, 0, 0})
 		}
 	}
@@ -188,5 +188,6 @@ func FuzzAnatomy(f *testing.F) {
 			t.Errorf("error %v is of no kind", err)
 		}
 		anatomy.Paths(image, nil)
+		sysimage.UseObjects(image)
 	})
 }

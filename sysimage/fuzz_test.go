@@ -110,7 +110,6 @@ func openSpoiled(t *testing.T, file []byte) *Base {
 		return nil
 	}
 	b.Check()
-	useObjects(b)
 	b.Index()
 	return b
 }

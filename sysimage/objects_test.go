@@ -165,8 +165,8 @@ func readObjects(t testing.TB, m *testImage) (*Base, *Objects) {
 	return b, o
 }
 
-// useObjects reads all that there is of an image's objects.
-func useObjects(b *Base) {
+// UseObjects reads all that there is of an image's objects.
+func UseObjects(b *Base) {
 	o, err := b.Objects()
 	if err != nil {
 		return
@@ -204,7 +204,7 @@ func TestObjectsAddUp(t *testing.T) {
 		m.heap.describeTypes()
 		m.heap.global("Points", "z", m.heap.str("text"))
 		b, o := readObjects(t, m)
-		useObjects(b)
+		UseObjects(b)
 		sums, relocs := [3]int64{}, int64(0)
 		for x := range Object(o.Len()) {
 			sums[o.Part(x)] += o.Size(x)

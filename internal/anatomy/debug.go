@@ -83,9 +83,11 @@ func (d *debugReader) readUnit(r *dwarf.Reader, start, end uint64) bool {
 	function := int32(-1) // that entries belong to
 	var lists []uint64    // of ranges, that were met before any function
 	lines := int64(-1)
-	for first := true; ; first = false {
+	for entry := start; ; entry++ {
+		first := entry == start
 		e, err := r.Next()
-		if err != nil {
+		// An entry has a byte or more; package dwarf stands still at one that the data ends in the middle of.
+		if err != nil || entry >= end {
 			return false
 		}
 		if e == nil || uint64(e.Offset) >= end {
@@ -112,9 +114,6 @@ func (d *debugReader) readUnit(r *dwarf.Reader, start, end uint64) bool {
 			} else {
 				d.add(".debug_ranges", uint64(at), function)
 			}
-		}
-		if end <= uint64(e.Offset)+1 {
-			break
 		}
 	}
 	if _, ok := d.units[start]; !ok {

@@ -142,7 +142,8 @@ const lists = {
     open: zoom,
   },
   things: {
-    rows: () => withView("things", () => [...all(state.node.level === "thing" ? state.node.parent : state.node, "thing")].filter(matches)),
+    rows: () => withView("things", () => [...all(state.node.level === "thing" ? state.node.parent : state.node, "thing")]
+      .filter(n => n.what !== "rest" && matches(n))),
     columns: () => [...sizeColumns(), name("method, type or variable", n =>
       `${escape(n.name)}<small>${n.what} in ${escape(n.parent.name)}${n.parent.name.startsWith(n.parent.parent.name) ? "" : " for " + escape(n.parent.parent.name)}` +
       `${n.file ? ", " + escape(n.file.split("/").slice(-2).join("/")) + ":" + n.line : ""}</small>`)],
