@@ -36,7 +36,8 @@ information, and what is new beyond the base.
 
 With --html, write a page with a map of the image by package, module, method and kind,
 for any browser. With --diff, say what came, went and grew from one image to another.
-With --paths, list the places of this machine that the image knows.
+With --paths, list the places of this machine that the image knows, and how each is
+reached; the exit code is 3 if some may be missing on another machine.
 
 Whom an object of the heap counts for is written at the end of the page, and in
 docs/inspect.md. Nothing of the image is run.`,
