@@ -38,10 +38,18 @@ func (w *owners) thing(h holder) *Thing {
 
 // Title is a thing's name for people.
 func (t *Thing) Title() string {
-	if t.Kind == ThingRest {
+	switch {
+	case t.Kind == ThingRest:
 		return words.Count(t.Count, "smaller thing")
+	case t.isDocumentation():
+		return "documentation (" + t.Name + ")"
 	}
 	return t.Name
+}
+
+// isDocumentation says that a thing is the variable that has the documentation of a module (META in base/docs/Docs.jl).
+func (t *Thing) isDocumentation() bool {
+	return t.Kind == ThingGlobal && strings.HasPrefix(t.Name, "##meta#")
 }
 
 // methodName is a method's name with the types of its arguments.

@@ -95,7 +95,7 @@ func classify(path string, p place, known bool) Class {
 		return ClassJulia
 	case systemPath.MatchString(path):
 		return ClassSystem
-	case p.thing.Kind == ThingGlobal && strings.HasPrefix(p.thing.Name, "##meta#"), strings.Contains(p.label, "documentation"):
+	case p.thing.isDocumentation(), strings.Contains(p.label, "documentation"):
 		return ClassDocumentation
 	case isSource(p):
 		return ClassSource

@@ -210,9 +210,12 @@ function fillHeader() {
   element("new-choice").hidden = element("base-rule").hidden = !data.new;
 }
 
+// setView shows things or types. How many objects of a type are new is not known.
 function setView(view) {
   state.view = view;
   document.querySelector(`input[value=${view}]`).checked = true;
+  element("only-new").disabled = view === "types";
+  if (view === "types") state.onlyNew = element("only-new").checked = false;
 }
 
 function update() {
@@ -242,7 +245,7 @@ function listen() {
   };
   document.onkeydown = e => { if (e.key === "Escape" && state.node.parent) zoom(state.node.parent); };
   for (const input of document.querySelectorAll("input[name=view]")) {
-    input.onchange = () => { state.view = input.value; if (state.node.level === "thing") state.node = state.node.parent; update(); };
+    input.onchange = () => { setView(input.value); if (state.node.level === "thing") state.node = state.node.parent; update(); };
   }
   element("only-new").onchange = e => { state.onlyNew = e.target.checked; update(); };
   let waiting;

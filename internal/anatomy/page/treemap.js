@@ -80,7 +80,7 @@ function draw(canvas, places, {color, faded, ink, line}) {
     g.beginPath();
     g.rect(p.x + 3, p.y, p.w - 6, p.h);
     g.clip();
-    g.fillStyle = p.leaf ? "#10151c" : ink;
+    g.fillStyle = p.leaf || p.node.level === "thing" ? "#10151c" : ink;
     g.font = (p.titled && p.depth === 1 ? "600 " : "") + "11.5px system-ui, sans-serif";
     g.fillText(p.node.name, p.x + 4, p.y + (p.titled ? titleHeight / 2 + 1 : Math.min(p.h / 2, 9)));
     g.restore();
