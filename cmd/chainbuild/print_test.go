@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"chainbuild/bench"
 	"chainbuild/elfpatch"
@@ -160,5 +161,41 @@ func TestRunBench(t *testing.T) {
 	stdout.Close()
 	if err := runBench(bench.Options{}, "", true, stdout, stderr, measure); err == nil {
 		t.Error("samples could not be printed and nothing is said")
+	}
+}
+
+func TestCosts(t *testing.T) {
+	of := &anatomy.Anatomy{Ages: []string{"Core", "Base", "Dates", "Plots", "Main"}, Packages: []*anatomy.Package{
+		{Name: "Base", New: &anatomy.Sizes{200_000, 0, -50_000}}, {Name: "Plots", New: &anatomy.Sizes{600_000, 200_000, 3_000_000}},
+		{Name: "Dates", New: &anatomy.Sizes{0, 0, 1000}}, {Name: "Core", New: &anatomy.Sizes{}},
+	}}
+	known := &project.Cost{
+		Image: &project.Image{File: "/images/x.so", ObjectBytes: 2_000_000, Compiling: project.Compiling{Infer: 1.25}}, PerByte: 4e-6,
+		TimedAt: time.Date(2026, 1, 31, 14, 5, 0, 0, time.Local), Sources: map[string]bool{"a": true, "b": true, "c": true},
+	}
+	list := []*project.Recorded{
+		{Source: "a", Modules: []string{"Plots", "Dates"}, Last: "2026-01-30"}, {Source: "b", Modules: []string{"Dates"}, Last: "2026-01-02"},
+		{Source: "c", Last: "2026-01-03"}, {Source: "not in the image", Modules: []string{"Plots"}, Last: "2026-02-01"},
+	}
+	const want = `  statements   last seen     adds  of it code  compiling  package
+           1  2026-01-30   3.8 MB      0.6 MB      6.0 s  Plots
+           1  2026-01-03   0.2 MB      0.2 MB      2.0 s  Base
+           1  2026-01-02     1 kB        0 kB      0.0 s  Dates
+
+Compiling is estimated from the share of code and from the times of the build of 2026-01-31 14:05: 8.0 s of a processor for these.
+A session without the image spends about as much when it first calls all of this, and 1.2 s or so for inference,
+which took that long in the build for all packages.
+`
+	var got bytes.Buffer
+	if err := costsOf(known, of, list, nil).print(&got); err != nil || got.String() != want {
+		t.Errorf("it prints (%v)\n%s, not\n%s", err, &got, want)
+	}
+	if c := costsOf(known, of, list, []string{"Dates"}); len(c.Packages) != 1 || c.Packages[0].Name != "Dates" {
+		t.Errorf("of Dates alone it says %+v", c.Packages)
+	}
+	known.PerByte = 0
+	got.Reset()
+	if err := costsOf(known, of, list, nil).print(&got); err != nil || !strings.Contains(got.String(), " ?  Plots\n") || !strings.Contains(got.String(), "is not known") {
+		t.Errorf("without times it prints (%v)\n%s", err, &got)
 	}
 }

@@ -61,6 +61,8 @@ type Anatomy struct {
 	New *Sizes
 	// Packages are all packages, and groups of what belongs to none, the largest first.
 	Packages []*Package
+	// Ages are the names of packages, the oldest first.
+	Ages []string
 }
 
 // A Package is a top-level module with all that counts for it, or, with a name in round brackets, a group of what counts for none.
@@ -218,6 +220,9 @@ func (r *reader) collect(sizes []Sizes, types map[typeKey]*Type) (*Anatomy, erro
 	sizes[file][Code] += r.code.rest
 	sizes[file][Debug] += r.debug.rest
 	a := &Anatomy{Bytes: int64(len(r.image.Layers[0].Data))}
+	for _, top := range w.packages {
+		a.Ages = append(a.Ages, r.image.Modules[top].Name)
+	}
 	for _, s := range sizes {
 		a.Sizes.add(s)
 	}
