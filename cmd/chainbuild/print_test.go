@@ -167,7 +167,7 @@ func TestRunBench(t *testing.T) {
 func TestCosts(t *testing.T) {
 	of := &anatomy.Anatomy{Ages: []string{"Core", "Base", "Dates", "Plots", "Main"}, Packages: []*anatomy.Package{
 		{Name: "Base", New: &anatomy.Sizes{200_000, 0, -50_000}}, {Name: "Plots", New: &anatomy.Sizes{600_000, 200_000, 3_000_000}},
-		{Name: "Dates", New: &anatomy.Sizes{0, 0, 1000}}, {Name: "Core", New: &anatomy.Sizes{}},
+		{Name: "Dates", New: &anatomy.Sizes{0, 0, 1000}}, {Name: "Core", New: &anatomy.Sizes{}}, {Name: "(tables and names)", New: &anatomy.Sizes{0, 0, 0, 0, 0, 0, 5}},
 	}}
 	known := &project.Cost{
 		Image: &project.Image{File: "/images/x.so", ObjectBytes: 2_000_000, Compiling: project.Compiling{Infer: 1.25}}, PerByte: 4e-6,
@@ -177,12 +177,12 @@ func TestCosts(t *testing.T) {
 		{Source: "a", Modules: []string{"Plots", "Dates"}, Last: "2026-01-30"}, {Source: "b", Modules: []string{"Dates"}, Last: "2026-01-02"},
 		{Source: "c", Last: "2026-01-03"}, {Source: "not in the image", Modules: []string{"Plots"}, Last: "2026-02-01"},
 	}
-	const want = `  statements   last seen     adds  of it code  compiling  package
-           1  2026-01-30   3.8 MB      0.6 MB      6.0 s  Plots
-           1  2026-01-03   0.2 MB      0.2 MB      2.0 s  Base
-           1  2026-01-02     1 kB        0 kB      0.0 s  Dates
+	const want = `  statements   last seen    adds  of it code  compiling  package
+           1  2026-01-30  3.8 MB      0.6 MB      6.0 s  Plots
+           1  2026-01-03  0.1 MB      0.2 MB      2.0 s  Base
+           1  2026-01-02    1 kB        0 kB      0.0 s  Dates
 
-Compiling is estimated from the share of code and from the times of the build of 2026-01-31 14:05: 8.0 s of a processor for these.
+Compiling is estimated from the share of code and from the times of the build of 2026-01-31 14:05, when the machine was as busy as it was: 8.0 s for these.
 A session without the image spends about as much when it first calls all of this, and 1.2 s or so for inference,
 which took that long in the build for all packages.
 `

@@ -88,8 +88,11 @@ func costsOf(known *project.Cost, of *anatomy.Anatomy, list []*project.Recorded,
 		}
 	}
 	for name, cost := range byName {
-		if len(names) > 0 && !slices.Contains(names, name) || cost.Statements == 0 && cost.CodeBytes == 0 {
+		switch {
+		case len(names) > 0 && !slices.Contains(names, name), cost.Statements == 0 && cost.CodeBytes == 0:
 			continue
+		case !slices.Contains(of.Ages, name):
+			continue // a group of what counts for no package
 		}
 		if c.TimedAt != nil && allCode > 0 {
 			seconds := known.Seconds() * float64(cost.CodeBytes) / float64(allCode)
@@ -134,7 +137,7 @@ func (c *costs) print(w io.Writer) error {
 		_, err := fmt.Fprintln(w, "\nHow long code takes to compile is not known: the builds whose images are kept compiled too little.\nchainbuild build --force --cache-dir off compiles all of it.")
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nCompiling is estimated from the share of code and from the times of the build of %s: %.1f s of a processor for these.\n"+
+	_, err := fmt.Fprintf(w, "\nCompiling is estimated from the share of code and from the times of the build of %s, when the machine was as busy as it was: %.1f s for these.\n"+
 		"A session without the image spends about as much when it first calls all of this, and %.1f s or so for inference,\nwhich took that long in the build for all packages.\n",
 		words.Minute(c.TimedAt.Local()), seconds, c.Infer)
 	return err

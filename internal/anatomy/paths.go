@@ -263,7 +263,7 @@ func environments(w *owners) ([]Finding, map[sysimage.Object]bool) {
 		slices.Sort(all)
 		p := placeOf(w, x)
 		list = append(list, Finding{
-			Path:  fmt.Sprintf("%d variables, among them %s", end-first, strings.Join(slices.Compact(all), ", ")),
+			Path:  fmt.Sprintf("%d variables, among them %s", w.others(x), strings.Join(slices.Compact(all), ", ")),
 			Class: ClassEnvironment, Holder: p.label, Route: p.route, Package: p.pkg,
 		})
 	}
