@@ -18,13 +18,13 @@ type layout struct {
 	// features are the features of processors that the series knows.
 	features []feature
 
-	root    rootPlaces
-	max     referenceBounds
-	layouts typeFields
-	module  moduleFields
-	method  methodFields
-	code    codeFields
-	array   arrayFields
+	root   rootPlaces
+	max    referenceBounds
+	typeAt typeFields
+	module moduleFields
+	method methodFields
+	code   codeFields
+	array  arrayFields
 }
 
 // layouts are those that this program knows, the oldest first.

@@ -55,13 +55,12 @@ type Objects struct {
 	first      []uint32
 	references []Reference
 	relocBytes []uint32
-	types      map[Object]*heapType
-	offsets    map[fieldKey]int
+	types      []*heapType // by the number of the type, nil for those that were not read yet
 }
 
 // Objects reads the heap's objects. It follows every reference and returns ErrDamaged, wrapped, where one leads nowhere.
 func (b *Base) Objects() (*Objects, error) {
-	o := &Objects{h: b.heap, types: map[Object]*heapType{}, offsets: map[fieldKey]int{}}
+	o := &Objects{h: b.heap}
 	for _, step := range []func() error{o.findObjects, o.countReferences, o.findConstants, o.findReferences} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("%s: %w", b.Layers[0].Path, err)
@@ -93,6 +92,7 @@ func (o *Objects) findObjects() error {
 		return err
 	}
 	o.starts = o.objects.list(8, 0)
+	o.types = make([]*heapType, len(o.starts))
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (h *testHeap) describe(typ uint32, module string, fields ...testField) {
 	h.setRef(typename+typeNameModule, uint64(h.modules[module]), false)
 	var names []uint64
 	var layout []byte
-	if h.layouts.counted > 0 {
+	if h.typeAt.counted > 0 {
 		layout = le.AppendUint32(layout, 8)
 	}
 	for _, n := range []uint32{uint32(len(fields)), 0, ^uint32(0)} {
@@ -79,8 +79,8 @@ func (h *testHeap) describe(typ uint32, module string, fields ...testField) {
 		layout = append(layout, size, byte(offset))
 		offset += f.size
 	}
-	h.setRef(typ+h.layouts.layout, h.raw(layout), false)
-	h.setRef(typename+h.layouts.names, uint64(h.svec(names...)), false)
+	h.setRef(typ+h.typeAt.layout, h.raw(layout), false)
+	h.setRef(typename+h.typeAt.names, uint64(h.svec(names...)), false)
 }
 
 // describeTypes gives the types that the runtime knows their layouts, as far as they are read.

@@ -52,11 +52,6 @@ type heapField struct {
 	offset, size uint32
 }
 
-type fieldKey struct {
-	typ  Object
-	name string
-}
-
 // Type returns the type of an object: None for a constant, a symbol, or a binding of Julia 1.5.
 func (o *Objects) Type(x Object) Object {
 	if x == None || int(x) >= o.heapCount() {
@@ -133,14 +128,14 @@ func (h *heap) rawPlaces(tag uint64) []uint32 {
 		return nil
 	}
 	return map[string][]uint32{
-		"Array": {0}, "GenericMemory": {8}, "DataType": {h.layouts.layout}, "TypeName": {h.layouts.names + 8, h.layouts.names + 16},
+		"Array": {0}, "GenericMemory": {8}, "DataType": {h.typeAt.layout}, "TypeName": {h.typeAt.names + 8, h.typeAt.names + 16},
 	}[name]
 }
 
 // readLayout reads the fields of a type.
 func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	h := o.h
-	ref, ok := o.word(typ, h.layouts.layout)
+	ref, ok := o.word(typ, h.typeAt.layout)
 	if !ok {
 		return
 	}
@@ -149,7 +144,7 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 		return
 	}
 	layout := h.constants.of(h.data)[8*n:]
-	counted := h.layouts.counted
+	counted := h.typeAt.counted
 	if counted > 0 {
 		t.element = int(le.Uint32(layout))
 	}
@@ -159,7 +154,7 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	if form > 2 || uint64(count)*2*width > uint64(len(layout)) {
 		return
 	}
-	names := o.elements(o.follow(typename, h.layouts.names))
+	names := o.elements(o.follow(typename, h.typeAt.names))
 	number := func(i uint64) uint32 {
 		switch width {
 		case 1:
@@ -179,7 +174,7 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 }
 
 // layoutSize is the size of a layout before its fields.
-func (h *heap) layoutSize() uint64 { return uint64(h.layouts.counted) + 16 }
+func (h *heap) layoutSize() uint64 { return uint64(h.typeAt.counted) + 16 }
 
 // word returns the 8 bytes at a distance from the start of an object.
 func (o *Objects) word(x Object, place uint32) (uint64, bool) {
@@ -209,18 +204,12 @@ func (o *Objects) offset(x Object, field string) int {
 	if typ == None {
 		return -1
 	}
-	key := fieldKey{typ, field}
-	at, ok := o.offsets[key]
-	if !ok {
-		at = -1
-		for _, f := range o.typeOf(typ).fields {
-			if f.name == field {
-				at = int(f.offset)
-			}
+	for _, f := range o.typeOf(typ).fields {
+		if f.name == field {
+			return int(f.offset)
 		}
-		o.offsets[key] = at
 	}
-	return at
+	return -1
 }
 
 // Field returns the object that a field of an object refers to, None if it has no such field or that is not set.

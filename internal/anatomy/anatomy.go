@@ -7,8 +7,6 @@ package anatomy
 
 import (
 	"cmp"
-	"fmt"
-	"slices"
 	"sync"
 
 	"chainbuild/sysimage"
@@ -131,7 +129,7 @@ func Read(image *sysimage.Base) (*Anatomy, error) {
 	if err := cmp.Or(heapErr, codeErr); err != nil {
 		return nil, err
 	}
-	return r.assemble()
+	return r.tree()
 }
 
 // A reader puts an Anatomy together.
@@ -157,141 +155,4 @@ func (r *reader) readHeap() error {
 	}
 	r.owners = own(r.image, heap)
 	return nil
-}
-
-// A typeKey says which objects are counted together.
-type typeKey struct {
-	module moduleKey
-	label  string
-}
-
-type moduleKey struct{ pkg, module int }
-
-// assemble adds up what each thing takes.
-func (r *reader) assemble() (*Anatomy, error) {
-	w := r.owners
-	sizes := make([]Sizes, len(w.holders))
-	types := map[typeKey]*Type{}
-	labels := newLabels(w)
-	heapPart := [...]Kind{sysimage.PartObjects: HeapObjects, sysimage.PartConstants: Constants, sysimage.PartSymbols: Symbols}
-	for x := range sysimage.Object(w.heap.Len()) {
-		owner, size, relocs := w.owner[x], w.heap.Size(x), w.heap.RelocSize(x)
-		sizes[owner][heapPart[w.heap.Part(x)]] += size
-		sizes[owner][Relocations] += relocs
-		h := w.holders[owner]
-		key := typeKey{moduleKey{h.pkg, h.module}, labels.of(x)}
-		t := types[key]
-		if t == nil {
-			t = &Type{Name: key.label}
-			types[key] = t
-		}
-		t.Count++
-		t.Bytes += size + relocs
-	}
-	return r.collect(sizes, types)
-}
-
-// collect makes the tree.
-func (r *reader) collect(sizes []Sizes, types map[typeKey]*Type) (*Anatomy, error) {
-	w := r.owners
-	functions := make([]int, len(w.holders))
-	file := w.number(holder{pkg: groupFile, module: -1})
-	for int(file) >= len(sizes) {
-		sizes, functions = append(sizes, Sizes{}), append(functions, 0)
-	}
-	counted := make([]bool, len(r.image.Functions))
-	for _, c := range r.image.Code {
-		owner := w.owner[w.heap.Find(c.Offset)]
-		for _, f := range []int32{c.Invoke, c.Spec} {
-			if f >= 0 {
-				counted[f] = true
-				functions[owner]++
-				sizes[owner][Code] += r.code.functions[f]
-				sizes[owner][Debug] += r.debug.functions[f]
-			}
-		}
-	}
-	for f, done := range counted {
-		if !done {
-			sizes[file][Code] += r.code.functions[f]
-			sizes[file][Debug] += r.debug.functions[f]
-		}
-	}
-	sizes[file][Code] += r.code.rest
-	sizes[file][Debug] += r.debug.rest
-	a := &Anatomy{Bytes: int64(len(r.image.Layers[0].Data))}
-	for _, top := range w.packages {
-		a.Ages = append(a.Ages, r.image.Modules[top].Name)
-	}
-	for _, s := range sizes {
-		a.Sizes.add(s)
-	}
-	tables := a.Bytes - a.Sizes.Total()
-	if tables < 0 {
-		return nil, fmt.Errorf("%s: %w: its parts are larger than the file", r.image.Layers[0].Path, sysimage.ErrDamaged)
-	}
-	a.Sizes[Tables] += tables
-	sizes[file][Tables] += tables
-
-	packages, modules := map[int]*Package{}, map[moduleKey]*Module{}
-	things := map[*Module]map[string]*Thing{}
-	module := func(key moduleKey) *Module {
-		m := modules[key]
-		if m == nil {
-			m = &Module{Name: r.moduleTitle(key.module)}
-			modules[key], things[m] = m, map[string]*Thing{}
-			p := packages[key.pkg]
-			if p == nil {
-				p = &Package{Name: r.packageTitle(key.pkg)}
-				packages[key.pkg] = p
-				a.Packages = append(a.Packages, p)
-			}
-			p.Modules = append(p.Modules, m)
-		}
-		return m
-	}
-	for i, h := range w.holders {
-		if sizes[i] == (Sizes{}) {
-			continue
-		}
-		m := module(moduleKey{h.pkg, h.module})
-		t := w.thing(h)
-		key := string(t.Kind) + " " + t.Name
-		if same := things[m][key]; same != nil {
-			t = same
-		} else {
-			things[m][key] = t
-			m.Things = append(m.Things, t)
-		}
-		t.Sizes.add(sizes[i])
-		t.Functions += functions[i]
-		m.Sizes.add(sizes[i])
-		packages[h.pkg].Sizes.add(sizes[i])
-	}
-	for key, t := range types {
-		m := module(key.module)
-		m.Types = append(m.Types, t)
-	}
-	a.sort()
-	return a, nil
-}
-
-// sort puts the largest first.
-func (a *Anatomy) sort() {
-	slices.SortFunc(a.Packages, func(x, y *Package) int {
-		return cmp.Or(cmp.Compare(y.Sizes.Total(), x.Sizes.Total()), cmp.Compare(x.Name, y.Name))
-	})
-	for _, p := range a.Packages {
-		slices.SortFunc(p.Modules, func(x, y *Module) int {
-			return cmp.Or(cmp.Compare(y.Sizes.Total(), x.Sizes.Total()), cmp.Compare(x.Name, y.Name))
-		})
-		for _, m := range p.Modules {
-			slices.SortFunc(m.Things, func(x, y *Thing) int {
-				return cmp.Or(cmp.Compare(y.Sizes.Total(), x.Sizes.Total()), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
-			})
-			slices.SortFunc(m.Types, func(x, y *Type) int {
-				return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(x.Name, y.Name))
-			})
-		}
-	}
 }

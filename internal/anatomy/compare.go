@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // A key names what is compared: a package, a module of it, or a thing of that.
@@ -22,7 +23,11 @@ type key struct {
 var generated = regexp.MustCompile(`#[0-9]+`)
 
 func thingKey(p *Package, m *Module, t *Thing) key {
-	return key{p.Name, m.Name, t.Kind, generated.ReplaceAllString(t.Name, "#")}
+	name := t.Name
+	if strings.IndexByte(name, '#') >= 0 {
+		name = generated.ReplaceAllString(name, "#")
+	}
+	return key{p.Name, m.Name, t.Kind, name}
 }
 
 // sizes are those of all packages, modules and things.

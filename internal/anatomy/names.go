@@ -1,9 +1,8 @@
 package anatomy
 
-// This file names things, and types of objects.
+// This file names things.
 
 import (
-	"fmt"
 	"strings"
 
 	"chainbuild/internal/words"
@@ -104,74 +103,4 @@ func (r *reader) moduleTitle(module int) string {
 		return ""
 	}
 	return moduleName(r.image, module)
-}
-
-// roles say what is in a field, where the type alone says little.
-var roles = map[string]string{
-	"CodeInstance.inferred": "inferred code",
-	"Method.source":         "lowered code",
-	"DebugInfo.codelocs":    "line numbers",
-	"DocStr.text":           "documentation",
-}
-
-// labels say which objects are counted together: those of a type, and of a role. Data of an array counts with it.
-type labels struct {
-	w     *owners
-	types map[sysimage.Object]string
-	roles map[roleKey]string
-}
-
-type roleKey struct {
-	typ   sysimage.Object
-	place uint32
-}
-
-func newLabels(w *owners) *labels {
-	return &labels{w: w, types: map[sysimage.Object]string{}, roles: map[roleKey]string{}}
-}
-
-func (l *labels) of(x sysimage.Object) string {
-	heap := l.w.heap
-	if heap.Part(x) == sysimage.PartSymbols {
-		return "Symbol"
-	}
-	name := heap.TypeName(x)
-	via := l.w.via[x]
-	if name == "" {
-		if via < 0 {
-			return "data"
-		}
-		if holder := heap.Holder(heap.Reference(int(via))); heap.Part(holder) == sysimage.PartObjects {
-			return l.of(holder)
-		}
-		return "data"
-	}
-	typ := heap.Type(x)
-	if typ != sysimage.None {
-		text, ok := l.types[typ]
-		if !ok {
-			text = heap.TypeString(typ)
-			l.types[typ] = text
-		}
-		name = text
-	}
-	if via >= 0 && (name == "String" || name == "Vector{UInt8}") {
-		if role := l.role(heap.Reference(int(via))); role != "" {
-			name = fmt.Sprintf("%s (%s)", name, role)
-		}
-	}
-	return name
-}
-
-// role says what the field is that a reference lies in.
-func (l *labels) role(r sysimage.Reference) string {
-	heap := l.w.heap
-	holder := heap.Holder(r)
-	key := roleKey{heap.Type(holder), r.At - heap.Offset(holder)}
-	role, ok := l.roles[key]
-	if !ok {
-		role = roles[heap.TypeName(holder)+heap.Place(holder, r.At)]
-		l.roles[key] = role
-	}
-	return role
 }

@@ -51,15 +51,16 @@ type owners struct {
 	via []int32
 	// typeAge remembers ages of types.
 	typeAge map[sysimage.Object]int
-	// kinds are those of objects by their types.
-	kinds map[sysimage.Object]objectKind
+	// kinds are those of objects by the numbers of their types.
+	kinds []objectKind
 }
 
 // An objectKind is what an object is to the rule.
 type objectKind uint8
 
 const (
-	plain objectKind = iota
+	unknown objectKind = iota
+	plain
 	moduleObject
 	methodObject
 	instanceObject
@@ -81,7 +82,7 @@ func own(image *sysimage.Base, heap *sysimage.Objects) *owners {
 	w := &owners{
 		image: image, heap: heap, modules: map[sysimage.Object]int{}, numbers: map[holder]int32{},
 		owner: make([]int32, heap.Len()), via: make([]int32, heap.Len()),
-		typeAge: map[sysimage.Object]int{}, kinds: map[sysimage.Object]objectKind{},
+		typeAge: map[sysimage.Object]int{}, kinds: make([]objectKind, heap.Len()),
 	}
 	for i := range w.owner {
 		w.owner[i], w.via[i] = -1, -1
@@ -193,14 +194,13 @@ func (w *owners) kind(x sysimage.Object) objectKind {
 		}
 		return plain
 	}
-	kind, ok := w.kinds[typ]
-	if !ok {
-		if w.heap.IsCore(typ) {
-			kind = kindNames[w.heap.TypeName(x)]
+	if w.kinds[typ] == unknown {
+		w.kinds[typ] = plain
+		if kind, ok := kindNames[w.heap.TypeName(x)]; ok && w.heap.IsCore(typ) {
+			w.kinds[typ] = kind
 		}
-		w.kinds[typ] = kind
 	}
-	return kind
+	return w.kinds[typ]
 }
 
 // holderOf says which thing an object is, or is a part of. ok is false for one that is none.

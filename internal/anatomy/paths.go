@@ -51,7 +51,8 @@ func Paths(image, stock *sysimage.Base) (*Audit, error) {
 			return nil, err
 		}
 	}
-	environments, dicts := environments(own)
+	labels := newLabeller(own)
+	environments, dicts := environments(own, labels)
 	audit := &Audit{Findings: append(environments, fileFindings(image)...)}
 	folders := startFolders(heap)
 	for x := range sysimage.Object(heap.Len()) {
@@ -60,7 +61,7 @@ func Paths(image, stock *sysimage.Base) (*Audit, error) {
 			continue // the environment as a whole is a finding
 		}
 		for _, path := range paths {
-			place := placeOf(own, x)
+			place := placeOf(own, labels, x)
 			audit.Findings = append(audit.Findings, Finding{
 				Path: path, Class: classify(path, place, known[path]), Holder: place.holder, Route: place.route, Package: place.pkg,
 			})
@@ -196,9 +197,9 @@ type place struct {
 	route       string
 }
 
-func placeOf(w *owners, x sysimage.Object) place {
+func placeOf(w *owners, labels *labeller, x sysimage.Object) place {
 	h := w.holders[w.owner[x]]
-	p := place{thing: w.thing(h), holder: w.heap.TypeName(x), label: newLabels(w).of(x), route: w.route(x)}
+	p := place{thing: w.thing(h), holder: w.heap.TypeName(x), label: labels.text(x), route: w.route(x)}
 	if p.holder == "" {
 		p.holder = p.label
 	}
@@ -219,7 +220,7 @@ const minEnvironment = 3
 
 // environments finds copies of the environment: dictionaries with names of its variables as keys, and lists of NAME=value. It also
 // returns the dictionaries and the lists.
-func environments(w *owners) ([]Finding, map[sysimage.Object]bool) {
+func environments(w *owners, labels *labeller) ([]Finding, map[sysimage.Object]bool) {
 	names := map[sysimage.Object]string{}
 	for x := range sysimage.Object(w.heap.Len()) {
 		text, ok := w.heap.Text(x)
@@ -261,7 +262,7 @@ func environments(w *owners) ([]Finding, map[sysimage.Object]bool) {
 		}
 		all := append(keys, assignments...)
 		slices.Sort(all)
-		p := placeOf(w, x)
+		p := placeOf(w, labels, x)
 		list = append(list, Finding{
 			Path:  fmt.Sprintf("%d variables, among them %s", w.others(x), strings.Join(slices.Compact(all), ", ")),
 			Class: ClassEnvironment, Holder: p.label, Route: p.route, Package: p.pkg,
