@@ -297,7 +297,7 @@ func (o *Objects) Place(x Object, at uint32) string {
 	case t.core && t.name == "SimpleVector":
 		return fmt.Sprintf("[%d]", place/8)
 	case t.core && t.name == "Module":
-		return [...]string{".name", ".parent", ".bindings", ".usings"}[min(place/8, 3)]
+		return [...]string{".name", ".parent", ".bindings", ""}[min(place/8, 3)]
 	case t.core && (t.name == "Array" || t.name == "GenericMemory"):
 		return o.elementPlace(x, at, t)
 	}

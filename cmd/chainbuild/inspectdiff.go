@@ -113,7 +113,7 @@ func printDifference(w io.Writer, d *anatomy.Difference, images [2]*sysimage.Bas
 	row := func(what string, old, new int64, name string) {
 		fmt.Fprintf(list, "%s\t%s\t%s\t%s\t  %s\n", words.Bytes(old), words.Bytes(new), changeInWords(new-old), what, name)
 	}
-	fmt.Fprint(list, "\nold\tnew\tchange\t\t\n")
+	fmt.Fprint(list, "\nold\tnew\tchange\t\t  kind\n")
 	for k, name := range anatomy.KindNames {
 		row("", d.Old[k], d.New[k], name)
 	}

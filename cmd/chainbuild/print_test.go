@@ -199,3 +199,73 @@ which took that long in the build for all packages.
 		t.Errorf("without times it prints (%v)\n%s", err, &got)
 	}
 }
+
+func TestPrintAudit(t *testing.T) {
+	image := &sysimage.Base{Layers: []*elfpatch.Image{{Path: "/images/x.so"}}}
+	a := auditOf(image, &anatomy.Audit{Unknown: "its base /julia/sys.so is not there any more", Findings: []anatomy.Finding{
+		{Path: "/srv/data.csv", Class: anatomy.ClassPath, Holder: "String", Route: `P.FILES["data"]`, Package: "P"},
+		{Path: "/dev/null", Class: anatomy.ClassSystem}, {Path: "/dev/zero", Class: anatomy.ClassSystem},
+	}})
+	const want = `image  /images/x.so
+       its base /julia/sys.so is not there any more, so Julia's own paths are told by their folders alone
+
+path: a file or folder of this machine
+  /srv/data.csv
+      String at P.FILES["data"]
+
+harmless (--json lists them):
+  2  system: each Linux has it
+`
+	var got bytes.Buffer
+	if err := a.print(&got); err != nil || got.String() != want || !a.Tied {
+		t.Errorf("it prints (%v)\n%s, not\n%s", err, &got, want)
+	}
+	got.Reset()
+	none := auditOf(image, &anatomy.Audit{})
+	if err := none.print(&got); err != nil || got.String() != "image  /images/x.so\n\nNothing ties it to this machine.\n" || none.Tied {
+		t.Errorf("where nothing was found it prints (%v)\n%s", err, &got)
+	}
+}
+
+func TestPrintDifference(t *testing.T) {
+	images := [2]*sysimage.Base{{Layers: []*elfpatch.Image{{Path: "/old.so"}}}, {Layers: []*elfpatch.Image{{Path: "/new.so"}}}}
+	tree := func(sizes anatomy.Sizes, names ...string) *anatomy.Anatomy {
+		m := &anatomy.Module{Name: "P"}
+		a := &anatomy.Anatomy{Packages: []*anatomy.Package{{Name: "P", Modules: []*anatomy.Module{m}}}}
+		for _, name := range names {
+			m.Things = append(m.Things, &anatomy.Thing{Kind: anatomy.ThingMethod, Name: name, Sizes: sizes})
+			a.Packages[0].Sizes[anatomy.Code] += sizes[anatomy.Code]
+		}
+		a.Sizes = a.Packages[0].Sizes
+		return a
+	}
+	d := anatomy.Compare(tree(anatomy.Sizes{400_000}, "f()", "g()"), tree(anatomy.Sizes{300_000}, "g()", "h()"))
+	const want = `old  /old.so, stock, 0.8 MB
+new  /new.so, stock, 0.6 MB
+
+     old     new   change    kind
+  0.8 MB  0.6 MB  -0.2 MB    code
+    0 kB    0 kB     0 kB    debug
+    0 kB    0 kB     0 kB    objects
+    0 kB    0 kB     0 kB    constants
+    0 kB    0 kB     0 kB    symbols
+    0 kB    0 kB     0 kB    relocations
+    0 kB    0 kB     0 kB    tables
+  0.8 MB  0.6 MB  -0.2 MB    all
+
+     old     new   change          package
+  0.8 MB  0.6 MB  -0.2 MB  shrank  P
+
+     old     new   change          method, type or variable
+  0.4 MB    0 kB  -0.4 MB    went  method f() in P
+    0 kB  0.3 MB  +0.3 MB    came  method h() in P
+  0.4 MB  0.3 MB  -0.1 MB  shrank  method g() in P
+`
+	var got bytes.Buffer
+	if err := printDifference(&got, d, images); err != nil || got.String() != want {
+		t.Errorf("it prints (%v)\n%s, not\n%s", err, &got, want)
+	}
+	if j := differenceOf(d, images); j.Things[0].What != "went" || j.Things[0].By != -400_000 || j.Bytes != [2]int64{800_000, 600_000} {
+		t.Errorf("as JSON it is %+v", j)
+	}
+}
