@@ -18,8 +18,8 @@ function bytes(n) {
 
 const state = {view: "things", onlyNew: false, search: "", list: "packages", sort: null, node: null, places: []};
 
-// A Node is a part of the map. Its children are made when they are asked for.
-class Node {
+// A Part is one of the map. Its children are made when they are asked for.
+class Part {
   constructor(parent, level, name, sizes, grown, more) {
     Object.assign(this, {parent, level, name, sizes, grown}, more);
     this.total = total(sizes);
@@ -38,30 +38,30 @@ class Node {
     const largestFirst = nodes => nodes.filter(n => n.total > 0).sort((a, b) => b.total - a.total);
     switch (this.level) {
       case "image":
-        return data.packages.map(p => new Node(this, "package", p[0], p[1], p[2], {modules: p[3]}));
+        return data.packages.map(p => new Part(this, "package", p[0], p[1], p[2], {modules: p[3]}));
       case "package":
-        return this.modules.map(m => new Node(this, "module", m[0] || this.name, m[1], m[2], {things: m[3], types: m[4]}));
+        return this.modules.map(m => new Part(this, "module", m[0] || this.name, m[1], m[2], {things: m[3], types: m[4]}));
       case "module":
         return largestFirst(made === "byType" ? this.typeNodes() : this.things.map(t => this.thingNode(t)));
       case "thing":
-        return largestFirst(this.sizes.map((n, k) => new Node(this, "kind", data.kinds[k],
+        return largestFirst(this.sizes.map((n, k) => new Part(this, "kind", data.kinds[k],
           this.sizes.map((_, i) => i === k ? n : 0), this.grown && this.grown.map((g, i) => i === k ? g : 0), {kind: k})));
     }
     return [];
   }
   thingNode([kind, name, file, line, functions, sizes, grown]) {
-    return new Node(this, "thing", name, sizes, grown, {what: kind, file: file < 0 ? "" : data.files[file], line, functions});
+    return new Part(this, "thing", name, sizes, grown, {what: kind, file: file < 0 ? "" : data.files[file], line, functions});
   }
   typeNodes() {
-    const part = (k, name) => new Node(this, "kind", name, this.sizes.map((n, i) => i === k ? n : 0), null, {kind: k});
+    const part = (k, name) => new Part(this, "kind", name, this.sizes.map((n, i) => i === k ? n : 0), null, {kind: k});
     const sized = n => this.sizes.map((_, i) => i === 2 ? n : 0);
     return [part(0, "code"), part(1, "debug information"), part(6, "tables"),
-      ...this.types.map(([name, count, size]) => new Node(this, "type", name, sized(size), null, {count}))];
+      ...this.types.map(([name, count, size]) => new Part(this, "type", name, sized(size), null, {count}))];
   }
   path() { return this.parent ? [...this.parent.path(), this] : [this]; }
 }
 
-const root = new Node(null, "image", data.image.name, data.sizes, data.new, {});
+const root = new Part(null, "image", data.image.name, data.sizes, data.new, {});
 state.node = root;
 
 const matches = node => !state.search || state.search.split(/\s+/).every(word => node.text.includes(word));
@@ -94,16 +94,16 @@ function drawMap() {
 function describe(node) {
   const rows = node.sizes.map((n, k) => [n, k]).filter(([n]) => n !== 0).sort((a, b) => b[0] - a[0])
     .map(([n, k]) => `<tr><td>${data.kinds[k]}</td><td>${bytes(n)}</td></tr>`).join("");
-  const where = node.path().slice(1, -1).map(n => escape(n.name)).join(" › ");
+  const where = node.path().slice(1, -1).map(n => escaped(n.name)).join(" › ");
   const facts = [bytes(node.total), (100 * node.total / root.total).toPrecision(2) + " % of the file"];
   if (node.grown) facts.push(bytes(total(node.grown)) + " new");
   if (node.functions) facts.push(node.functions.toLocaleString("en") + " functions");
   if (node.count) facts.push(node.count.toLocaleString("en") + " objects");
-  const file = node.file ? `<br>${escape(node.file)}:${node.line}` : "";
-  return `${where}<b>${node.what ? node.what + " " : ""}${escape(node.name)}</b>${facts.join(", ")}${file}${node.level === "type" ? "" : `<table>${rows}</table>`}`;
+  const file = node.file ? `<br>${escaped(node.file)}:${node.line}` : "";
+  return `${where}<b>${node.what ? node.what + " " : ""}${escaped(node.name)}</b>${facts.join(", ")}${file}${node.level === "type" ? "" : `<table>${rows}</table>`}`;
 }
 
-const escape = text => text.replace(/[&<>"]/g, c => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})[c]);
+const escaped = text => text.replace(/[&<>"]/g, c => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})[c]);
 
 function zoom(node) {
   state.node = node.children().length ? node : node.parent ?? node;
@@ -128,7 +128,7 @@ function* all(node, level) {
 }
 
 const column = (title, value, text = bytes) => ({title, value, text});
-const name = (title, text) => ({title, value: n => n.name, text: (_, n) => text(n), html: true});
+const named = (title, text) => ({title, value: n => n.name, text: (_, n) => text(n), html: true});
 const sizeColumns = () => [
   column("total", n => n.total), column("code", n => n.sizes[0]), column("heap", n => heapOf(n.sizes)), column("debug", n => n.sizes[1]),
   ...(data.new ? [column("new", n => n.grown ? total(n.grown) : 0)] : []),
@@ -138,15 +138,15 @@ const sizeColumns = () => [
 const lists = {
   packages: {
     rows: () => [...root.children()].filter(p => !state.search || matches(p) || p.children().some(matches)),
-    columns: () => [...sizeColumns(), name("package", n => escape(n.name))],
+    columns: () => [...sizeColumns(), named("package", n => escaped(n.name))],
     open: zoom,
   },
   things: {
     rows: () => withView("things", () => [...all(state.node.level === "thing" ? state.node.parent : state.node, "thing")]
       .filter(n => n.what !== "rest" && matches(n))),
-    columns: () => [...sizeColumns(), name("method, type or variable", n =>
-      `${escape(n.name)}<small>${n.what} in ${escape(n.parent.name)}${n.parent.name.startsWith(n.parent.parent.name) ? "" : " for " + escape(n.parent.parent.name)}` +
-      `${n.file ? ", " + escape(n.file.split("/").slice(-2).join("/")) + ":" + n.line : ""}</small>`)],
+    columns: () => [...sizeColumns(), named("method, type or variable", n =>
+      `${escaped(n.name)}<small>${n.what} in ${escaped(n.parent.name)}${n.parent.name.startsWith(n.parent.parent.name) ? "" : " for " + escaped(n.parent.parent.name)}` +
+      `${n.file ? ", " + escaped(n.file.split("/").slice(-2).join("/")) + ":" + n.line : ""}</small>`)],
     open: node => { setView("things"); zoom(node); },
   },
   types: {
@@ -164,7 +164,7 @@ const lists = {
       });
       return [...sums.values()].filter(t => !state.search || t.name.toLowerCase().includes(state.search));
     },
-    columns: () => [column("bytes", t => t.bytes), column("objects", t => t.count, n => n.toLocaleString("en")), name("type", t => escape(t.name))],
+    columns: () => [column("bytes", t => t.bytes), column("objects", t => t.count, n => n.toLocaleString("en")), named("type", t => escaped(t.name))],
     open: () => {},
   },
 };
