@@ -16,8 +16,7 @@ var environmentNames = []string{"HOME", "PATH", "USER", "LOGNAME", "PWD", "SHELL
 // minEnvironment is from how many of them on a collection is an environment.
 const minEnvironment = 3
 
-// environments lists the copies of the environment. It also
-// returns the dictionaries and lists that they are.
+// environments lists the copies of the environment. It also returns the dictionaries and lists that they are.
 func environments(w *owners, labels *labeller) ([]Finding, map[sysimage.Object]bool) {
 	names := map[sysimage.Object]string{}
 	for x := range sysimage.Object(w.heap.Len()) {
