@@ -21,4 +21,18 @@ var julia1_12 = &layout{
 	code: codeFields{invoke: 112, size: 128, conventions: map[int]uint64{
 		InvokeBoxed: conventionBoxed, InvokeParameters: conventionParameters, InvokeOpaque: 4,
 	}},
+	overlay: &overlayFields{
+		stringType: 11, symbolType: 1, nothingType: 42, taskType: 50, int64Type: 72, int32Type: 71, uint8Type: 74, typeNameType: 46, bindingType: 8, methodTableType: 55,
+		memoryName: 113, memoryRefName: 114, pointerName: 106,
+		rootLists:     []int{150 + 63, 150 + 64},
+		typeNameFlags: 104, typeNameConstants: 40, typeNameAtomics: 32, typeNameNames: 24, typeNameCache: 64, typeNameLinearCache: 72,
+		methodSize: 208, methodRoots: 120, methodRootCount: 136,
+		instanceBackedges: 24, bindingBackedges: 24, tableBackedges: 32,
+		instanceFlags: 41,
+		codeTime:      106, codeSpecFlags: 108,
+		module: moduleForm{
+			size: 392, references: []uint32{0, 8, 16, 24, 32, 48, 56}, usings: 64, buildID: 320,
+			zeros: []extent{{365, 1}},
+		},
+	},
 }

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
+	"chainbuild/parallel"
 	"chainbuild/sysimage"
 )
 
@@ -36,6 +38,12 @@ type frontEvent struct {
 	Of     int    `json:"of"`
 	Weight int64  `json:"weight"`
 	Label  string `json:"label"`
+
+	Task    uint64 `json:"task"` // heap: addresses, and counters
+	Storage uint64 `json:"storage"`
+	Type    uint64 `json:"type"`
+	World   uint64 `json:"world"`
+	Symbols uint32 `json:"symbols"`
 }
 
 // A front follows the front worker: what it is at, and what became of the statements.
@@ -45,6 +53,10 @@ type front struct {
 	stage      string // "" between stages
 	loading    string // the package that it loads
 	unresolved []Unresolved
+
+	heap    *heapFile
+	answer  *answer
+	process atomic.Pointer[parallel.Process]
 }
 
 // startStage is the stage that the front worker is in before it says anything.
@@ -62,7 +74,15 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		r.progress.unresolved(u)
 	}
 	f.enter(startStage, nil)
-	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file)
+	answer, err := newAnswer()
+	if err != nil {
+		return nil, err
+	}
+	defer answer.close()
+	f.answer, f.heap = answer, heap
+	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file, answer.read)
+	f.answer.read.Close()
+	f.process.Store(process)
 	if err == nil {
 		err = f.explain(ctx, process.Wait())
 		r.progress.sawPeak(process.PeakRSS())
@@ -130,6 +150,8 @@ func (f *front) handle(event julia.Event) error {
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
 		f.progress.set(func(result *Result) { result.Functions.New = e.Functions })
+	case "heap":
+		return f.takeHeap(&e)
 	case "partition":
 		name := f.file(fmt.Sprintf("part-%d", e.Number))
 		f.compiler.add(llvmdriver.Partition{Number: e.Number, Label: e.Label, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)

@@ -20,6 +20,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     end_inference()
     end_session()
     current_task().storage = objects
+    hand_over(objects) && return nothing
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
     try
@@ -31,6 +32,29 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     write_bytes(HEAP_FD, "the heap", unsafe_load(Ptr{Ptr{UInt8}}(stream)), unsafe_load(Ptr{Int64}(stream + 32)))
     return nothing
 end
+
+const ANSWER_FD = Cint(5)
+
+"""
+    hand_over(storage)
+
+Let the builder read the heap from this process's memory, which stands still meanwhile. Returns whether it could; else the runtime has to serialise it.
+"""
+function hand_over(@nospecialize(storage))
+    symbol = string(gensym())
+    n = 0
+    for b in codeunits(symbol)
+        n = 0x30 <= b <= 0x39 ? 10 * n + Int(b - 0x30) : 0
+    end
+    event(string("{\"event\":\"heap\",\"task\":", address_text(current_task()), ",\"storage\":", address_text(storage),
+                 ",\"world\":", string(Int(ccall(:jl_get_world_counter, UInt, ()))), ",\"symbols\":", string(n),
+                 ",\"type\":", address_text(DataType), "}"))
+    answer = UInt8[0]
+    GC.@preserve answer ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(answer), 1)
+    return answer[1] == 0x31
+end
+
+address_text(@nospecialize(x)) = string(Int(address_of(x)))
 
 "What a session leaves in Base: paths, arguments, the program's name."
 function reset_state()

@@ -1,0 +1,122 @@
+package sysimage
+
+// This file reads the memory of a process that generates an image: the heap of the image that it was started from, as its loader has
+// left it and its code has changed it since, and what the process has allocated.
+
+import (
+	"fmt"
+	"io"
+)
+
+// A Live is a process that stands still and whose heap is to be written.
+type Live struct {
+	// Memory reads the process's memory; offsets are addresses.
+	Memory io.ReaderAt
+	// Blob is the address of jl_system_image_data of the image that the process is on. Its objects and constants begin with those of the base.
+	Blob uint64
+	// Task is the address of the root task, Storage that of the object that will be its local storage.
+	Task, Storage uint64
+	// World is the world counter, Symbols that of generated symbols.
+	World   uint64
+	Symbols uint32
+}
+
+// pageSize is what is read at once of memory outside of the image: what Julia's collector allocates at once.
+const pageSize = 1 << 14
+
+// A liveMemory is that of a Live, of which the image's part has been read.
+type liveMemory struct {
+	from io.ReaderAt
+	// image is the memory from the address start on.
+	image []byte
+	start uint64
+	pages map[uint64][]byte
+	last  uint64 // the page that was asked for last
+	page  []byte
+	// err is the first error; what could not be read is zero.
+	err error
+}
+
+// newLiveMemory reads the objects and constants of the image that the process is on, and says how many bytes its objects have and where its constants begin.
+func newLiveMemory(form *heapForm, live Live) (m *liveMemory, objects, constants int, err error) {
+	m = &liveMemory{from: live.Memory, start: live.Blob, pages: map[uint64][]byte{}}
+	word := make([]byte, form.width)
+	size := func(at int) int {
+		if _, err2 := live.Memory.ReadAt(word, int64(live.Blob)+int64(at)); err == nil {
+			err = err2
+		}
+		return int(form.number(word))
+	}
+	objects = form.width + size(0)
+	constants = alignInt(objects+form.width, form.constantsAlign)
+	end := constants + size(objects)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("the memory of the process cannot be read: %w", err)
+	}
+	if objects < 0 || end < constants || end > 1<<32 {
+		return nil, 0, 0, fmt.Errorf("%w: the process has no heap at 0x%x", ErrDamaged, live.Blob)
+	}
+	m.image = make([]byte, end)
+	if _, err := live.Memory.ReadAt(m.image, int64(live.Blob)); err != nil {
+		return nil, 0, 0, fmt.Errorf("the memory of the process cannot be read: %w", err)
+	}
+	return m, objects, constants, nil
+}
+
+// bytes returns n bytes at an address. They are valid until the next call, and not to be written to.
+func (m *liveMemory) bytes(address uint64, n int) []byte {
+	if at := address - m.start; at < uint64(len(m.image)) && n <= len(m.image)-int(at) {
+		return m.image[at : int(at)+n]
+	}
+	if at := address % pageSize; int(at)+n <= pageSize {
+		return m.pageOf(address - at)[at : int(at)+n]
+	}
+	out := make([]byte, n)
+	for done := 0; done < n; {
+		at := (address + uint64(done)) % pageSize
+		done += copy(out[done:], m.pageOf(address + uint64(done) - at)[at:])
+	}
+	return out
+}
+
+// pageOf returns the page at an address. What of it is not mapped is zero, unless that is all.
+func (m *liveMemory) pageOf(address uint64) []byte {
+	if address == m.last && m.page != nil {
+		return m.page
+	}
+	page, ok := m.pages[address]
+	if !ok {
+		page = make([]byte, pageSize)
+		if _, err := m.from.ReadAt(page, int64(address)); err != nil {
+			readable := false
+			for at := 0; at < pageSize; at += 4096 {
+				if _, err := m.from.ReadAt(page[at:at+4096], int64(address)+int64(at)); err == nil {
+					readable = true
+				}
+			}
+			if !readable && m.err == nil {
+				m.err = fmt.Errorf("the memory of the process at 0x%x cannot be read: %w", address, err)
+			}
+		}
+		m.pages[address] = page
+	}
+	m.last, m.page = address, page
+	return page
+}
+
+func (m *liveMemory) u64(address uint64) uint64 { return le.Uint64(m.bytes(address, 8)) }
+func (m *liveMemory) u32(address uint64) uint32 { return le.Uint32(m.bytes(address, 4)) }
+
+// text reads a string that a zero byte ends.
+func (m *liveMemory) text(address uint64) string {
+	var out []byte
+	for m.err == nil && len(out) < 1<<20 {
+		for _, b := range m.bytes(address+uint64(len(out)), int(min(64, pageSize-(address+uint64(len(out)))%pageSize))) {
+			if b == 0 {
+				return string(out)
+			}
+			out = append(out, b)
+		}
+	}
+	return string(out)
+}
