@@ -373,8 +373,11 @@ type constantOwner struct {
 }
 
 func (o *overlay) constantOwners() (list []constantOwner) {
-	m, constants := o.memory, o.address(o.liveConstants)
+	m, constants, roots := o.memory, o.address(o.liveConstants), o.rootLists()
 	for _, header := range o.headers {
+		if slices.Contains(roots, header) {
+			continue
+		}
 		object := o.address(int(header) + 8)
 		t := o.typeOf(object)
 		if t.kind != kindMemory || t.element.pointer {

@@ -142,7 +142,7 @@ func (o *overlay) place(address uint64, t *liveType) uint64 {
 	}
 	o.places[address] = ref
 	o.parents[address] = o.current
-	if dbg := t.kind == kindModule; dbg {
+	if dbg := false && t.kind == kindModule; dbg {
 		o.trace(address)
 	}
 	o.queue = append(o.queue, pending{address, t, at, t.constant})

@@ -5,6 +5,8 @@ package pipeline
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/pprof"
 	"time"
 
 	"chainbuild/sysimage"
@@ -45,6 +47,12 @@ func (f *front) takeHeap(e *frontEvent) error {
 	live := sysimage.Live{
 		Memory: processMemory(f.process.Load().PID()),
 		Blob:   e.Type - f.base.DataTypeOffset(), Task: e.Task, Storage: e.Storage, World: e.World, Symbols: e.Symbols,
+	}
+	if p := os.Getenv("OVERLAY_PROFILE"); p != "" {
+		file, _ := os.Create(p)
+		runtime.SetCPUProfileRate(1000)
+		pprof.StartCPUProfile(file)
+		defer pprof.StopCPUProfile()
 	}
 	blob, stats, err := f.base.Overlay(live)
 	fmt.Fprintf(os.Stderr, "OVERLAY %v %+v %v\n", time.Since(began), stats, err)

@@ -59,6 +59,7 @@ address_text(@nospecialize(x)) = string(Int(address_of(x)))
 "What a session leaves in Base: paths, arguments, the program's name."
 function reset_state()
     empty!(ARGS)
+    ccall(:jl_array_del_end, Cvoid, (Any, UInt), Core.ARGS, length(Core.ARGS))
     empty!(Base.LOAD_PATH)
     empty!(Base.DEPOT_PATH)
     Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing
