@@ -349,7 +349,7 @@ func (o *overlay) compareConstants() {
 	var owners []constantOwner
 	for at := 0; at+8 <= len(file); at += 8 {
 		is, was := le.Uint64(live[at:]), le.Uint64(file[at:])
-		if is == was || is&^markBits == was&^markBits {
+		if is == was {
 			continue
 		}
 		if owners == nil {
