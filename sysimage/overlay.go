@@ -15,13 +15,21 @@ import (
 // overlayFields are what writing a heap needs to know of a version besides what reading one does: places of roots, and offsets in objects.
 type overlayFields struct {
 	stringType, symbolType, nothingType, taskType, int64Type, int32Type, uint8Type, typeNameType, bindingType, methodTableType int
-	memoryName, memoryRefName, pointerName                                                                                     int
+	memoryName, memoryRefName, pointerName, arrayName                                                                          int
+	// identities: objects that can be changed are preceded by their identity. idTables: the loader finishes IdDicts. constantFields: fields of
+	// objects that can be changed may be constant. callable: methods that C can call are listed.
+	identities, idTables, constantFields, callable bool
+	// constantMark are bits before an object among the constants.
+	constantMark uint64
 	// rootLists are places in the tail of the memories with the global roots, which stay as the base has them.
 	rootLists []int
 
 	typeNameFlags, typeNameConstants, typeNameAtomics, typeNameNames, typeNameCache, typeNameLinearCache int
 	methodSize, methodRoots, methodRootCount                                                             int
 	instanceBackedges, bindingBackedges, tableBackedges                                                  int
+	methodCallable                                                                                       int
+	bindingConstant                                                                                      int // flags of which the first says that the value is constant
+	vectorLength                                                                                         int
 	instanceFlags                                                                                        int
 	codeTime, codeSpecFlags                                                                              int
 	module                                                                                               moduleForm
@@ -31,7 +39,9 @@ type overlayFields struct {
 type moduleForm struct {
 	size       int
 	references []uint32 // fields that hold objects
-	usings     uint32   // arraylist_t: u64 length, u64 capacity, items; then room for 29
+	usings     uint32   // arraylist_t: u64 length, u64 capacity, items; then room for 29; all in words
+	usingWords int      // words for each module in use; the first is the module
+	ones       []uint32 // words that are written as all ones
 	buildID    uint32   // its high half, which the loader sets
 	zeros      []extent // what is written as zeros
 }
@@ -83,7 +93,7 @@ type overlay struct {
 	removed                  bitset // of isReference
 	headers                  []uint32
 	tags, refs, memoryRefs   []uint32 // positions of new relocations
-	finish                   []uint64
+	finish, callable         []uint64
 
 	stats OverlayStats
 	err   error
@@ -166,7 +176,9 @@ func (b *Base) Overlay(live Live) ([]byte, OverlayStats, error) {
 	}
 	changed := o.compare()
 	o.findCaches()
-	o.findBackedges()
+	if o.fields.instanceBackedges > 0 {
+		o.findBackedges()
+	}
 	o.findDormant(changed)
 	for _, header := range changed {
 		if at := header + 8; !o.dormant[at] {
@@ -380,11 +392,17 @@ func (o *overlay) constantOwners() (list []constantOwner) {
 		}
 		object := o.address(int(header) + 8)
 		t := o.typeOf(object)
-		if t.kind != kindMemory || t.element.pointer {
-			continue
+		var data uint64
+		size := 0
+		switch {
+		case t.kind == kindMemory && !t.element.pointer:
+			data, size = m.u64(object+8), o.memorySize(object, t)
+		case t.kind == kindArray:
+			if a := o.arrayAt(object, t); !a.pointers() {
+				data, size = a.data, a.size()
+			}
 		}
-		size := o.memorySize(object, t)
-		if at := m.u64(object+8) - constants; at < uint64(o.h.constants.size) && size > 0 {
+		if at := data - constants; size > 0 && at < uint64(o.h.constants.size) {
 			list = append(list, constantOwner{int(at), int(at) + size, t.element.raw})
 		}
 	}
@@ -423,6 +441,13 @@ func (o *overlay) assemble(storage uint64) []byte {
 	tail := slices.Clone(h.tail.of(h.data))
 	form.setTail(h, tail, storage, 0)
 	o.fields.setCounters(h, tail, o.live)
+	if o.fields.callable {
+		at := len(tail) - 8*len(h.callable) - 8
+		le.PutUint64(tail[at:], uint64(len(h.callable)+len(o.callable)))
+		for _, method := range o.callable {
+			tail = le.AppendUint64(tail, method)
+		}
+	}
 	return append(pad(out, form.align), tail...)
 }
 
@@ -452,8 +477,10 @@ func (o *overlay) relocations() []byte {
 	}
 	list(h.types, nil, o.tags)
 	list(h.references, o.removed, o.refs)
-	list(h.owners, nil, nil)
-	list(h.memories, nil, o.memoryRefs)
+	if o.fields.memoryRefName > 0 {
+		list(h.owners, nil, nil)
+		list(h.memories, nil, o.memoryRefs)
+	}
 	finish := append(slices.Clone(h.finish), o.finish...)
 	out = le.AppendUint64(out, uint64(len(finish)))
 	for _, at := range finish {

@@ -133,7 +133,7 @@ func (o *overlay) place(address uint64, t *liveType) uint64 {
 	}
 	var ref uint64
 	if t.constant {
-		le.PutUint64((*out)[at-8:], t.smallTag<<4|7) // GC_OLD_MARKED, GC_IN_IMAGE
+		le.PutUint64((*out)[at-8:], t.smallTag<<4|o.fields.constantMark)
 		ref = o.h.join(refConst, uint64(at)/8)
 	} else {
 		le.PutUint64((*out)[at-8:], o.reference(t.address))
@@ -184,7 +184,13 @@ func (o *overlay) sizeOf(address uint64, t *liveType) int {
 		if m.u64(address+uint64(form.usings)+16) == address+uint64(form.usings)+24 {
 			return form.size
 		}
-		return form.size + 8*int(m.u64(address+uint64(form.usings)+8))/24*24
+		return form.size + 8*form.usingRoom(m.u64(address+uint64(form.usings)+8))
+	case kindArray:
+		a := o.arrayAt(address, t)
+		if !a.pointers() {
+			return a.header
+		}
+		return a.header + a.align() + a.size()
 	case kindBigInt:
 		return 16
 	}
@@ -227,6 +233,10 @@ func (o *overlay) rewrite(at int) {
 	}
 	w.write()
 	if o.failed() {
+		return
+	}
+	if at+len(w.out) > o.roomAfter(at) {
+		o.fail(fmt.Errorf("%w: %s is larger than its place in the base: %d, %d", ErrNoOverlay, o.describe(w.address), len(w.out), o.roomAfter(at)-at))
 		return
 	}
 	refs := map[uint32]bool{}
@@ -335,6 +345,8 @@ func (w *writing) write() {
 		w.out = slices.Clone(m.bytes(w.address, t.size))
 	case kindMemory:
 		w.memory()
+	case kindArray:
+		w.array()
 	case kindModule:
 		w.module()
 	case kindBigInt:
@@ -353,7 +365,7 @@ func (w *writing) write() {
 
 // constant returns the reference to n bytes of which the constants have a copy with the given size and alignment, be it the base's.
 func (o *overlay) constant(address uint64, n, size, align int) uint64 {
-	if at := address - o.address(o.liveConstants); address >= o.address(o.liveConstants) && at < uint64(o.h.constants.size) {
+	if at := address - o.address(o.liveConstants); address >= o.address(o.liveConstants) && at < uint64(o.h.constants.size) && at%8 == 0 {
 		return o.h.join(refConst, at/8)
 	}
 	at := alignInt(len(o.constants), align)
@@ -429,6 +441,9 @@ func (w *writing) module() {
 	for _, z := range form.zeros {
 		clear(z.of(w.out))
 	}
+	for _, at := range form.ones {
+		le.PutUint64(w.out[at:], ^uint64(0))
+	}
 	items := form.usings + 16
 	room := w.out[form.usings+24 : form.usings+24+29*8]
 	clear(room)
@@ -440,7 +455,7 @@ func (w *writing) module() {
 		w.setRef(items, o.h.join(refData, uint64(w.at)+uint64(form.usings)+24))
 		w.usings(form.usings+24, int(length))
 	case w.fresh:
-		w.out = append(w.out, make([]byte, 8*capacity/24*24)...)
+		w.out = append(w.out, make([]byte, 8*form.usingRoom(capacity))...)
 		copy(w.out[form.size:], list)
 		w.setRef(items, o.h.join(refData, uint64(w.at)+uint64(form.size)))
 		w.usings(uint32(form.size), int(length))
@@ -455,9 +470,12 @@ func (w *writing) module() {
 	}
 }
 
+// usingRoom is the number of words of a list that has room for so many.
+func (f *moduleForm) usingRoom(words uint64) int { return int(words) / f.usingWords * f.usingWords }
+
 // usings writes the references in a list of modules in use, of three words each.
 func (w *writing) usings(at uint32, length int) {
-	for i := 0; i+3 <= length; i += 3 {
+	for i := 0; i < length; i += w.o.fields.module.usingWords {
 		w.set(at+uint32(8*i), le.Uint64(w.out[at+uint32(8*i):]))
 	}
 }
@@ -469,7 +487,7 @@ func (w *writing) moveUsings(list []byte, capacity uint64) {
 	at := uint64(w.at + form.size)
 	inPlace := le.Uint64(was[form.usings+16:]) == o.h.join(refData, at) && le.Uint64(was[form.usings+8:]) == capacity
 	if inPlace {
-		w.out = append(w.out, make([]byte, 8*capacity/24*24)...)
+		w.out = append(w.out, make([]byte, 8*form.usingRoom(capacity))...)
 		copy(w.out[form.size:], list)
 		w.setRef(form.usings+16, o.h.join(refData, at))
 		w.usings(uint32(form.size), len(list)/8)
@@ -478,7 +496,7 @@ func (w *writing) moveUsings(list []byte, capacity uint64) {
 	at = uint64(alignInt(len(o.data), 16))
 	o.data = append(o.data, make([]byte, int(at)+int(8*capacity)-len(o.data))...)
 	copy(o.data[at:], list)
-	for i := 0; i+24 <= len(list); i += 24 {
+	for i := 0; i < len(list); i += 8 * form.usingWords {
 		ref := o.reference(le.Uint64(list[i:]))
 		le.PutUint64(o.data[int(at)+i:], ref)
 		o.refs = append(o.refs, uint32(at)+uint32(i))
@@ -506,7 +524,11 @@ func (w *writing) fieldsOf() {
 	}
 	w.finish(values)
 	for i, at := range raw {
-		w.setField(at, values[i], t.mutable[i])
+		mutable := t.mutable[i]
+		if t.special == specialBinding && i == 0 && o.fields.bindingConstant > 0 && w.out[o.fields.bindingConstant]&1 != 0 {
+			mutable = false
+		}
+		w.setField(at, values[i], mutable)
 	}
 	w.complete()
 }
@@ -542,16 +564,31 @@ func (w *writing) finish(values []uint64) {
 	case specialTypeName:
 		o.caches[*value(uint32(o.fields.typeNameCache))] = true
 		o.caches[*value(uint32(o.fields.typeNameLinearCache))] = false
-	case specialInstance:
-		o.addBackedges(*value(uint32(o.fields.instanceBackedges)), weakCallers)
-	case specialBinding:
-		o.addBackedges(*value(uint32(o.fields.bindingBackedges)), weakUsers)
-	case specialTable:
-		o.addTable(*value(uint32(o.fields.tableBackedges)))
+	case specialInstance, specialBinding, specialTable:
+		if o.fields.instanceBackedges > 0 {
+			w.weakParts(value)
+		}
+	case specialIdTable:
+		if w.fresh {
+			o.finish = append(o.finish, uint64(w.at))
+		}
 	case specialOncePerProcess, specialOncePerThread:
 		if w.fresh {
 			o.unknown("it holds a new " + w.t.name)
 		}
+	}
+}
+
+// weakParts notes the lists of backedges that an object has.
+func (w *writing) weakParts(value func(uint32) *uint64) {
+	o, f := w.o, w.o.fields
+	switch w.t.special {
+	case specialInstance:
+		o.addBackedges(*value(uint32(f.instanceBackedges)), weakCallers)
+	case specialBinding:
+		o.addBackedges(*value(uint32(f.bindingBackedges)), weakUsers)
+	case specialTable:
+		o.addTable(*value(uint32(f.tableBackedges)))
 	}
 }
 
@@ -563,14 +600,19 @@ func (w *writing) complete() {
 		w.out = append(w.out, make([]byte, f.methodSize-len(w.out))...)
 		count := uint32(0)
 		if roots := m.u64(w.address + uint64(f.methodRoots)); roots != 0 {
-			count = uint32(m.u64(roots + 16)) // the length of a Vector
+			count = uint32(m.u64(roots + uint64(f.vectorLength)))
 		}
 		le.PutUint32(w.out[f.methodRootCount:], count)
+		if f.callable && w.fresh && m.u64(w.address+uint64(f.methodCallable)) != 0 {
+			o.callable = append(o.callable, uint64(w.at))
+		}
 	case specialInstance:
 		w.out[f.instanceFlags] = 0
 	case specialCode:
 		invoke := int(o.h.code.invoke)
-		clear(w.out[f.codeTime : f.codeTime+2])
+		if f.codeTime > 0 {
+			clear(w.out[f.codeTime : f.codeTime+2])
+		}
 		w.out[f.codeSpecFlags] = 0
 		if w.fresh {
 			clear(w.out[invoke : invoke+16])

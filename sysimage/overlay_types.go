@@ -19,6 +19,7 @@ const (
 	kindList                // SimpleVector
 	kindString              //
 	kindMemory              // GenericMemory
+	kindArray               // Array, where it is no type with fields
 	kindModule              //
 	kindSymbol              // by name
 	kindNothing             // by number
@@ -64,6 +65,7 @@ const (
 	specialTypeName
 	specialBinding
 	specialTable
+	specialIdTable
 	specialOncePerProcess
 	specialOncePerThread
 )
@@ -130,8 +132,11 @@ func (o *overlay) readType(address uint64) *liveType {
 		t.kind = kindNothing
 	case root(p.taskType):
 		t.kind = kindUnwritten
-	case typeName == o.rootAddress(p.memoryName):
+	case p.memoryName > 0 && typeName == o.rootAddress(p.memoryName):
 		t.kind = kindMemory
+	case p.arrayName > 0 && typeName == o.rootAddress(p.arrayName):
+		t.kind = kindArray
+		o.readArrayElement(t)
 	case root(p.int64Type), root(p.int32Type), root(p.uint8Type):
 		t.kind = kindSmall
 	case layout != 0 && nfields == 0:
@@ -150,6 +155,8 @@ func (o *overlay) readType(address uint64) *liveType {
 		t.special = specialBinding
 	case root(p.methodTableType):
 		t.special = specialTable
+	case p.idTables && t.name == "IdDict":
+		t.special = specialIdTable
 	case t.name == "OncePerProcess":
 		t.special = specialOncePerProcess
 	case t.name == "OncePerThread":
@@ -164,7 +171,7 @@ func (o *overlay) readType(address uint64) *liveType {
 			o.readFields(t, address, typeName, layout, nfields, mutable)
 		}
 	}
-	t.identified = mutable && t.special != specialDataType && t.special != specialTypeName &&
+	t.identified = p.identities && mutable && t.special != specialDataType && t.special != specialTypeName &&
 		t.kind != kindString && t.kind != kindList && t.kind != kindModule
 	t.constant = t.smallTag != 0 && (t.kind == kindString || pointerCount == 0 && (nfields == 0 || !mutable))
 	return t
@@ -184,6 +191,20 @@ func (o *overlay) readElement(t *liveType, layout uint64) {
 	}
 	of := m.u64(m.u64(t.address+typeParameters) + 8 + 8)
 	e.raw = o.isRaw(of)
+}
+
+// readArrayElement reads what an Array's elements are like; their size, and whether they are references, each array says itself.
+func (o *overlay) readArrayElement(t *liveType) {
+	m := o.memory
+	of := m.u64(m.u64(t.address+typeParameters) + 8)
+	t.element.raw = o.isRaw(of)
+	if header := m.u64(of-8) &^ markBits; header == o.typeTag() {
+		if layout := m.u64(of + typeLayout); layout != 0 {
+			t.element.pointers = o.pointerOffsets(layout)
+		}
+	} else if of := o.typeOf(of); of != nil && of.name == "Union" {
+		t.element.union = true
+	}
 }
 
 // isRaw says that the object at an address is a type Ptr{T}.
@@ -245,7 +266,7 @@ func (o *overlay) readFields(t *liveType, address, typeName, layout uint64, nfie
 	m := o.memory
 	constants := m.u64(typeName + uint64(o.fields.typeNameConstants))
 	assignable := func(i int) bool {
-		return mutable && (constants == 0 || m.u32(constants+uint64(i/32*4))>>(i%32)&1 == 0)
+		return mutable && (constants == 0 || !o.fields.constantFields || m.u32(constants+uint64(i/32*4))>>(i%32)&1 == 0)
 	}
 	types := m.u64(address + typeTypes)
 	t.pointers = o.pointerOffsets(layout)
@@ -257,7 +278,7 @@ func (o *overlay) readFields(t *liveType, address, typeName, layout uint64, nfie
 		}
 		t.mutable[i] = assignable(field)
 	}
-	if typeName == o.rootAddress(o.fields.memoryRefName) {
+	if o.fields.memoryRefName > 0 && typeName == o.rootAddress(o.fields.memoryRefName) {
 		t.memoryRefs = append(t.memoryRefs, 0)
 		return
 	}
@@ -274,7 +295,9 @@ func (o *overlay) readFields(t *liveType, address, typeName, layout uint64, nfie
 		if mutable && o.isRaw(of) {
 			t.raw = append(t.raw, f.offset)
 		}
-		o.findMemoryRefs(t, of, f.offset)
+		if o.fields.memoryRefName > 0 {
+			o.findMemoryRefs(t, of, f.offset)
+		}
 	}
 }
 
