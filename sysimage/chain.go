@@ -275,7 +275,11 @@ func (c *chaining) assemble(globals, functions []byte) []byte {
 		c.recordsAt = len(out)
 		out = append(out, section...)
 	}
-	return append(pad(out), tail...)
+	out = append(pad(out), tail...)
+	if c.index.Overlay {
+		out = seal(out, c.base.heap.data)
+	}
+	return out
 }
 
 // relocations returns the section of relocations, with words that have become references, and without the planted ones

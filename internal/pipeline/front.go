@@ -56,6 +56,7 @@ type front struct {
 
 	heap    *heapFile
 	answer  *answer
+	overlay bool // the heap was written as one
 	process atomic.Pointer[parallel.Process]
 }
 
@@ -97,6 +98,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	index.KeepRoots = r.makesWorkerImage
+	index.Overlay = f.overlay
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }

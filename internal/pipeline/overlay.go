@@ -68,6 +68,7 @@ func (f *front) takeHeap(e *frontEvent) error {
 	if _, err := f.heap.file.Write(blob); err != nil {
 		return err
 	}
+	f.overlay = true
 	f.answer.write.Write([]byte("1"))
 	return nil
 }

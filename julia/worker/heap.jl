@@ -15,6 +15,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     else
         purge_tables()
     end
+    value_of(request, "self") == "yes" || mark_image()
     reset_modules()
     reset_state()
     end_inference()
@@ -55,6 +56,20 @@ function hand_over(@nospecialize(storage))
 end
 
 address_text(@nospecialize(x)) = string(Int(address_of(x)))
+
+"""
+Register a module that no other image has. Caches of packages name all modules of the image that they were made under, by their build ids, which
+the builder leaves as they are in the base. So a cache that was made under the base is right under this image, and one made under this image is
+right under those alone that have its objects where they are here: its layers.
+"""
+function mark_image()
+    marker = Module(:ChainedImage, false, false)
+    ccall(:jl_set_module_parent, Cvoid, (Any, Any), marker, marker)
+    low = ccall(:jl_module_build_id, NTuple{2,UInt64}, (Any,), marker)[2]
+    ccall(:jl_set_module_uuid, Cvoid, (Any, NTuple{2,UInt64}), marker, (0xc4a19b5d00000000, low))
+    Base.register_root_module(marker)
+    return nothing
+end
 
 "What a session leaves in Base: paths, arguments, the program's name."
 function reset_state()
