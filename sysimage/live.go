@@ -37,30 +37,26 @@ type liveMemory struct {
 	err error
 }
 
-// newLiveMemory reads the objects and constants of the image that the process is on, and says how many bytes its objects have and where its constants begin.
-func newLiveMemory(form *heapForm, live Live) (m *liveMemory, objects, constants int, err error) {
-	m = &liveMemory{from: live.Memory, start: live.Blob, pages: map[uint64][]byte{}}
+// newLiveMemory reads the objects and constants of the image that the process is on.
+func newLiveMemory(form *heapForm, live Live) (*liveMemory, error) {
+	m := &liveMemory{from: live.Memory, start: live.Blob, pages: map[uint64][]byte{}}
 	word := make([]byte, form.width)
-	size := func(at int) int {
-		if _, err2 := live.Memory.ReadAt(word, int64(live.Blob)+int64(at)); err == nil {
-			err = err2
+	end := 0
+	for _, align := range []int{1, form.constantsAlign} {
+		if _, err := live.Memory.ReadAt(word, int64(live.Blob)+int64(end)); err != nil {
+			return nil, fmt.Errorf("the memory of the process cannot be read: %w", err)
 		}
-		return int(form.number(word))
-	}
-	objects = form.width + size(0)
-	constants = alignInt(objects+form.width, form.constantsAlign)
-	end := constants + size(objects)
-	if err != nil {
-		return nil, 0, 0, fmt.Errorf("the memory of the process cannot be read: %w", err)
-	}
-	if objects < 0 || end < constants || end > 1<<32 {
-		return nil, 0, 0, fmt.Errorf("%w: the process has no heap at 0x%x", ErrDamaged, live.Blob)
+		size := form.number(word)
+		if size > 1<<32 {
+			return nil, fmt.Errorf("%w: the process has no heap at 0x%x", ErrDamaged, live.Blob)
+		}
+		end = alignInt(end+form.width, align) + int(size)
 	}
 	m.image = make([]byte, end)
 	if _, err := live.Memory.ReadAt(m.image, int64(live.Blob)); err != nil {
-		return nil, 0, 0, fmt.Errorf("the memory of the process cannot be read: %w", err)
+		return nil, fmt.Errorf("the memory of the process cannot be read: %w", err)
 	}
-	return m, objects, constants, nil
+	return m, nil
 }
 
 // bytes returns n bytes at an address. They are valid until the next call, and not to be written to.

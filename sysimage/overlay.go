@@ -56,10 +56,10 @@ type overlay struct {
 	h      *heap // the base's
 	live   Live
 	memory *liveMemory
-	// liveConstants is where the constants of the image that the process is on begin.
-	liveConstants int
+	// end is where the base's objects and constants end, which the blob begins with.
+	end int
 
-	// data is the base's objects with what has changed, followed by new ones; constants and symbols likewise.
+	// data is the base's objects and constants with what has changed, followed by new objects; constants are new ones, symbols too.
 	data, constants, symbols []byte
 	symbolNumbers            map[string]uint64
 	symbolsAt                map[uint64]uint64 // numbers of symbols by address
@@ -144,22 +144,23 @@ func (b *Base) Overlay(live Live) ([]byte, OverlayStats, error) {
 	if b.layout.overlay == nil {
 		return nil, OverlayStats{}, fmt.Errorf("%w of Julia %s", ErrNoOverlay, b.layout.julia)
 	}
-	m, objects, constants, err := newLiveMemory(b.layout.form, live)
+	m, err := newLiveMemory(b.layout.form, live)
 	if err != nil {
 		return nil, OverlayStats{}, err
 	}
 	h := b.heap
-	if objects < h.objects.size || len(m.image)-constants < h.constants.size {
+	end := h.constants.end()
+	if len(m.image) < end {
 		return nil, OverlayStats{}, fmt.Errorf("%w: the process is on an image that is no overlay of the base", ErrNoOverlay)
 	}
 	o := &overlay{
-		b: b, fields: b.layout.overlay, h: h, live: live, memory: m, liveConstants: constants,
+		b: b, fields: b.layout.overlay, h: h, live: live, memory: m, end: end,
 		symbolNumbers: make(map[string]uint64, len(h.names)), symbolsAt: map[uint64]uint64{}, symbolCount: uint64(len(h.names)),
-		types: map[uint64]*liveType{}, caches: map[uint64]bool{}, dormant: map[uint32]bool{}, weak: map[uint64]weakList{}, places: map[uint64]uint64{}, parents: map[uint64]uint64{}, nulls: map[uint64]uint64{},
+		types: map[uint64]*liveType{}, caches: map[uint64]bool{}, dormant: map[uint32]bool{}, weak: map[uint64]weakList{},
+		places: map[uint64]uint64{}, parents: map[uint64]uint64{}, nulls: map[uint64]uint64{},
 		isReference: newBitset(h.objects.size), isMemoryRef: newBitset(h.objects.size), removed: newBitset(h.objects.size),
 	}
-	o.data = append(make([]byte, 0, h.objects.size+32<<20), h.objects.of(h.data)...)
-	o.constants = append(make([]byte, 0, h.constants.size+16<<20), h.constants.of(h.data)...)
+	o.data = append(make([]byte, 0, end+32<<20), h.data[:end]...)
 	for i, name := range h.names {
 		o.symbolNumbers[string(name)] = uint64(i)
 	}
@@ -196,7 +197,7 @@ func (b *Base) Overlay(live Live) ([]byte, OverlayStats, error) {
 	if err := cmpErr(o.err, m.err); err != nil {
 		return nil, o.stats, err
 	}
-	o.stats.NewBytes = len(o.data) - h.objects.size + len(o.constants) - h.constants.size
+	o.stats.NewBytes = len(o.data) - end + len(o.constants)
 	return o.assemble(storage), o.stats, nil
 }
 
@@ -206,7 +207,7 @@ func (o *overlay) rootAddress(i int) uint64 {
 	case refData:
 		return o.address(int(n))
 	case refConst:
-		return o.address(o.liveConstants + 8*int(n))
+		return o.address(o.h.constants.start + 8*int(n))
 	}
 	return 0
 }
@@ -234,10 +235,8 @@ func (o *overlay) compare() []uint32 {
 	}))
 	symbols := make([]uint64, len(h.names))
 	values := make([]uint64, h.max.tag+1)
-	start, end := o.live.Blob, o.live.Blob+uint64(h.objects.size)
-	constants := o.live.Blob + uint64(o.liveConstants)
-	constantsEnd := constants + uint64(h.constants.size)
-	constantRef := h.join(refConst, 0)
+	start, end := o.live.Blob, o.live.Blob+uint64(o.end)
+	constants := uint64(h.constants.start)
 	o.fail(h.walk(h.references, func(word uint64) error {
 		if word == 0 {
 			return nil
@@ -252,8 +251,11 @@ func (o *overlay) compare() []uint32 {
 				is = changedWord
 			}
 		case refConst:
-			if is >= constants && is <= constantsEnd && (is-constants)&7 == 0 {
-				is = constantRef + (is-constants)>>3
+			// The base's constants are among the objects of the overlay.
+			ref := constants + 8*n
+			le.PutUint64(o.data[word:], ref)
+			if is == start+ref {
+				is = was
 			} else {
 				is = changedWord
 			}
@@ -335,9 +337,8 @@ func (o *overlay) findDormant(headers []uint32) {
 	for _, c := range o.b.Code {
 		delete(o.dormant, c.Offset)
 	}
-	end := uint64(h.objects.size)
 	o.fail(h.walk(h.references, func(word uint64) error {
-		if is := le.Uint64(o.memory.image[word:]) - o.live.Blob; is < end && word != 0 && o.isCandidate.has(uint32(is)) {
+		if is := le.Uint64(o.memory.image[word:]) - o.live.Blob; is < uint64(h.objects.size) && word != 0 && o.isCandidate.has(uint32(is)) {
 			delete(o.dormant, uint32(is))
 		}
 		return nil
@@ -357,7 +358,7 @@ func (o *overlay) rootLists() (headers []uint32) {
 // compareConstants takes over what has changed among the base's constants: elements of memories.
 func (o *overlay) compareConstants() {
 	h := o.h
-	file, live := h.constants.of(h.data), o.memory.image[o.liveConstants:o.liveConstants+h.constants.size]
+	file, live := h.constants.of(h.data), h.constants.of(o.memory.image)
 	var owners []constantOwner
 	for at := 0; at+8 <= len(file); at += 8 {
 		is, was := le.Uint64(live[at:]), le.Uint64(file[at:])
@@ -372,7 +373,7 @@ func (o *overlay) compareConstants() {
 			continue // a layout, or what follows from being loaded
 		}
 		if c := owners[i-1]; !c.raw {
-			copy(o.constants[at:min(at+8, c.end)], live[at:])
+			copy(o.data[h.constants.start+at:h.constants.start+min(at+8, c.end)], live[at:])
 			o.stats.ChangedWords++
 		}
 	}
@@ -385,7 +386,7 @@ type constantOwner struct {
 }
 
 func (o *overlay) constantOwners() (list []constantOwner) {
-	m, constants, roots := o.memory, o.address(o.liveConstants), o.rootLists()
+	m, constants, roots := o.memory, o.address(o.h.constants.start), o.rootLists()
 	for _, header := range o.headers {
 		if slices.Contains(roots, header) {
 			continue
@@ -439,10 +440,20 @@ func (o *overlay) assemble(storage uint64) []byte {
 		out = append(out, section...)
 	}
 	tail := slices.Clone(h.tail.of(h.data))
+	for i, root := range h.roots {
+		if kind, n := h.split(root); kind == refConst {
+			copy(tail[i*form.width:], form.appendNumber(nil, uint64(h.constants.start)+8*n))
+		}
+	}
 	form.setTail(h, tail, storage, 0)
 	o.fields.setCounters(h, tail, o.live)
+	tail = tail[:h.linksAt()+4*4+4] // without a seal
 	if o.fields.callable {
-		at := len(tail) - 8*len(h.callable) - 8
+		tail = tail[:len(tail)+8+8*len(h.callable)]
+	}
+	if o.fields.callable {
+		at := h.linksAt() + 4*4 + 4
+		tail = tail[:at+8+8*len(h.callable)]
 		le.PutUint64(tail[at:], uint64(len(h.callable)+len(o.callable)))
 		for _, method := range o.callable {
 			tail = le.AppendUint64(tail, method)

@@ -174,7 +174,7 @@ func (o *overlay) backedges(l weakList) (list []backedge) {
 // isPlaced says that an object is written.
 func (o *overlay) isPlaced(address uint64) bool {
 	_, ok := o.places[address]
-	return ok || address-o.live.Blob < uint64(o.h.objects.size)
+	return ok || address-o.live.Blob < uint64(o.end)
 }
 
 // writeBackedges writes the lists when all else is written: what they hold weakly and nothing else holds is left out (jl_prune_mi_backedges and others).

@@ -12,14 +12,12 @@ func (o *overlay) reference(address uint64) uint64 {
 	if address == 0 {
 		return 0
 	}
-	if at := address - o.live.Blob; at < uint64(o.h.objects.size) {
+	if at := address - o.live.Blob; at < uint64(o.end) {
 		if o.dormant[uint32(at)] {
 			delete(o.dormant, uint32(at))
 			o.rewrite(int(at))
 		}
 		return o.h.join(refData, at)
-	} else if at -= uint64(o.liveConstants); at < uint64(o.h.constants.size) && address >= o.address(o.liveConstants) {
-		return o.h.join(refConst, at/8)
 	}
 	if ref, ok := o.places[address]; ok {
 		return ref
@@ -306,7 +304,7 @@ func (w *writing) setField(at uint32, object uint64, mutable bool) {
 // null returns a reference to a null pointer in the place of a Ptr that is another one.
 func (o *overlay) null(object uint64) (ref uint64, ok bool) {
 	header := o.memory.u64(object-8) &^ markBits
-	if header < 64<<4 || o.memory.u64(header) != o.rootAddress(o.fields.pointerName) {
+	if header < smallHeaders || o.memory.u64(header) != o.rootAddress(o.fields.pointerName) {
 		return 0, false
 	}
 	if v := o.memory.u64(object); v == 0 || v == ^uint64(0) {
@@ -365,8 +363,8 @@ func (w *writing) write() {
 
 // constant returns the reference to n bytes of which the constants have a copy with the given size and alignment, be it the base's.
 func (o *overlay) constant(address uint64, n, size, align int) uint64 {
-	if at := address - o.address(o.liveConstants); address >= o.address(o.liveConstants) && at < uint64(o.h.constants.size) && at%8 == 0 {
-		return o.h.join(refConst, at/8)
+	if at := address - o.live.Blob; at < uint64(o.end) && at%8 == 0 {
+		return o.h.join(refData, at)
 	}
 	at := alignInt(len(o.constants), align)
 	o.constants = append(o.constants, make([]byte, at+size-len(o.constants))...)

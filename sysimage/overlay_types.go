@@ -76,6 +76,8 @@ const (
 	smallTagShift = 10
 	layoutSize    = 20
 	markBits      = 0xf
+	// smallHeaders is more than what is before objects whose types have a number (jl_small_typeof).
+	smallHeaders = 64 << 4
 )
 
 // typeAt returns the type at an address.
@@ -91,7 +93,7 @@ func (o *overlay) typeAt(address uint64) *liveType {
 // typeOf returns the type of the object at an address.
 func (o *overlay) typeOf(object uint64) *liveType {
 	header := o.memory.u64(object-8) &^ markBits
-	if header < 64<<4 {
+	if header < smallHeaders {
 		return o.small[header>>4]
 	}
 	return o.typeAt(header)
