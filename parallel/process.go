@@ -203,9 +203,6 @@ func (p *Process) Wait() error {
 // Ended is closed when Wait would not block.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// PID is the process's id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
 // PeakRSS is the largest resident set, in bytes, that the process or a child that it waited for had. Linux counts from
 // before the start of its program, so it is at least what this process had when it started it. It is known once Ended is
 // closed.

@@ -24,8 +24,8 @@ type layout struct {
 	method methodFields
 	code   codeFields
 	array  arrayFields
-	// overlay is what writing a heap needs to know, nil where it is left to the runtime.
-	overlay *overlayFields
+	// overlay is what writing overlays needs to know, nil where heaps are left to the runtime.
+	overlay *overlayForm
 }
 
 // layouts are those that this program knows, the oldest first.

@@ -8,52 +8,40 @@ import (
 	"io"
 )
 
-// A Live is a process that stands still and whose heap is to be written.
-type Live struct {
-	// Memory reads the process's memory; offsets are addresses.
-	Memory io.ReaderAt
-	// Blob is the address of jl_system_image_data of the image that the process is on. Its objects and constants begin with those of the base.
-	Blob uint64
-	// Task is the address of the root task, Storage that of the object that will be its local storage.
-	Task, Storage uint64
-	// World is the world counter, Symbols that of generated symbols.
-	World   uint64
-	Symbols uint32
-}
-
 // pageSize is what is read at once of memory outside of the image: what Julia's collector allocates at once.
 const pageSize = 1 << 14
 
-// A liveMemory is that of a Live, of which the image's part has been read.
+// A liveMemory is the memory of a process, of which the image's part has been read.
 type liveMemory struct {
 	from io.ReaderAt
 	// image is the memory from the address start on.
 	image []byte
 	start uint64
 	pages map[uint64][]byte
-	last  uint64 // the page that was asked for last
-	page  []byte
+	// page is the page that was asked for last, at the address last.
+	last uint64
+	page []byte
 	// err is the first error; what could not be read is zero.
 	err error
 }
 
-// newLiveMemory reads the objects and constants of the image that the process is on.
-func newLiveMemory(form *heapForm, live Live) (*liveMemory, error) {
-	m := &liveMemory{from: live.Memory, start: live.Blob, pages: map[uint64][]byte{}}
+// readLive reads the objects and constants of the image that a process is on and whose blob it has at the address blob.
+func readLive(form *heapForm, from io.ReaderAt, blob uint64) (*liveMemory, error) {
+	m := &liveMemory{from: from, start: blob, pages: map[uint64][]byte{}}
 	word := make([]byte, form.width)
 	end := 0
 	for _, align := range []int{1, form.constantsAlign} {
-		if _, err := live.Memory.ReadAt(word, int64(live.Blob)+int64(end)); err != nil {
+		if _, err := from.ReadAt(word, int64(blob)+int64(end)); err != nil {
 			return nil, fmt.Errorf("the memory of the process cannot be read: %w", err)
 		}
 		size := form.number(word)
 		if size > 1<<32 {
-			return nil, fmt.Errorf("%w: the process has no heap at 0x%x", ErrDamaged, live.Blob)
+			return nil, fmt.Errorf("%w: the process has no heap at 0x%x", ErrDamaged, blob)
 		}
 		end = alignInt(end+form.width, align) + int(size)
 	}
 	m.image = make([]byte, end)
-	if _, err := live.Memory.ReadAt(m.image, int64(live.Blob)); err != nil {
+	if _, err := from.ReadAt(m.image, int64(blob)); err != nil {
 		return nil, fmt.Errorf("the memory of the process cannot be read: %w", err)
 	}
 	return m, nil
@@ -116,3 +104,44 @@ func (m *liveMemory) text(address uint64) string {
 	}
 	return string(out)
 }
+
+// A symbolTable gives symbols their numbers in a blob.
+type symbolTable struct {
+	byName    map[string]uint64
+	byAddress map[uint64]uint64
+	// added are symbols that the base lacks, as a blob has them.
+	added []byte
+}
+
+func newSymbolTable(h *heap) symbolTable {
+	t := symbolTable{byName: make(map[string]uint64, len(h.names)), byAddress: map[uint64]uint64{}}
+	for i, name := range h.names {
+		t.byName[string(name)] = uint64(i)
+	}
+	return t
+}
+
+// number returns the number of a symbol, which is added if it is new.
+func (t *symbolTable) number(address uint64, name string) uint64 {
+	n, ok := t.byAddress[address]
+	if ok {
+		return n
+	}
+	if n, ok = t.byName[name]; !ok {
+		n = uint64(len(t.byName))
+		t.byName[name] = n
+		t.added = le.AppendUint32(t.added, uint32(len(name)))
+		t.added = append(append(t.added, name...), 0)
+	}
+	t.byAddress[address] = n
+	return n
+}
+
+// isSymbol says that there is a symbol at an address.
+func (o *overlay) isSymbol(address uint64) bool {
+	t := o.typeOf(address)
+	return t != nil && t.kind == kindSymbol
+}
+
+// symbolName is the name of the symbol at an address: two other symbols and a hash come before it (jl_sym_t in src/julia.h).
+func (o *overlay) symbolName(address uint64) string { return o.memory.text(address + 24) }

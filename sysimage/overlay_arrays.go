@@ -1,164 +1,125 @@
 package sysimage
 
-// This file writes Arrays of versions where these are no types with fields.
+// This file writes Arrays of versions in which these are no types with fields.
 //
-// jl_array_t (src/julia.h): data at 0, u64 length at 8, u16 flags at 16, u16 size of an element at 18, u32 offset at 20, rows at 24, room at 32 (or
-// the second dimension), further dimensions. The elements follow, at a multiple of 16 or 64; those that hold no references lie among the constants.
-// Flags: how the elements are allocated in bits 0 and 1, the number of dimensions in 2 to 10, pooled in 11, elements are references in 12, hold
-// references in 13, shared in 14.
+// jl_array_t (src/julia.h): where the elements are at 0, u64 length at 8, u16 flags at 16, u16 size of an element at 18, u32 number of elements
+// that were taken from the start at 20, rows at 24, number of elements that there is room for at 32 (or columns), further dimensions. The elements
+// follow, at a multiple of 16 or 64; those that hold no references lie among the constants. Bits of the flags: 0 and 1 how the elements are
+// allocated, 2 to 10 the number of dimensions, 11 pooled, 12 elements are references, 13 they hold some, 14 shared.
 
 import "slices"
 
 const (
-	arrayLength, arrayFlags, arrayElement, arrayOffset, arrayRoom = 8, 16, 18, 20, 32
-	arrayHeader                                                   = 40
+	arrayLength, arrayFlags, arrayElement, arrayTaken, arrayRoom = 8, 16, 18, 20, 32
+	arrayHeader                                                  = 40
 
-	arrayBoxed, arrayHasReferences = 1 << 12, 1 << 13
 	arrayAllocation                = 3 | 1<<11 | 1<<14
+	arrayBoxed, arrayHasReferences = 1 << 12, 1 << 13
 )
 
 // A liveArray is an array of a process.
 type liveArray struct {
-	data   uint64
-	length int
-	flags  uint16
-	// element is the size of one, header that of what comes before them, inline where they come after that.
-	element, header, inline int
-	unions                  bool
-	// room is the number of elements that there is room for.
-	room   int
-	offset int
+	elementForm
+	data       uint64
+	length     int
+	flags      uint16
+	dimensions int
+	header     int // size in bytes of what comes before the elements
+	hasRefs    bool
+	taken      int // number of elements that were taken from the start of data's room
+	room       int // number of elements that data has room for
 }
 
 func (o *overlay) arrayAt(address uint64, t *liveType) (a liveArray) {
 	b := o.memory.bytes(address, arrayHeader)
+	a.elementForm = t.element
 	a.data, a.length, a.flags = le.Uint64(b), int(le.Uint64(b[arrayLength:])), le.Uint16(b[arrayFlags:])
-	a.element, a.offset, a.room = int(le.Uint16(b[arrayElement:])), int(le.Uint32(b[arrayOffset:])), int(le.Uint64(b[arrayRoom:]))
-	dimensions := int(a.flags >> 2 & 0x1ff)
-	a.header = arrayHeader + 8*max(0, dimensions-2)
-	if dimensions != 1 {
-		a.room, a.offset = a.length, 0
+	a.width = int(le.Uint16(b[arrayElement:]))
+	a.dimensions = int(a.flags >> 2 & 0x1ff)
+	a.header = arrayHeader + 8*max(0, a.dimensions-2)
+	a.hasRefs = a.flags&(arrayBoxed|arrayHasReferences) != 0
+	if a.boxed = a.flags&arrayBoxed != 0; a.boxed {
+		a.pointers, a.union = nil, false
 	}
-	a.unions = t.element.union && a.flags&arrayBoxed == 0
-	a.inline = alignInt(a.header, a.align())
+	if a.room = a.length; a.dimensions == 1 {
+		a.taken = int(le.Uint32(b[arrayTaken:]))
+		a.room = int(le.Uint64(b[arrayRoom:])) - a.taken
+	}
 	return a
 }
 
-func (a *liveArray) pointers() bool { return a.flags&(arrayBoxed|arrayHasReferences) != 0 }
+func (a *liveArray) references() bool { return a.hasRefs }
 
-// size is that of the elements, with what follows them.
+// size is that of the elements, with what follows them: what each of a union is, or a zero byte.
 func (a *liveArray) size() int {
-	switch size := a.length * a.element; {
-	case a.unions:
-		return size + a.length
-	case a.element == 1:
-		return size + 1
-	default:
-		return size
-	}
+	return a.length*a.width + a.behind()
 }
 
-func (a *liveArray) align() int {
-	if a.size() >= 2048 { // ARRAY_CACHE_ALIGN_THRESHOLD
-		return 64
+func (a *liveArray) behind() int {
+	switch {
+	case a.union:
+		return a.length
+	case a.width == 1:
+		return 1
 	}
-	return 16
+	return 0
 }
 
-// array writes an array. The elements of one of the base that has no room for them any more come to lie elsewhere.
+func (a *liveArray) align() int { return elementAlign(a.size()) }
+
+// array writes an Array. The elements of one of the base that have outgrown their place come to lie elsewhere.
 func (w *writing) array() {
 	o, m := w.o, w.o.memory
 	a := o.arrayAt(w.address, w.t)
 	w.out = slices.Clone(m.bytes(w.address, a.header))
 	le.PutUint16(w.out[arrayFlags:], a.flags&^arrayAllocation)
-	le.PutUint32(w.out[arrayOffset:], 0)
-	if a.flags>>2&0x1ff == 1 {
+	le.PutUint32(w.out[arrayTaken:], 0)
+	if a.dimensions == 1 {
 		le.PutUint64(w.out[arrayRoom:], uint64(a.length))
 	}
-	if !a.pointers() {
-		w.setRef(0, o.arrayConstants(&a, w.t))
+	if !a.references() {
+		w.setRef(0, o.arrayConstants(&a))
 		return
 	}
-	// inline is where the elements begin in the blob, and into what they are written there.
-	into, start, base := &w.out, a.inline, uint32(w.at)
+	start := alignInt(w.at+a.header, a.align()) - w.at
 	if !w.fresh {
-		kind, n := o.h.split(le.Uint64(o.data[w.at:]))
-		start = int(n) - w.at
-		if room := o.roomAfter(w.at) - int(n); kind != refData || start < a.header || room < a.size() {
-			at := alignInt(len(o.data), a.align())
-			o.data = append(o.data, make([]byte, at+a.size()-len(o.data))...)
-			w.setRef(0, o.h.join(refData, uint64(at)))
-			w.elements(&a, at)
+		at := int(le.Uint64(o.data[w.at:]))
+		start = at - w.at
+		if start < a.header || start+a.size() > o.roomAt(w.at) {
+			w.setRef(0, o.placeElements(w, &a))
 			return
 		}
-	} else {
-		start = alignInt(w.at+a.header, a.align()) - w.at
 	}
-	_ = base
 	w.out = append(w.out, make([]byte, start-len(w.out))...)
-	w.setRef(0, o.h.join(refData, uint64(w.at+start)))
-	*into = append(*into, m.bytes(a.data, a.length*a.element)...)
-	w.elementRefs(&a, start)
+	w.out = append(w.out, m.bytes(a.data, a.size())...)
+	w.setRef(0, uint64(w.at+start))
+	w.elements(uint32(start), a.length, &a.elementForm)
 }
 
-// elementRefs writes the references among elements that begin at an offset in out.
-func (w *writing) elementRefs(a *liveArray, start int) {
-	for i := range a.length {
-		if a.flags&arrayBoxed != 0 {
-			at := uint32(start + 8*i)
-			w.setField(at, le.Uint64(w.out[at:]), true)
-			continue
-		}
-		for _, at := range w.t.element.pointers {
-			at += uint32(start + i*a.element)
-			w.setField(at, le.Uint64(w.out[at:]), true)
-		}
-	}
-}
-
-// elements writes elements to a place of their own in data.
-func (w *writing) elements(a *liveArray, at int) {
-	o := w.o
-	part := writing{o: o, t: w.t, address: w.address, at: at, out: slices.Clone(o.memory.bytes(a.data, a.length*a.element))}
-	part.elementRefs(a, 0)
-	copy(o.data[at:], part.out)
-	for _, r := range part.refs {
+// placeElements writes the elements of an array to a place of their own, and returns the reference to them.
+func (o *overlay) placeElements(of *writing, a *liveArray) uint64 {
+	at := alignInt(len(o.data), a.align())
+	o.data = append(o.data, make([]byte, at+a.size()-len(o.data))...)
+	w := writing{o: o, address: of.address, t: of.t, at: at, fresh: true, out: slices.Clone(o.memory.bytes(a.data, a.size()))}
+	w.elements(0, a.length, &a.elementForm)
+	copy(o.data[at:], w.out)
+	for _, r := range w.refs {
 		o.refs = append(o.refs, uint32(at)+r)
 	}
+	return uint64(at)
 }
 
-// roomAfter is where the room of the base's object at an offset ends.
-func (o *overlay) roomAfter(at int) int {
-	i, _ := slices.BinarySearch(o.headers, uint32(at))
-	if i == len(o.headers) {
-		return o.h.objects.size
-	}
-	return int(o.headers[i])
-}
-
-// arrayConstants returns the reference to the elements of an array that hold no references.
-func (o *overlay) arrayConstants(a *liveArray, t *liveType) uint64 {
-	size := a.length * a.element
-	fresh := len(o.constants)
-	room := a.size()
-	if a.unions {
-		size = a.length * a.element
-	}
-	ref := o.constant(a.data, size, room, a.align())
-	if len(o.constants) == fresh {
-		return ref
-	}
-	at := len(o.constants) - room
+// arrayConstants returns the reference to elements that hold no references.
+func (o *overlay) arrayConstants(a *liveArray) uint64 {
+	n := a.length * a.width
+	ref, copied := o.constantCopy(a.data, n, a.size(), a.align())
 	switch {
-	case a.unions:
-		tags := a.data + uint64((a.room-a.offset)*a.element+a.offset)
-		copy(o.constants[at+size:], o.memory.bytes(tags, a.length))
-	case t.element.raw:
-		for ; at < len(o.constants); at += 8 {
-			if le.Uint64(o.constants[at:]) != ^uint64(0) {
-				le.PutUint64(o.constants[at:], 0)
-			}
-		}
+	case copied == nil:
+	case a.union:
+		// They are behind the room for elements (jl_array_typetagdata).
+		copy(copied[n:], o.memory.bytes(a.data+uint64(a.room*a.width+a.taken), a.length))
+	case a.raw:
+		forgetPointers(copied)
 	}
 	return ref
 }

@@ -1,326 +1,360 @@
 package sysimage
 
-// This file reads types in a process's memory: how their objects are laid out, which is what writing them needs to know.
+// This file reads types in a process's memory: how their objects are laid out, which is what writing them needs to know (src/julia.h).
 //
-// DataType (src/julia.h): name at 0, super at 8, parameters at 16, types at 24, instance at 32, layout at 40, u32 hash at 48, u16 flags at 52
-// TypeName: name at 0, module at 8; further fields by version (typeFields)
-// jl_datatype_layout_t: u32 size, u32 nfields, u32 npointers, i32 first_ptr, u16 alignment, u16 flags; then the fields, of 2, 4 or 8 bytes by
-// flags: bit 0 says that the field is a pointer, the others of the first half its size, the second half its offset; then the offsets in words
-// of the pointers, of 1, 2 or 4 bytes
+//	DataType              name at 0, parameters at 16, types of the fields at 24, layout at 40, u32 hash at 48, u16 flags at 52, of which
+//	                      the upper 6 bits are the number of a type that the runtime knows (jl_small_typeof)
+//	jl_datatype_layout_t  u32 size, u32 number of fields, u32 number of pointers, i32 place of the first pointer or -1, u16 alignment, u16
+//	                      flags; then the fields, of 2, 4 or 8 bytes by flags: half of it size and, in its first bit, whether it is a pointer,
+//	                      half of it the offset; then the offsets of the pointers in words, of 1, 2 or 4 bytes
+//
+// The object before an address has the address of its type, or the number of it times 16, and marks of the collector in its lowest 4 bits.
 
-import "fmt"
+const (
+	typeParameters, typeFields, typeLayout, typeHash, typeFlags = 16, 24, 40, 48, 52
+
+	smallTagShift = 10
+	markBits      = 0xf
+	// smallHeaders is more than what is before objects of types that have a number.
+	smallHeaders = 64 << 4
+)
 
 // A valueKind says how the objects of a type are written.
 type valueKind uint8
 
 const (
-	kindFields    valueKind = iota
-	kindBytes               // no fields
-	kindList                // SimpleVector
-	kindString              //
-	kindMemory              // GenericMemory
-	kindArray               // Array, where it is no type with fields
-	kindModule              //
-	kindSymbol              // by name
-	kindNothing             // by number
-	kindSmall               // Int64, Int32, UInt8: by number if they are small
-	kindBigInt              // its limbs are not Julia's
-	kindUnwritten           // tasks, foreign types: no image can hold them
+	kindFields    valueKind = iota // by the fields of the type
+	kindBytes                      // without fields
+	kindList                       // SimpleVector
+	kindString                     // String
+	kindMemory                     // GenericMemory
+	kindArray                      // Array, where that has no fields
+	kindModule                     // Module
+	kindBigInt                     // its limbs are allocated by another library
+	kindSymbol                     // by name
+	kindNothing                    // by number
+	kindSmall                      // Int64, Int32, UInt8: by number if they are small
+	kindUnwritten                  // Task and types of other libraries, of which no image can hold objects
 )
 
-// A liveType is a type of objects.
-type liveType struct {
-	address uint64
-	name    string // for messages
-	kind    valueKind
-	// size is that of the objects, where it does not depend on the object.
-	size int
-	// pointers are offsets of references, mutable says of each whether it is in a field that can be assigned.
-	pointers []uint32
-	mutable  []bool
-	// raw are offsets of fields that hold a Ptr and can be assigned, memoryRefs those of MemoryRefs.
-	raw, memoryRefs []uint32
-	// element is the layout of a memory's elements.
-	element struct {
-		size                  int
-		boxed, union, pointer bool
-		pointers              []uint32
-		raw                   bool // they are Ptr
-	}
-	smallTag uint64
-	// identified: objects are preceded by their identity. constant: they lie among the constants.
-	identified, constant bool
-	special              specialType
-}
-
-// A specialType has parts that are not written as its fields say.
+// A specialType has objects with parts that are not written as its fields say.
 type specialType uint8
 
 const (
 	noSpecial specialType = iota
+	specialDataType
+	specialTypeName
 	specialMethod
 	specialInstance
 	specialCode
-	specialDataType
-	specialTypeName
 	specialBinding
 	specialTable
-	specialIdTable
-	specialOncePerProcess
-	specialOncePerThread
+	specialDict
+	specialOnce
 )
 
-const (
-	typeParameters, typeTypes, typeInstance, typeLayout, typeHash, typeFlags = 16, 24, 32, 40, 48, 52
-
-	smallTagShift = 10
-	layoutSize    = 20
-	markBits      = 0xf
-	// smallHeaders is more than what is before objects whose types have a number (jl_small_typeof).
-	smallHeaders = 64 << 4
-)
-
-// typeAt returns the type at an address.
-func (o *overlay) typeAt(address uint64) *liveType {
-	if t, ok := o.types[address]; ok {
-		return t
-	}
-	t := o.readType(address)
-	o.types[address] = t
-	return t
+// A liveType is a type of a process.
+type liveType struct {
+	address uint64
+	name    string
+	kind    valueKind
+	special specialType
+	// size is that of the objects, where it is that of all.
+	size int
+	// pointers are offsets of references, assignable says of each whether its field is.
+	pointers   []uint32
+	assignable []bool
+	// raw are offsets of assignable fields that hold a Ptr, memoryRefs those of MemoryRefs.
+	raw, memoryRefs []uint32
+	element         elementForm
+	smallTag        uint64
+	// identified: the objects are preceded by their identity. constant: they lie among the constants.
+	identified, constant bool
 }
 
-// typeOf returns the type of the object at an address.
+// An elementForm is what elements of memories and arrays are like.
+type elementForm struct {
+	width             int
+	boxed, union, raw bool // references; of a union without them; Ptr
+	pointers          []uint32
+}
+
+// references says that elements are references or hold some.
+func (e *elementForm) references() bool { return e.boxed || len(e.pointers) > 0 }
+
+// A typeTable holds the types that were read: by address, and by number.
+type typeTable struct {
+	known map[uint64]*liveType
+	small [smallHeaders >> 4]*liveType
+	// header is what is before a DataType.
+	header uint64
+}
+
+// readRootTypes reads the types that have a number.
+func (o *overlay) readRootTypes() {
+	o.types.known = map[uint64]*liveType{}
+	header := func(address uint64) uint64 { return o.memory.u64(address-8) &^ markBits }
+	o.types.header = header(o.rootAddress(0))
+	for i := range o.h.roots {
+		if t := o.rootAddress(i); t != 0 && header(t) == o.types.header {
+			if tag := le.Uint16(o.memory.bytes(t+typeFlags, 2)) >> smallTagShift; tag != 0 {
+				o.types.small[tag] = o.typeAt(t)
+			}
+		}
+	}
+}
+
+// isType says that there is a DataType at an address.
+func (o *overlay) isType(address uint64) bool {
+	return o.memory.u64(address-8)&^markBits == o.types.header
+}
+
+// isNamed says that the type at an address has the type name that is a root.
+func (o *overlay) isNamed(address uint64, root int) bool {
+	return root > 0 && o.isType(address) && o.memory.u64(address) == o.rootAddress(root)
+}
+
+// typeOf returns the type of the object at an address, nil where none can be.
 func (o *overlay) typeOf(object uint64) *liveType {
+	if object%8 != 0 || object < 1<<12 {
+		return nil
+	}
 	header := o.memory.u64(object-8) &^ markBits
 	if header < smallHeaders {
-		return o.small[header>>4]
+		return o.types.small[header>>4]
 	}
 	return o.typeAt(header)
 }
 
-func (o *overlay) readType(address uint64) *liveType {
-	m := o.memory
-	t := &liveType{address: address}
-	typeName := m.u64(address)
-	t.name = o.symbolName(m.u64(typeName))
-	flags := le.Uint16(m.bytes(address+typeFlags, 2))
-	t.smallTag = uint64(flags >> smallTagShift)
-	mutable := m.bytes(typeName+uint64(o.fields.typeNameFlags), 1)[0]&2 != 0
-	layout := m.u64(address + typeLayout)
-	root := func(i int) bool { return i > 0 && o.rootAddress(i) == address }
-	nfields := 0
-	if layout != 0 {
-		head := m.bytes(layout, layoutSize)
-		t.size, nfields = int(le.Uint32(head)), int(le.Uint32(head[4:]))
-		if le.Uint16(head[18:])>>1&3 == 3 {
-			t.kind = kindUnwritten
-			return t
-		}
+// typeAt returns the type at an address.
+func (o *overlay) typeAt(address uint64) *liveType {
+	t, ok := o.types.known[address]
+	if !ok {
+		t = o.readType(address)
+		o.types.known[address] = t
 	}
-	p := o.fields
-	switch {
-	case root(o.h.root.dataType):
-		t.special = specialDataType
-	case root(o.h.root.simpleVector):
-		t.kind = kindList
-	case root(p.stringType):
-		t.kind = kindString
-	case root(o.h.root.module):
-		t.kind = kindModule
-	case root(p.symbolType):
-		t.kind = kindSymbol
-	case root(p.nothingType):
-		t.kind = kindNothing
-	case root(p.taskType):
-		t.kind = kindUnwritten
-	case p.memoryName > 0 && typeName == o.rootAddress(p.memoryName):
-		t.kind = kindMemory
-	case p.arrayName > 0 && typeName == o.rootAddress(p.arrayName):
-		t.kind = kindArray
-		o.readArrayElement(t)
-	case root(p.int64Type), root(p.int32Type), root(p.uint8Type):
-		t.kind = kindSmall
-	case layout != 0 && nfields == 0:
-		t.kind = kindBytes
-	case t.name == "BigInt" && o.symbolName(m.u64(m.u64(typeName+8))) == "GMP":
-		t.kind = kindBigInt
-	case root(o.h.root.method):
-		t.special = specialMethod
-	case root(o.h.root.methodInstance):
-		t.special = specialInstance
-	case root(o.h.root.codeInstance):
-		t.special = specialCode
-	case root(p.typeNameType):
-		t.special = specialTypeName
-	case root(p.bindingType):
-		t.special = specialBinding
-	case root(p.methodTableType):
-		t.special = specialTable
-	case p.idTables && t.name == "IdDict":
-		t.special = specialIdTable
-	case t.name == "OncePerProcess":
-		t.special = specialOncePerProcess
-	case t.name == "OncePerThread":
-		t.special = specialOncePerThread
-	}
-	pointerCount := 0
-	if layout != 0 {
-		pointerCount = int(m.u32(layout + 8))
-		if t.kind == kindMemory {
-			o.readElement(t, layout)
-		} else if t.kind == kindFields {
-			o.readFields(t, address, typeName, layout, nfields, mutable)
-		}
-	}
-	t.identified = p.identities && mutable && t.special != specialDataType && t.special != specialTypeName &&
-		t.kind != kindString && t.kind != kindList && t.kind != kindModule
-	t.constant = t.smallTag != 0 && (t.kind == kindString || pointerCount == 0 && (nfields == 0 || !mutable))
 	return t
 }
 
-// readElement reads the layout of a memory's elements.
-func (o *overlay) readElement(t *liveType, layout uint64) {
+func (o *overlay) readType(address uint64) *liveType {
 	m := o.memory
-	head := m.bytes(layout, layoutSize)
-	flags := le.Uint16(head[18:])
-	e := &t.element
-	e.size = int(le.Uint32(head))
-	first := int32(le.Uint32(head[12:]))
-	e.boxed, e.union, e.pointer = flags>>3&1 != 0, flags>>4&1 != 0, flags>>3&1 != 0 || first >= 0
-	if e.pointer && !e.boxed {
-		e.pointers = o.pointerOffsets(layout)
+	typeName := m.u64(address)
+	t := &liveType{address: address, name: o.symbolName(m.u64(typeName))}
+	t.smallTag = uint64(le.Uint16(m.bytes(address+typeFlags, 2)) >> smallTagShift)
+	var layout liveLayout
+	if at := m.u64(address + typeLayout); at != 0 {
+		layout = o.layoutAt(at)
 	}
-	of := m.u64(m.u64(t.address+typeParameters) + 8 + 8)
-	e.raw = o.isRaw(of)
-}
-
-// readArrayElement reads what an Array's elements are like; their size, and whether they are references, each array says itself.
-func (o *overlay) readArrayElement(t *liveType) {
-	m := o.memory
-	of := m.u64(m.u64(t.address+typeParameters) + 8)
-	t.element.raw = o.isRaw(of)
-	if header := m.u64(of-8) &^ markBits; header == o.typeTag() {
-		if layout := m.u64(of + typeLayout); layout != 0 {
-			t.element.pointers = o.pointerOffsets(layout)
+	t.size = layout.size
+	t.kind, t.special = o.kindOf(t, typeName, &layout)
+	mutable := m.bytes(typeName+uint64(o.form.typeName.flags), 1)[0]&2 != 0
+	switch t.kind {
+	case kindMemory:
+		t.element = o.memoryElement(address, &layout)
+	case kindArray:
+		t.element = o.arrayElement(address)
+	case kindFields:
+		if layout.at != 0 {
+			o.readFields(t, typeName, &layout, mutable)
 		}
-	} else if of := o.typeOf(of); of != nil && of.name == "Union" {
-		t.element.union = true
 	}
+	switch t.kind {
+	case kindString, kindList, kindModule:
+	default:
+		t.identified = o.form.identities && mutable && t.special != specialDataType && t.special != specialTypeName
+	}
+	t.constant = t.smallTag != 0 && (t.kind == kindString || layout.references == 0 && (layout.fields == 0 || !mutable))
+	return t
 }
 
-// isRaw says that the object at an address is a type Ptr{T}.
-func (o *overlay) isRaw(t uint64) bool {
-	return o.memory.u64(t-8)&^markBits == o.typeTag() && o.memory.u64(t) == o.rootAddress(o.fields.pointerName)
+// kindOf says how objects of a type are written, from most to least particular.
+func (o *overlay) kindOf(t *liveType, typeName uint64, layout *liveLayout) (valueKind, specialType) {
+	root := func(i int) bool { return i > 0 && o.rootAddress(i) == t.address }
+	named := func(i int) bool { return i > 0 && o.rootAddress(i) == typeName }
+	in := func(module string) bool { return o.symbolName(o.memory.u64(o.memory.u64(typeName+8))) == module }
+	places := &o.h.root
+	switch {
+	case layout.foreign, root(o.form.taskType):
+		return kindUnwritten, noSpecial
+	case root(places.simpleVector):
+		return kindList, noSpecial
+	case root(o.form.stringType):
+		return kindString, noSpecial
+	case root(places.module):
+		return kindModule, noSpecial
+	case root(o.form.symbolType):
+		return kindSymbol, noSpecial
+	case root(o.form.nothingType):
+		return kindNothing, noSpecial
+	case root(o.form.int64Type), root(o.form.int32Type), root(o.form.uint8Type):
+		return kindSmall, noSpecial
+	case named(o.form.memoryName):
+		return kindMemory, noSpecial
+	case named(o.form.arrayName):
+		return kindArray, noSpecial
+	case layout.at != 0 && layout.fields == 0:
+		return kindBytes, noSpecial
+	case t.name == "BigInt" && in("GMP"):
+		return kindBigInt, noSpecial
+	case root(places.dataType):
+		return kindFields, specialDataType
+	case root(o.form.typeNameType):
+		return kindFields, specialTypeName
+	case root(places.method):
+		return kindFields, specialMethod
+	case root(places.methodInstance):
+		return kindFields, specialInstance
+	case root(places.codeInstance):
+		return kindFields, specialCode
+	case root(o.form.bindingType):
+		return kindFields, specialBinding
+	case root(o.form.methodTableType):
+		return kindFields, specialTable
+	case o.form.finishDicts && t.name == "IdDict" && in("Base"):
+		return kindFields, specialDict
+	case (t.name == "OncePerProcess" || t.name == "OncePerThread") && in("Base"):
+		return kindFields, specialOnce
+	}
+	return kindFields, noSpecial
 }
 
-// typeTag is what is before a DataType.
-func (o *overlay) typeTag() uint64 { return o.dataTypeTag }
+// memoryElement reads what the elements of a GenericMemory are like.
+func (o *overlay) memoryElement(address uint64, layout *liveLayout) (e elementForm) {
+	e.boxed, e.union = layout.flags>>3&1 != 0, layout.flags>>4&1 != 0
+	if e.width = layout.size; !e.boxed {
+		e.pointers = layout.pointers
+	}
+	e.raw = o.isNamed(o.memory.u64(o.memory.u64(address+typeParameters)+8+8), o.form.pointerName)
+	return e
+}
 
-// pointerOffsets reads the offsets in bytes of pointers.
-func (o *overlay) pointerOffsets(layout uint64) (list []uint32) {
+// arrayElement reads what the elements of an Array are like; their size, and whether they are references, each array says itself.
+func (o *overlay) arrayElement(address uint64) (e elementForm) {
+	of := o.memory.u64(o.memory.u64(address+typeParameters) + 8)
+	if !o.isType(of) {
+		t := o.typeOf(of)
+		e.union = t != nil && t.name == "Union"
+		return e
+	}
+	e.raw = o.isNamed(of, o.form.pointerName)
+	if layout := o.memory.u64(of + typeLayout); layout != 0 {
+		e.pointers = o.layoutAt(layout).pointers
+	}
+	return e
+}
+
+// readFields reads where objects of a type have references and what else is not written as it is.
+func (o *overlay) readFields(t *liveType, typeName uint64, layout *liveLayout, mutable bool) {
 	m := o.memory
-	head := m.bytes(layout, layoutSize)
-	fields, n, width := uint64(le.Uint32(head[4:])), uint64(le.Uint32(head[8:])), uint64(le.Uint16(head[18:])>>1&3)
-	if int32(le.Uint32(head[12:])) < 0 {
-		return nil
+	constants := m.u64(typeName + uint64(o.form.typeName.constants))
+	assignable := func(field int) bool {
+		return mutable && (constants == 0 || !o.form.constantFields || m.u32(constants+uint64(field/32*4))>>(field%32)&1 == 0)
 	}
-	at := layout + layoutSize + fields*(2<<width)
-	for i := range n {
-		var words uint32
-		switch b := m.bytes(at+i<<width, 1<<width); width {
-		case 0:
-			words = uint32(b[0])
-		case 1:
-			words = uint32(le.Uint16(b))
-		case 2:
-			words = le.Uint32(b)
-		}
-		list = append(list, 8*words)
-	}
-	return list
-}
-
-// A liveField is a field of a type.
-type liveField struct {
-	offset, size uint32
-	pointer      bool
-}
-
-func (o *overlay) fieldAt(layout uint64, i int) liveField {
-	m := o.memory
-	width := m.bytes(layout+18, 1)[0] >> 1 & 3
-	b := m.bytes(layout+layoutSize+uint64(i)*(2<<width), 2<<width)
-	var size, offset uint32
-	switch width {
-	case 0:
-		size, offset = uint32(b[0]), uint32(b[1])
-	case 1:
-		size, offset = uint32(le.Uint16(b)), uint32(le.Uint16(b[2:]))
-	case 2:
-		size, offset = le.Uint32(b), le.Uint32(b[4:])
-	}
-	return liveField{offset, size >> 1, size&1 != 0}
-}
-
-// readFields reads how a type with fields is laid out.
-func (o *overlay) readFields(t *liveType, address, typeName, layout uint64, nfields int, mutable bool) {
-	m := o.memory
-	constants := m.u64(typeName + uint64(o.fields.typeNameConstants))
-	assignable := func(i int) bool {
-		return mutable && (constants == 0 || !o.fields.constantFields || m.u32(constants+uint64(i/32*4))>>(i%32)&1 == 0)
-	}
-	types := m.u64(address + typeTypes)
-	t.pointers = o.pointerOffsets(layout)
-	t.mutable = make([]bool, len(t.pointers))
+	t.pointers = layout.pointers
 	field := 0
-	for i, at := range t.pointers {
-		for field+1 < nfields && o.fieldAt(layout, field+1).offset <= at {
+	for _, at := range t.pointers {
+		for field+1 < layout.fields && o.fieldOf(layout, field+1).offset <= at {
 			field++
 		}
-		t.mutable[i] = assignable(field)
+		t.assignable = append(t.assignable, assignable(field))
 	}
-	if o.fields.memoryRefName > 0 && typeName == o.rootAddress(o.fields.memoryRefName) {
-		t.memoryRefs = append(t.memoryRefs, 0)
+	if o.isNamed(t.address, o.form.memoryRefName) {
+		t.memoryRefs = []uint32{0}
 		return
 	}
+	types := m.u64(t.address + typeFields)
 	if types == 0 {
-		o.fail(fmt.Errorf("%w: type %s has a layout and no types of fields", ErrUnknownFormat, t.name))
+		o.unknown("type " + t.name + " has no types of fields")
 		return
 	}
-	for i := range nfields {
-		f := o.fieldAt(layout, i)
-		if f.pointer {
-			continue
-		}
-		of := m.u64(types + 8 + 8*uint64(i))
-		if mutable && o.isRaw(of) {
-			t.raw = append(t.raw, f.offset)
-		}
-		if o.fields.memoryRefName > 0 {
+	for i := range layout.fields {
+		if f := o.fieldOf(layout, i); !f.pointer {
+			of := m.u64(types + 8 + 8*uint64(i))
+			if mutable && o.isNamed(of, o.form.pointerName) {
+				t.raw = append(t.raw, f.offset)
+			}
 			o.findMemoryRefs(t, of, f.offset)
 		}
 	}
 }
 
-// findMemoryRefs adds the MemoryRefs that an object of type `of` holds which lies inline at an offset (record_memoryrefs_inside).
+// findMemoryRefs adds the MemoryRefs in an object of type `of` that lies at an offset in objects of t (record_memoryrefs_inside).
 func (o *overlay) findMemoryRefs(t *liveType, of uint64, offset uint32) {
-	m := o.memory
-	if m.u64(of-8)&^markBits != o.typeTag() {
-		return // a union
-	}
-	if m.u64(of) == o.rootAddress(o.fields.memoryRefName) {
+	switch {
+	case o.form.memoryRefName == 0 || !o.isType(of):
+		return
+	case o.isNamed(of, o.form.memoryRefName):
 		t.memoryRefs = append(t.memoryRefs, offset)
 		return
 	}
-	layout, types := m.u64(of+typeLayout), m.u64(of+typeTypes)
-	if layout == 0 || types == 0 {
+	at, types := o.memory.u64(of+typeLayout), o.memory.u64(of+typeFields)
+	if at == 0 || types == 0 {
 		return
 	}
-	n := int(m.u32(layout + 4))
-	for i := range n {
-		if f := o.fieldAt(layout, i); !f.pointer {
-			o.findMemoryRefs(t, m.u64(types+8+8*uint64(i)), offset+f.offset)
+	layout := o.layoutAt(at)
+	for i := range layout.fields {
+		if f := o.fieldOf(&layout, i); !f.pointer {
+			o.findMemoryRefs(t, o.memory.u64(types+8+8*uint64(i)), offset+f.offset)
 		}
 	}
+}
+
+// A liveLayout is what a type says of its objects' layout.
+type liveLayout struct {
+	at           uint64
+	size, fields int
+	flags        uint16
+	foreign      bool
+	width        int // of a field's size, and of its offset, as a power of 2
+	references   int // not 0 where objects hold references, be their places in the layout or not
+	pointers     []uint32
+}
+
+const layoutHeader = 20
+
+// layoutAt reads the layout at an address.
+func (o *overlay) layoutAt(at uint64) liveLayout {
+	b := o.memory.bytes(at, layoutHeader)
+	l := liveLayout{at: at, size: int(le.Uint32(b)), fields: int(le.Uint32(b[4:])), flags: le.Uint16(b[18:])}
+	n, first := int(le.Uint32(b[8:])), int32(le.Uint32(b[12:]))
+	l.width, l.references = int(l.flags>>1&3), n
+	if l.foreign = l.width == 3; l.foreign || first < 0 {
+		return l
+	}
+	if n > 1<<16 || l.fields > 1<<16 {
+		o.unknown("a type has a layout without end")
+		return l
+	}
+	offsets := o.memory.bytes(at+layoutHeader+uint64(l.fields*(2<<l.width)), n<<l.width)
+	for i := range n {
+		l.pointers = append(l.pointers, 8*number(offsets, i, l.width))
+	}
+	return l
+}
+
+// bytes is the size of the layout itself.
+func (l *liveLayout) bytes() int {
+	return layoutHeader + l.fields*(2<<l.width) + len(l.pointers)<<l.width
+}
+
+// A liveField is a field of a type.
+type liveField struct {
+	offset  uint32
+	pointer bool
+}
+
+func (o *overlay) fieldOf(l *liveLayout, i int) liveField {
+	b := o.memory.bytes(l.at+layoutHeader+uint64(i*(2<<l.width)), 2<<l.width)
+	return liveField{offset: number(b, 1, l.width), pointer: number(b, 0, l.width)&1 != 0}
+}
+
+// number is number i of a list of numbers of 1, 2 or 4 bytes.
+func number(list []byte, i, width int) uint32 {
+	switch width {
+	case 0:
+		return uint32(list[i])
+	case 1:
+		return uint32(le.Uint16(list[2*i:]))
+	}
+	return le.Uint32(list[4*i:])
 }

@@ -9,12 +9,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync/atomic"
 
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
-	"chainbuild/parallel"
 	"chainbuild/sysimage"
 )
 
@@ -39,9 +37,10 @@ type frontEvent struct {
 	Weight int64  `json:"weight"`
 	Label  string `json:"label"`
 
-	Task    uint64 `json:"task"` // heap: addresses, and counters
+	PID     int    `json:"pid"` // heap: the worker's process, addresses in its memory, counters
+	Any     uint64 `json:"any"`
+	Task    uint64 `json:"task"`
 	Storage uint64 `json:"storage"`
-	Type    uint64 `json:"type"`
 	World   uint64 `json:"world"`
 	Symbols uint32 `json:"symbols"`
 }
@@ -54,10 +53,8 @@ type front struct {
 	loading    string // the package that it loads
 	unresolved []Unresolved
 
-	heap    *heapFile
-	answer  *answer
-	overlay bool // the heap was written as one
-	process atomic.Pointer[parallel.Process]
+	heap     *heapFile
+	handover *handover
 }
 
 // startStage is the stage that the front worker is in before it says anything.
@@ -70,20 +67,17 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	defer log.Close()
-	f := &front{run: r, compiler: compiler, unresolved: slices.Clone(r.inputs.refused)}
+	handover, err := newHandover()
+	if err != nil {
+		return nil, err
+	}
+	defer handover.close()
+	f := &front{run: r, compiler: compiler, heap: heap, handover: handover, unresolved: slices.Clone(r.inputs.refused)}
 	for _, u := range f.unresolved {
 		r.progress.unresolved(u)
 	}
 	f.enter(startStage, nil)
-	answer, err := newAnswer()
-	if err != nil {
-		return nil, err
-	}
-	defer answer.close()
-	f.answer, f.heap = answer, heap
-	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file, answer.read)
-	f.answer.read.Close()
-	f.process.Store(process)
+	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file, f.handover.read)
 	if err == nil {
 		err = f.explain(ctx, process.Wait())
 		r.progress.sawPeak(process.PeakRSS())
@@ -98,7 +92,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	index.KeepRoots = r.makesWorkerImage
-	index.Overlay = f.overlay
+	index.Overlay = handover.taken
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }

@@ -15,13 +15,14 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     else
         purge_tables()
     end
-    value_of(request, "self") == "yes" || mark_image()
+    handover = value_of(request, "handover") == "yes"
+    handover && value_of(request, "self") != "yes" && mark_image()
     reset_modules()
     reset_state()
     end_inference()
     end_session()
     current_task().storage = objects
-    hand_over(objects) && return nothing
+    handover && hand_over(objects) && return nothing
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
     try
@@ -39,23 +40,29 @@ const ANSWER_FD = Cint(5)
 """
     hand_over(storage)
 
-Let the builder read the heap from this process's memory, which stands still meanwhile. Returns whether it could; else the runtime has to serialise it.
+Tell the builder where in this process's memory the heap is, and wait while it reads it. Returns whether it could; else the runtime has to serialise
+the heap. `storage` will be the root task's local storage.
 """
 function hand_over(@nospecialize(storage))
-    symbol = string(gensym())
-    n = 0
-    for b in codeunits(symbol)
-        n = 0x30 <= b <= 0x39 ? 10 * n + Int(b - 0x30) : 0
-    end
-    event(string("{\"event\":\"heap\",\"task\":", address_text(current_task()), ",\"storage\":", address_text(storage),
-                 ",\"world\":", string(Int(ccall(:jl_get_world_counter, UInt, ()))), ",\"symbols\":", string(n),
-                 ",\"type\":", address_text(DataType), "}"))
+    event(string("{\"event\":\"heap\",\"pid\":", decimal(ccall(:getpid, Cint, ())), ",\"any\":", address(Any), ",\"task\":", address(current_task()),
+                 ",\"storage\":", address(storage), ",\"world\":", decimal(ccall(:jl_get_world_counter, UInt, ())),
+                 ",\"symbols\":", decimal(symbol_counter()), "}"))
     answer = UInt8[0]
     GC.@preserve answer ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(answer), 1)
     return answer[1] == 0x31
 end
 
-address_text(@nospecialize(x)) = string(Int(address_of(x)))
+decimal(n) = string(Int(n))
+address(@nospecialize(x)) = decimal(UInt(address_of(x)))
+
+"How many symbols the runtime has generated: the next one's name ends with that."
+function symbol_counter()
+    n = 0
+    for b in codeunits(string(gensym()))
+        n = 0x30 <= b <= 0x39 ? 10 * n + Int(b - 0x30) : 0
+    end
+    return n
+end
 
 """
 Register a module that no other image has. Caches of packages name all modules of the image that they were made under, by their build ids, which
@@ -64,7 +71,6 @@ right under those alone that have its objects where they are here: its layers.
 """
 function mark_image()
     marker = Module(:ChainedImage, false, false)
-    ccall(:jl_set_module_parent, Cvoid, (Any, Any), marker, marker)
     low = ccall(:jl_module_build_id, NTuple{2,UInt64}, (Any,), marker)[2]
     ccall(:jl_set_module_uuid, Cvoid, (Any, NTuple{2,UInt64}), marker, (0xc4a19b5d00000000, low))
     Base.register_root_module(marker)
