@@ -181,12 +181,13 @@ func (b *Base) Overlay(buf []byte, live Live) ([]byte, OverlayStats, error) {
 	return o.assemble(storage), o.stats, nil
 }
 
-// rootAddress is where the process has what the runtime knows by name.
+// rootAddress is where the process has what the runtime knows by name, 0 for what is not in the blob.
 func (o *overlay) rootAddress(i int) uint64 {
-	switch kind, n := o.h.split(o.h.roots[i]); kind {
-	case refData:
+	kind, n := o.h.split(o.h.roots[i])
+	switch {
+	case kind == refData && n != 0:
 		return o.address(int(n))
-	case refConst:
+	case kind == refConst:
 		return o.address(o.h.constants.start + 8*int(n))
 	}
 	return 0

@@ -119,6 +119,13 @@ func (o *overlay) rewriteChanged(headers []uint32) {
 			return
 		}
 	}
+	// A method says how many roots it has in the image; these are in an object of their own.
+	method := o.h.roots[o.h.root.method]
+	for _, header := range o.headers {
+		if at := int(header) + 8; o.h.word(header) == method && o.rootCount(o.address(at)) != le.Uint32(o.data[at+o.form.method.rootCount:]) {
+			o.rewrite(at)
+		}
+	}
 }
 
 // findDormant finds those of the changed objects that no object of the base refers to any more, such as the memory that a Vector had before it

@@ -31,14 +31,19 @@ func (w *writing) finish() {
 func (w *writing) finishMethod() {
 	o, m, form := w.o, w.o.memory, w.o.form.method
 	w.out = append(w.out, make([]byte, form.size-len(w.out))...)
-	count := uint32(0)
-	if roots := m.u64(w.address + uint64(form.roots)); roots != 0 {
-		count = uint32(m.u64(roots + uint64(o.form.vector.length)))
-	}
-	le.PutUint32(w.out[form.rootCount:], count)
+	le.PutUint32(w.out[form.rootCount:], o.rootCount(w.address))
 	if o.form.callable && w.fresh && m.u64(w.address+uint64(form.callable)) != 0 {
 		o.methods = append(o.methods, uint64(w.at))
 	}
+}
+
+// rootCount is the number of roots of a method.
+func (o *overlay) rootCount(method uint64) uint32 {
+	roots := o.memory.u64(method + uint64(o.form.method.roots))
+	if roots == 0 {
+		return 0
+	}
+	return uint32(o.memory.u64(roots + uint64(o.form.vector.length)))
 }
 
 // finishCode writes a code instance without native code, but for one that returns a constant. Whoever adds native code says so in the blob.
@@ -50,6 +55,9 @@ func (w *writing) finishCode() {
 	w.out[form.specialised] = 0
 	invoke := o.h.code.invoke
 	native := w.out[invoke : invoke+16]
+	is := o.memory.u64(w.address + uint64(invoke))
+	returnsConstant := is != 0 && is == o.constantReturn()
+	clear(native)
 	if !w.fresh {
 		// The loader gives the base's native code back.
 		copy(native, o.data[w.at+int(invoke):])
@@ -58,11 +66,8 @@ func (w *writing) finishCode() {
 				w.refs = append(w.refs, at)
 			}
 		}
-		return
 	}
-	is := le.Uint64(native)
-	clear(native)
-	if is != 0 && is == o.constantReturn() {
+	if returnsConstant && le.Uint64(native) == 0 {
 		w.setRef(invoke, o.h.join(refFunction, conventionConstant))
 	}
 }

@@ -66,6 +66,8 @@ type liveType struct {
 	assignable []bool
 	// raw are offsets of assignable fields that hold a Ptr, memoryRefs those of MemoryRefs.
 	raw, memoryRefs []uint32
+	// holes are bytes between the fields and behind them.
+	holes []extent
 	element         elementForm
 	smallTag        uint64
 	// identified: the objects are preceded by their identity. constant: they lie among the constants.
@@ -251,6 +253,7 @@ func (o *overlay) readFields(t *liveType, typeName uint64, layout *liveLayout, m
 		return mutable && (constants == 0 || !o.form.constantFields || m.u32(constants+uint64(field/32*4))>>(field%32)&1 == 0)
 	}
 	t.pointers = layout.pointers
+	t.holes = o.holesIn(layout)
 	field := 0
 	for _, at := range t.pointers {
 		for field+1 < layout.fields && o.fieldOf(layout, field+1).offset <= at {
@@ -276,6 +279,22 @@ func (o *overlay) readFields(t *liveType, typeName uint64, layout *liveLayout, m
 			o.findMemoryRefs(t, of, f.offset)
 		}
 	}
+}
+
+// holesIn returns what no field has of objects with a layout.
+func (o *overlay) holesIn(layout *liveLayout) (holes []extent) {
+	end := 0
+	for i := range layout.fields {
+		f := o.fieldOf(layout, i)
+		if start := int(f.offset); start > end {
+			holes = append(holes, extent{end, start - end})
+		}
+		end = max(end, int(f.offset)+f.size)
+	}
+	if end < layout.size {
+		holes = append(holes, extent{end, layout.size - end})
+	}
+	return holes
 }
 
 // findMemoryRefs adds the MemoryRefs in an object of type `of` that lies at an offset in objects of t (record_memoryrefs_inside).
@@ -340,12 +359,14 @@ func (l *liveLayout) bytes() int {
 // A liveField is a field of a type.
 type liveField struct {
 	offset  uint32
+	size    int
 	pointer bool
 }
 
 func (o *overlay) fieldOf(l *liveLayout, i int) liveField {
 	b := o.memory.bytes(l.at+layoutHeader+uint64(i*(2<<l.width)), 2<<l.width)
-	return liveField{offset: number(b, 1, l.width), pointer: number(b, 0, l.width)&1 != 0}
+	size := number(b, 0, l.width)
+	return liveField{offset: number(b, 1, l.width), size: int(size >> 1), pointer: size&1 != 0}
 }
 
 // number is number i of a list of numbers of 1, 2 or 4 bytes.

@@ -459,6 +459,9 @@ func (o *overlay) memorySize(address uint64, t *liveType) int {
 func (w *writing) fields() {
 	o, t := w.o, w.t
 	w.out = slices.Clone(o.memory.bytes(w.address, t.size))
+	for _, hole := range t.holes {
+		clear(hole.of(w.out))
+	}
 	for _, at := range t.raw {
 		forgetPointers(w.out[at : at+8])
 	}

@@ -82,6 +82,9 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		err = f.explain(ctx, process.Wait())
 		r.progress.sawPeak(process.PeakRSS())
 	}
+	if err == nil {
+		err = f.verifyHeap()
+	}
 	f.enter("", err)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"chainbuild/sysimage"
 
@@ -16,8 +17,9 @@ import (
 // A handover is the pipe with the answer to the front worker, and what has come of it.
 type handover struct {
 	read, write *os.File
-	// taken says that the heap was read; else the worker serialises it.
-	taken bool
+	// taken says that the heap was read; else the worker serialises it. If both are asked for, compared is what was read.
+	taken    bool
+	compared []byte
 }
 
 // The answers.
@@ -51,22 +53,46 @@ func (f *front) takeHeap(e *frontEvent) error {
 	blob, stats, err := f.base.Overlay(buf, sysimage.Live{
 		Memory: processMemory(e.PID), Any: e.Any, Task: e.Task, Storage: e.Storage, World: e.World, Symbols: e.Symbols,
 	})
-	answer := answerSerialise
-	if err == nil {
-		answer = answerTaken
-		f.handover.taken = true
-		f.heap.fill(blob)
-	} else if !errors.Is(err, sysimage.ErrNoOverlay) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+	if err != nil && !errors.Is(err, sysimage.ErrNoOverlay) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
 		return err
 	}
+	f.handover.taken = err == nil
 	f.progress.set(func(r *Result) {
 		r.Heap = HeapCounts{Overlay: err == nil, Words: stats.Words, Objects: stats.Objects, Bytes: stats.Bytes}
 		if err != nil {
 			r.Heap.Reason = err.Error()
 		}
 	})
+	answer := answerTaken
+	if f.handover.taken && !f.options.VerifyHeap {
+		f.heap.fill(blob)
+	} else {
+		answer = answerSerialise
+		if f.handover.taken {
+			f.handover.compared = slices.Clone(blob)
+		}
+		if err := f.heap.empty(); err != nil {
+			return err
+		}
+	}
 	_, err = f.handover.write.WriteString(answer)
 	return err
+}
+
+// verifyHeap compares the heap that was read, if it was, with the one that Julia has serialised, and puts it in its place.
+func (f *front) verifyHeap() error {
+	if f.handover.compared == nil {
+		return nil
+	}
+	serialised, err := f.heap.blob()
+	if err != nil {
+		return err
+	}
+	if err := f.base.SameHeaps(f.handover.compared, serialised); err != nil {
+		return fmt.Errorf("%w; report this", err)
+	}
+	f.heap.fill(f.handover.compared)
+	return nil
 }
 
 // A processMemory reads the memory of the process with that id, at addresses as offsets.

@@ -55,6 +55,13 @@ func (h *heapFile) room(size int64) ([]byte, error) {
 	return h.mapped, nil
 }
 
+// empty takes the room back, so that the front worker can write the heap.
+func (h *heapFile) empty() error {
+	err := unix.Munmap(h.mapped)
+	h.mapped = nil
+	return errors.Join(err, h.file.Truncate(0))
+}
+
 // fill says what blob has come of the room, which it need not lie in.
 func (h *heapFile) fill(blob []byte) { h.filled = blob }
 

@@ -48,6 +48,8 @@ type Options struct {
 	// FullHeap leaves it to Julia to serialise the heap, the base's part included. Nothing of the base that is not needed any more stays then,
 	// and the base's objects have other places, so caches of packages that were made under the base are not right under the image.
 	FullHeap bool
+	// VerifyHeap lets Julia serialise the heap too, and fails if it holds something else.
+	VerifyHeap bool
 	// KeepScratch leaves the folder of intermediate files in place and says where it is.
 	KeepScratch bool
 	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.
