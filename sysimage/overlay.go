@@ -129,6 +129,9 @@ func (o *overlay) isBase(address uint64) bool { return address-o.start < uint64(
 // OverlayRoom is how many bytes more than the base's blob an overlay is expected to need.
 const OverlayRoom = 512 << 20
 
+// Series is the series of Julia that the base belongs to, such as 1.10.
+func (b *Base) Series() string { return b.layout.julia }
+
 // BlobSize is the size of the base's blob in bytes.
 func (b *Base) BlobSize() int64 { return int64(len(b.heap.data)) }
 
