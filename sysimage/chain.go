@@ -358,6 +358,9 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		Note:    Note{Format: b.Format, Functions: len(c.functions), Globals: len(c.index.Globals)},
 		bases:   b.Layers,
 	}
+	if c.index.Overlay {
+		out.Note.Constants = append(b.constants(), [2]uint32{uint32(b.heap.objects.end()), uint32(b.heap.constants.end())})
+	}
 	for _, im := range b.Layers {
 		out.Note.Bases = append(out.Note.Bases, identify(im))
 		out.Check = append(out.Check, fingerprints(im, b.tables.fingerprint(im))...)

@@ -61,6 +61,8 @@ type overlay struct {
 	// start is the address of the blob in the process, end where the base's objects and constants end in it.
 	start uint64
 	end   int
+	// islands are constants among the base's objects: those of its own base, if it is an overlay itself.
+	islands []extent
 
 	// data is what the blob begins with: the base's objects and constants, then new objects. added are new constants.
 	data, added []byte
@@ -150,6 +152,10 @@ func (b *Base) Overlay(buf []byte, live Live) ([]byte, OverlayStats, error) {
 	if kind != refData {
 		return nil, OverlayStats{}, h.otherRoots()
 	}
+	islands, err := b.islands()
+	if err != nil {
+		return nil, OverlayStats{}, err
+	}
 	m, err := readLive(b.layout.form, live.Memory, live.Any-n)
 	if err != nil {
 		return nil, OverlayStats{}, err
@@ -159,7 +165,7 @@ func (b *Base) Overlay(buf []byte, live Live) ([]byte, OverlayStats, error) {
 		return nil, OverlayStats{}, fmt.Errorf("%w: the process is on an image that is no overlay of the base", ErrNoOverlay)
 	}
 	o := &overlay{
-		h: h, base: b, form: b.layout.overlay, live: live, memory: m, start: m.start, end: end,
+		h: h, base: b, form: b.layout.overlay, live: live, memory: m, start: m.start, end: end, islands: islands,
 		data:        append(buf[:0], h.data[:end]...),
 		symbols:     newSymbolTable(h),
 		isReference: newBitset(h.objects.size), isMemoryRef: newBitset(h.objects.size), removed: newBitset(h.objects.size),
@@ -182,6 +188,26 @@ func (b *Base) Overlay(buf []byte, live Live) ([]byte, OverlayStats, error) {
 	}
 	o.stats.Bytes = int64(len(o.data) - end + len(o.added))
 	return o.assemble(storage), o.stats, nil
+}
+
+// constants are those of Note.
+func (b *Base) constants() [][2]uint32 {
+	if b.Note == nil {
+		return nil
+	}
+	return slices.Clone(b.Note.Constants)
+}
+
+// islands are where the blob has constants among its objects.
+func (b *Base) islands() (list []extent, err error) {
+	for _, c := range b.constants() {
+		island := extent{int(c[0]), int(c[1]) - int(c[0])}
+		if island.size < 0 || island.end() > b.heap.objects.end() {
+			return nil, fmt.Errorf("%w: the note says that constants are where the heap has no objects", ErrDamaged)
+		}
+		list = append(list, island)
+	}
+	return list, nil
 }
 
 // rootAddress is where the process has what the runtime knows by name, 0 for what is not in the blob.

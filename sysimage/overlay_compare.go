@@ -77,8 +77,9 @@ func (o *overlay) unrelocate(live, file []byte) {
 func (o *overlay) differing(live, file []byte) (headers []uint32) {
 	skip := o.globalRoots()
 	next := 0 // in o.headers
+	inConstants := within(o.islands)
 	for at := 8; at+8 <= len(file); at += 8 {
-		if le.Uint64(live[at:]) == le.Uint64(file[at:]) {
+		if le.Uint64(live[at:]) == le.Uint64(file[at:]) || inConstants(uint64(at)) {
 			continue
 		}
 		i, _ := slices.BinarySearch(o.headers[next:], uint32(at))
@@ -157,26 +158,28 @@ func (o *overlay) findDormant(headers []uint32) {
 
 // compareConstants takes over what has changed among the base's constants: elements of arrays and memories.
 func (o *overlay) compareConstants() {
-	file, live := o.h.constants.of(o.h.data), o.h.constants.of(o.memory.image)
+	file, live := o.h.data, o.memory.image
 	var owners []constantOwner
-	for at := 0; at+8 <= len(file); at += 8 {
-		if le.Uint64(live[at:]) == le.Uint64(file[at:]) {
-			continue
+	for _, constants := range append(o.islands, o.h.constants) {
+		for at := alignInt(constants.start, 8); at+8 <= constants.end(); at += 8 {
+			if le.Uint64(live[at:]) == le.Uint64(file[at:]) {
+				continue
+			}
+			if owners == nil {
+				owners = o.constantOwners()
+			}
+			i, _ := slices.BinarySearchFunc(owners, at+8, func(owner constantOwner, at int) int { return owner.start - at })
+			if i == 0 || at >= owners[i-1].end || owners[i-1].raw {
+				continue // a mark of the collector, or a Ptr
+			}
+			end := min(at+8, owners[i-1].end)
+			copy(o.data[at:end], live[at:])
+			o.stats.Words++
 		}
-		if owners == nil {
-			owners = o.constantOwners()
-		}
-		i, _ := slices.BinarySearchFunc(owners, at+8, func(owner constantOwner, at int) int { return owner.start - at })
-		if i == 0 || at >= owners[i-1].end || owners[i-1].raw {
-			continue // a mark of the collector, or a Ptr
-		}
-		end := min(at+8, owners[i-1].end)
-		copy(o.data[o.h.constants.start+at:o.h.constants.start+end], live[at:])
-		o.stats.Words++
 	}
 }
 
-// A constantOwner is an object whose elements lie among the constants.
+// A constantOwner is an object whose elements lie among the constants, from start to end in the blob.
 type constantOwner struct {
 	start, end int
 	raw        bool // they are Ptrs, which are written as null
@@ -201,7 +204,7 @@ func (o *overlay) constantOwners() (list []constantOwner) {
 				data, size = a.data, a.size()
 			}
 		}
-		if at := data - o.address(o.h.constants.start); size > 0 && at < uint64(o.h.constants.size) {
+		if at := data - o.start; size > 0 && at < uint64(o.end) {
 			list = append(list, constantOwner{int(at), int(at) + size, t.element.raw})
 		}
 	}

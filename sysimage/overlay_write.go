@@ -228,13 +228,18 @@ func (o *overlay) rewrite(at int) {
 	}
 }
 
-// roomAt is the number of bytes from an offset to the next object of the base.
+// roomAt is the number of bytes from an offset to the next object of the base, or to constants.
 func (o *overlay) roomAt(at int) int {
-	i, _ := slices.BinarySearch(o.headers, uint32(at))
-	if i == len(o.headers) {
-		return o.h.objects.size - at
+	end := o.h.objects.size
+	if i, _ := slices.BinarySearch(o.headers, uint32(at)); i < len(o.headers) {
+		end = int(o.headers[i])
 	}
-	return int(o.headers[i]) - at
+	for _, island := range o.islands {
+		if island.start > at {
+			end = min(end, island.start)
+		}
+	}
+	return end - at
 }
 
 // setReference gives a word of data a reference, or none if it is 0. Fresh words had none.
