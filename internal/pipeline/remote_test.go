@@ -3,7 +3,10 @@ package pipeline
 // Builds of two machines with one remote cache: each has a cache folder and an output of its own.
 
 import (
+	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +51,43 @@ func TestRemote(t *testing.T) {
 				t.Errorf("the explanations are %q", second.notes)
 			}
 			r.prints(t, second.Image, book, "Ulysses, 730 pages")
+			// Its workers start from the first machine's image: two that are made are never the same, as each says where it was made.
+			if made, got := workerImageOf(t, r.path("one")), workerImageOf(t, r.path("two")); !bytes.Equal(made, got) {
+				t.Error("the second machine has made a worker image of its own")
+			}
+		})
+
+		t.Run("worker image of no use", func(t *testing.T) {
+			var o Options
+			r.build(t, func(options *Options) {
+				on("two", target)(options)
+				o = *options
+			})
+			o.CacheDir = r.path("none")
+			p, err := newPlan(t.Context(), o, newProgress(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, err := p.workerImageKey()
+			if err != nil {
+				t.Fatal(err)
+			}
+			action, err := p.workerImageAction(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.remote.Put(action, []byte("no image"))
+			p.close(t.Context(), newProgress(nil))
+
+			out := r.build(t, on("six", target))
+			out.allHits(t)
+			if len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "another one is made") {
+				t.Errorf("the warnings are %q", out.warnings)
+			}
+			// It takes the place of the other.
+			if next := r.build(t, on("seven", target)); len(next.warnings) != 0 || !bytes.Equal(workerImageOf(t, r.path("six")), workerImageOf(t, r.path("seven"))) {
+				t.Errorf("the next machine does not get it, with the warnings %q", next.warnings)
+			}
 		})
 
 		t.Run("local first", func(t *testing.T) {
@@ -93,6 +133,20 @@ func TestRemote(t *testing.T) {
 			r.prints(t, out.Image, book, "Ulysses, 730 pages")
 		})
 	})
+}
+
+// workerImageOf is the worker image in a cache's folder.
+func workerImageOf(t *testing.T, folder string) []byte {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "workers/*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the worker images are %q (%v)", files, err)
+	}
+	image, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 // What the remote cache is told wrongly is refused before any work.
