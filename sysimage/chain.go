@@ -275,7 +275,11 @@ func (c *chaining) assemble(globals, functions []byte) []byte {
 		c.recordsAt = len(out)
 		out = append(out, section...)
 	}
-	return append(pad(out), tail...)
+	out = append(pad(out), tail...)
+	if c.index.Overlay {
+		out = seal(out, c.base.heap.data)
+	}
+	return out
 }
 
 // relocations returns the section of relocations, with words that have become references, and without the planted ones
@@ -353,6 +357,9 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		Slots:   b.slots(c.used),
 		Note:    Note{Format: b.Format, Functions: len(c.functions), Globals: len(c.index.Globals)},
 		bases:   b.Layers,
+	}
+	if c.index.Overlay {
+		out.Note.Constants = append(b.constants(), [2]uint32{uint32(b.heap.objects.end()), uint32(b.heap.constants.end())})
 	}
 	for _, im := range b.Layers {
 		out.Note.Bases = append(out.Note.Bases, identify(im))

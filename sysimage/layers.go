@@ -35,6 +35,8 @@ type Note struct {
 	// Functions and Globals are how many entries at the ends of the tables came with this image.
 	Functions int `json:"functions"`
 	Globals   int `json:"globals"`
+	// Constants are where the blob has constants among its objects, from and to which offset: those of the base, if the blob is an overlay of its.
+	Constants [][2]uint32 `json:"constants,omitempty"`
 	// Build is for those who drive the build.
 	Build map[string]string `json:"build,omitempty"`
 }

@@ -19,14 +19,11 @@ import (
 	"fmt"
 )
 
-// Offsets in types, in bytes.
-const (
-	typeParameters = 16
-	typeNameModule = 8
-)
+// typeNameModule is the offset of a TypeName's module, in bytes.
+const typeNameModule = 8
 
-// typeFields are offsets in bytes that differ between versions.
-type typeFields struct {
+// typePlaces are offsets in bytes that differ between versions.
+type typePlaces struct {
 	layout  uint32 // of DataType's layout
 	names   uint32 // of TypeName's names of fields
 	counted uint32 // of the number of fields in a layout
@@ -139,11 +136,11 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	if !ok {
 		return
 	}
-	kind, n := h.split(ref)
-	if kind != refConst || 8*n+h.layoutSize() > uint64(h.constants.size) {
+	at, ok := o.locate(ref)
+	if !ok || !o.isConstant(at) || uint64(at)+h.layoutSize() > uint64(o.limit(at)) {
 		return
 	}
-	layout := h.constants.of(h.data)[8*n:]
+	layout := h.data[at:o.limit(at)]
 	counted := h.typeAt.counted
 	if counted > 0 {
 		t.element = int(le.Uint32(layout))

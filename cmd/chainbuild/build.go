@@ -98,6 +98,8 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 		flags.StringVar(&o.CacheDir, "cache-dir", "", "`FOLDER` of the object cache, or off (default: chainbuild/cache in the first depot)")
 		flags.TextVar(&o.CacheSize, "cache-limit", settings.Size(0), "`SIZE` that the cache is kept within, such as 2GB (default: "+words.Bytes(objcache.DefaultLimit)+")")
 		flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
+		flags.BoolVar(&o.FullHeap, "full-heap", false, "let Julia serialise the heap, the base's part included: slower, and caches of packages that were made under the base are stale under the image")
+		flags.BoolVar(&o.VerifyHeap, "verify-heap", false, "let Julia serialise the heap too, and compare")
 		flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	})
 	addRemoteFlags(cmd, remoteSection, &o.Remote)

@@ -77,7 +77,7 @@ func (c *compiler) startExecuting(ctx context.Context) (end func()) {
 	}
 	c.progress.set(func(r *Result) { r.execution = &ExecutionCounts{} })
 	ctx, cancel := context.WithCancel(ctx)
-	e := &executor{compiler: c, warned: map[string]bool{}, julia: &elsewhereJulia{platform: map[string]string{"OSFamily": "linux", "ISA": "x86-64"}}}
+	e := &executor{compiler: c, warned: map[string]bool{}, julia: &elsewhereJulia{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -133,11 +133,16 @@ func (e *executor) prepare(ctx context.Context) error {
 	if err := e.remote.Executes(ctx); err != nil {
 		return err
 	}
+	e.julia.platform = map[string]string{"OSFamily": "linux", "ISA": "x86-64"}
 	if e.options.Remote.Julia == settings.JuliaTree {
-		return e.julia.take(ctx, e.compiler.julia)
+		if err := e.julia.take(ctx, e.compiler.julia); err != nil {
+			return err
+		}
+	} else {
+		e.julia.script = `exec "${CHAINBUILD_JULIA:-julia}" "$@"`
+		e.julia.platform["chainbuild-julia"] = e.recipe.JuliaID()
 	}
-	e.julia.script = `exec "${CHAINBUILD_JULIA:-julia}" "$@"`
-	e.julia.platform["chainbuild-julia"] = e.recipe.JuliaID()
+	e.julia.platform = e.options.Remote.Properties.On(e.julia.platform)
 	return nil
 }
 

@@ -45,6 +45,11 @@ type Options struct {
 	Explain bool
 	// VerifyCache compiles also what is in the cache, and fails if the outcome is another.
 	VerifyCache bool
+	// FullHeap leaves it to Julia to serialise the heap, the base's part included. Nothing of the base that is not needed any more stays then,
+	// and the base's objects have other places, so caches of packages that were made under the base are not right under the image.
+	FullHeap bool
+	// VerifyHeap lets Julia serialise the heap too, and fails if it holds something else.
+	VerifyHeap bool
 	// KeepScratch leaves the folder of intermediate files in place and says where it is.
 	KeepScratch bool
 	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.
@@ -70,6 +75,8 @@ type Result struct {
 	Functions  FunctionCounts  `json:"functions"`
 	Partitions PartitionCounts `json:"partitions"`
 	Compiling  CompileTimes    `json:"compiling"`
+	// Heap says how the heap was written.
+	Heap HeapCounts `json:"heap"`
 	// Remote says what the remote cache was good for; nil without one.
 	Remote *RemoteCounts `json:"remote,omitempty"`
 	// Stages are the stages of the build in the order in which they started. They may overlap.
@@ -96,6 +103,17 @@ type FunctionCounts struct {
 	// code is right as it is, are compiled again.
 	Invalidated int `json:"invalidated,omitempty"`
 	Revived     int `json:"revived,omitempty"`
+}
+
+// HeapCounts say what a heap is made of.
+type HeapCounts struct {
+	// Overlay says that the base's objects have the places that they have in the base; if not, Reason may say why.
+	Overlay bool   `json:"overlay"`
+	Reason  string `json:"reason,omitempty"`
+	// Words of the base's objects have changed; Objects are new, and have so many Bytes.
+	Words   int   `json:"changed_words,omitempty"`
+	Objects int   `json:"new_objects,omitempty"`
+	Bytes   int64 `json:"new_bytes,omitempty"`
 }
 
 // PartitionCounts count the partitions of the new code.

@@ -151,14 +151,14 @@ func (r *run) source(name string) string { return r.file("worker/" + name) }
 
 // chain completes the heap that the front worker wrote.
 func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, error) {
-	if r.options.KeepScratch {
-		if err := heap.copyTo(r.file("heap.blob")); err != nil {
-			return nil, err
-		}
-	}
 	blob, err := heap.blob()
 	if err != nil {
 		return nil, err
+	}
+	if r.options.KeepScratch {
+		if err := os.WriteFile(r.file("heap.blob"), blob, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	return r.base.Chain(blob, index)
 }

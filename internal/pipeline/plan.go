@@ -96,6 +96,12 @@ func (p *plan) inspect(ctx context.Context) error {
 	if p.base, err = sysimage.OpenFile(path); err != nil {
 		return usage.Wrap(err)
 	}
+	if p.options.VerifyHeap && !p.base.HasOverlays() {
+		return refuse("the heap of an image of Julia %s is always serialised by Julia, so there is nothing to compare: leave out --verify-heap", p.base.Series())
+	}
+	if p.options.VerifyHeap && p.options.FullHeap {
+		return refuse("--full-heap leaves the heap to Julia, so there is nothing for --verify-heap to compare: leave out one of them")
+	}
 	if err := checkBase(ctx, p.base, p.julia, &p.options, p.inputs.output); err != nil {
 		return err
 	}

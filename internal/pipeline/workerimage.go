@@ -9,7 +9,8 @@ package pipeline
 //	workers/KEY.so
 //
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
-// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made.
+// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made. With a remote cache,
+// only one machine of all makes it (workerimageshared.go).
 // Without a cache there is no worker image.
 
 import (
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"chainbuild/internal/settings"
+	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/sysimage"
@@ -34,42 +36,38 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 // workerImageAge is how long a worker image is kept unused.
 const workerImageAge = 30 * 24 * time.Hour
 
-// workerImagePath is where the worker image for this base is kept; empty without a cache.
-func (p *plan) workerImagePath() (string, error) {
-	dir := p.cache.Dir()
-	if dir == "" {
-		return "", nil
-	}
+// workerImageKey is the key of the worker image for this base.
+func (p *plan) workerImageKey() (objcache.Key, error) {
 	h := objcache.NewHash("worker image")
 	for i, layer := range p.base.Layers {
 		h.AddString(fmt.Sprint("path of layer ", i), layer.Path)
-		id := layer.BuildID()
-		if len(id) == 0 {
-			info, err := os.Stat(layer.Path)
-			if err != nil {
-				return "", err
-			}
-			id = fmt.Append(nil, info.Size(), info.ModTime().UnixNano())
+		id, err := julia.LibraryID(layer.Path)
+		if err != nil {
+			return objcache.Key{}, err
 		}
-		h.Add(fmt.Sprint("build id of layer ", i), id)
+		h.AddString(fmt.Sprint("build of layer ", i), id)
 	}
 	h.AddString("Julia", p.julia.Version)
 	h.AddString("sources", p.sources.All())
 	recipe, err := llvmdriver.NewRecipe(p.julia, p.sources, workersTarget)
 	if err != nil {
-		return "", err
+		return objcache.Key{}, err
 	}
 	h.AddString("way of compiling", recipe.Hash(nil).Key().String())
-	return filepath.Join(dir, "workers", h.Key().String()+".so"), nil
+	return h.Key(), nil
 }
 
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
 // for can do without, so nothing that goes wrong here is more than a warning.
 func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
-	path, err := p.workerImagePath()
-	if err != nil || path == "" {
+	if p.cache.Dir() == "" {
 		return p
 	}
+	key, err := p.workerImageKey()
+	if err != nil {
+		return p
+	}
+	path := filepath.Join(p.cache.Dir(), "workers", key.String()+".so")
 	if isUsable(path) {
 		return p.from(path)
 	}
@@ -79,11 +77,7 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 	}
 	err = progress.stage("workers", func() error {
 		removeOld(folder)
-		// Its stages are of no interest to who waits for another image.
-		if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
-			return err
-		}
-		return os.Chmod(path, 0o700)
+		return p.shareWorkerImage(ctx, path, key, progress)
 	})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -92,6 +86,15 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 		return p
 	}
 	return p.from(path)
+}
+
+// makeWorkerImage makes the worker image at path.
+func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
+	// Its stages are of no interest to who waits for another image.
+	if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o700)
 }
 
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
