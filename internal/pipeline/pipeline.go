@@ -160,5 +160,6 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 	if err != nil {
 		return nil, err
 	}
+	index.Variants = r.variants
 	return r.base.Chain(blob, index)
 }
