@@ -63,6 +63,9 @@ func (b *Base) chain(blob []byte, index *Index) (*Merged, error) {
 	if h.shift != b.heap.shift {
 		return nil, fmt.Errorf("new heap: %w: it was made by another version of Julia; use the Julia that the base belongs to", ErrDamaged)
 	}
+	if _, ok := b.tables.(*shardTables); index.Variants != nil && !ok {
+		return nil, fmt.Errorf("images of Julia %s get new code for one target: leave the others out", b.Format)
+	}
 	c := &chaining{base: b, index: index, heap: h}
 	for _, step := range []func() error{c.findPlanted, c.restoreInvoke} {
 		if err := step(); err != nil {

@@ -19,12 +19,9 @@ func (p *plan) chooseVariants(ctx context.Context) error {
 	if !p.series.CompilesForProcess {
 		return refuse("--cpu-target %s is several targets, and on Julia %s new code is compiled for one: give that", p.options.CPU, p.series.Name)
 	}
-	var option string
 	if len(p.targets) == 0 {
 		p.variants = p.base.OwnVariants()
-		option = p.variants.Targets[0].Option()
 	} else {
-		option = p.targets[0].Option
 		data, err := p.julia.Targets(ctx, llvmdriver.TargetsOption(p.targets))
 		if err != nil {
 			return err
@@ -42,6 +39,7 @@ func (p *plan) chooseVariants(ctx context.Context) error {
 			return usage.Wrap(err)
 		}
 	}
+	option := p.variants.Targets[0].Option()
 	p.targets = nil
 	for _, t := range p.variants.Targets {
 		cpu, features := t.LLVM()

@@ -5,11 +5,11 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "dump_native.jl"))
 prepare_compiler() = find_llvm()
 
 function emit_object(bitcode::String, object::String, level::Int, cpu::String, features::String)
-    return dump_object(bitcode, object, level, "", "", prepare_context, handle_around, dump_native)
+    return dump_object(bitcode, object, level, "", "", prepare_context, set_target, handle_around, dump_native)
 end
 
 function emit_variant(bitcode::String, object::String, level::Int, cpu::String, features::String)
-    return dump_object(bitcode, object, level, cpu, features, prepare_context, handle_around, dump_native)
+    return dump_object(bitcode, object, level, cpu, features, prepare_context, set_target, handle_around, dump_native)
 end
 
 "Have the context be one for Julia's passes, which look at what pointers point to."
