@@ -42,6 +42,8 @@ type chaining struct {
 	numbers map[string]uint64
 	// functions are the new functions in the order of their indices.
 	functions []newFunction
+	// entries are what C finds where new functions have variants.
+	entries []entry
 	// recordsAt is the offset of fptr_record in the completed blob.
 	recordsAt int
 	// used are the base's functions that get a slot, ascending.
@@ -75,6 +77,7 @@ func (b *Base) chain(blob []byte, index *Index) (*Merged, error) {
 	if c.functions, err = b.layout.records.functions(c); err != nil {
 		return nil, err
 	}
+	c.findEntries()
 	if c.used, err = b.used(index); err != nil {
 		return nil, err
 	}
@@ -362,7 +365,11 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		out.Check = append(out.Check, fingerprints(im, b.tables.fingerprint(im))...)
 		out.Drop = append(out.Drop, heapRange(im)...)
 	}
-	out.Sections = append(b.tables.merge(c, uint64(len(blob))), cellSection(c.index.Globals), blobSection(blob))
+	if err := c.addEntries(out); err != nil {
+		return nil, err
+	}
+	out.Sections = append(out.Sections, b.tables.merge(c, uint64(len(blob)))...)
+	out.Sections = append(out.Sections, cellSection(c.index.Globals), blobSection(blob))
 	var err error
 	if out.thin, err = b.layout.load.parts(c, elfpatch.Thin); err != nil {
 		return nil, err

@@ -118,7 +118,7 @@ func (w *shardMerge) newAddressShard() {
 	w.anchor = w.here()
 	s[addressCells] = w.counted(len(cells), func(i int) { w.diff(elfpatch.Address{Symbol: cellsSymbol, Offset: 8 * uint64(i)}) })
 	s[addressCellIndices] = w.plain(len(cells), func(i int) { w.uint32(uint32(len(w.base.Globals) + i)) })
-	s[addressSlots] = w.counted(0, nil)
+	s[addressSlots] = w.entryTable(w.here())
 	s[addressClones] = w.addressTable(len(functions)*w.furtherTargets(), w.furtherVariant)
 	s[addressCloneIndices] = w.newVariants()
 	w.all = append(w.all, s...)

@@ -378,7 +378,7 @@ func (w *shardMerge) newOffsetShard() {
 	s[shardCellBase] = elfpatch.Address{Symbol: cellsSymbol}
 	s[shardCells] = w.counted(len(cells), func(i int) { w.uint32(uint32(8 * i)) })
 	s[shardCellIndices] = w.plain(len(cells), func(i int) { w.uint32(uint32(len(w.base.Globals) + i)) })
-	s[shardSlots] = w.counted(0, nil)
+	s[shardSlots] = w.entryTable(elfpatch.Address{Symbol: cellsSymbol})
 	w.anchor = code
 	s[shardCloneOffsets] = w.plain(len(functions)*w.furtherTargets(), func(i int) { w.diff(w.furtherVariant(i)) })
 	s[shardCloneIndices] = w.newVariants()
@@ -399,16 +399,30 @@ func (w *shardMerge) furtherVariant(i int) elfpatch.Address {
 	return elfpatch.Address{Symbol: VariantSymbol(w.functions[i%n].symbol, 1+i/n)}
 }
 
-// newVariants appends the numbers of cloned functions of the shard of new functions, which no slots are filled with. There is code for all of
-// them on each target; or, where they have but one variant, on the first target, to which the others fall back.
+// newVariants appends the numbers of cloned functions of the shard of new functions. There is code for all of them on each target, and entries have
+// slots; or, where functions have but one variant, it is the first target's, to which the others fall back.
 func (w *shardMerge) newVariants() elfpatch.Address {
-	return w.plain(len(w.variants.Targets), func(i int) {
-		if i == 0 || w.index.Variants != nil {
-			w.uint32(indexFlag)
-			return
+	at := w.here()
+	for i := range w.variants.Targets {
+		if i > 0 && w.index.Variants == nil {
+			w.uint32(0)
+			w.uint32(0)
+			continue
 		}
-		w.uint32(0)
-		w.uint32(0)
+		w.uint32(uint32(len(w.entries)) | indexFlag)
+		for _, e := range w.entries {
+			w.uint32(uint32(e.function))
+		}
+	}
+	return at
+}
+
+// entryTable appends the table of slots of the entries, whose offsets count from anchor.
+func (w *shardMerge) entryTable(anchor elfpatch.Address) elfpatch.Address {
+	w.anchor = anchor
+	return w.counted(len(w.entries), func(i int) {
+		w.uint32(uint32(w.entries[i].function))
+		w.diff(entrySlot(i))
 	})
 }
 
