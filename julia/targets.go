@@ -15,7 +15,7 @@ import (
 	"chainbuild/internal/scratch"
 )
 
-// targetsScript has the runtime print the list of targets, as a vector of bytes. It runs as boot.jl, which a Julia without any image loads first:
+// targetsScript has the runtime print the list of targets, as a vector of bytes. It runs in place of base/boot.jl, which a Julia without any image loads first:
 // such a process takes several targets, starts at once, and knows no more than this. It ends with what is thrown, and prints that.
 const targetsScript = "throw(ccall(:jl_reflect_clone_targets, Any, ()))\n"
 

@@ -55,6 +55,14 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestDependsOnMachine(t *testing.T) {
+	for cpu, want := range map[CPU]bool{"native": true, "native,-avx2": true, "generic;native": true, "generic;haswell": false, "base": false, "haswell": false} {
+		if cpu.DependsOnMachine() != want {
+			t.Errorf("%q: %v", cpu, !want)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	for _, fits := range []Target{{}, DefaultTarget(), {Emit: EmitTraced, Layout: elfpatch.Standalone, OptLevel: 3}} {
 		if err := fits.Check(); err != nil {

@@ -10,6 +10,7 @@ package settings
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"chainbuild/elfpatch"
 	"chainbuild/llvmdriver"
@@ -65,6 +66,16 @@ func (c *CPU) UnmarshalText(text []byte) error {
 		*c = NativeCPU
 	}
 	return nil
+}
+
+// DependsOnMachine says that it is another processor on another machine.
+func (c CPU) DependsOnMachine() bool {
+	for name := range strings.SplitSeq(string(c), ";") {
+		if name, _, _ = strings.Cut(name, ","); name == string(NativeCPU) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c CPU) MarshalText() ([]byte, error) { return []byte(c), nil }
