@@ -160,5 +160,6 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 			return nil, err
 		}
 	}
+	index.Variants = r.variants
 	return r.base.Chain(blob, index)
 }

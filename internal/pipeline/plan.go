@@ -18,7 +18,7 @@ import (
 // A plan says which image is to be made, and from what. Nothing in it changes once it is made.
 type plan struct {
 	options Options
-	target  llvmdriver.Target
+	targets []llvmdriver.Target // that new code is compiled for
 	inputs  *inputs
 	julia   *julia.Installation
 	series  *julia.Series
@@ -28,6 +28,8 @@ type plan struct {
 	remote  *remote.Cache   // nil: none
 	last    *record         // of the last build of this image; nil: none is known
 
+	// variants are what several targets are to the image; nil: there is one, and code for it serves on all that the base is for.
+	variants *sysimage.Variants
 	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
 	workerImage string
 	// makesWorkerImage says that the image to be made is a worker image itself.
@@ -38,7 +40,7 @@ type plan struct {
 func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) {
 	p := &plan{options: o}
 	var err error
-	if p.target, err = llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel)); err != nil {
+	if p.targets, err = llvmdriver.ParseTargets(string(o.CPU), int(o.OptLevel)); err != nil {
 		return nil, usage.Wrap(err)
 	}
 	if p.options.Jobs == 0 {
@@ -55,6 +57,10 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 	}
 	p.julia.Environment = o.Environment
 	if err := progress.stage("inspect", func() error { return p.inspect(ctx) }); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	if err := p.chooseVariants(ctx); err != nil {
 		p.close(ctx, progress)
 		return nil, err
 	}
