@@ -133,6 +133,12 @@ func identify(im *elfpatch.Image) Identity {
 	return id
 }
 
+// Is says that an image is the one that an identity was taken of.
+func (b *Base) Is(id Identity) bool {
+	is := identify(b.Layers[0])
+	return is.BuildID == id.BuildID && is.Heap == id.Heap
+}
+
 // readNote reads what chaining left in im, nil if nothing.
 func readNote(im *elfpatch.Image) (*Note, error) {
 	text := im.Note()

@@ -20,6 +20,7 @@ type layout struct {
 
 	root   rootPlaces
 	max    referenceBounds
+	typeAt typeFields
 	module moduleFields
 	method methodFields
 	code   codeFields

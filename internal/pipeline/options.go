@@ -160,6 +160,8 @@ type CompileTimes struct {
 	// Passes is 0 where Julia does not tell their time from that of code generation.
 	Passes  float64 `json:"passes_seconds"`
 	Codegen float64 `json:"codegen_seconds"`
+	// Bytes is the size of the objects that they are the times of.
+	Bytes int64 `json:"-"`
 }
 
 // A Stage is one step of a build and the time it took.

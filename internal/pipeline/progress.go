@@ -142,6 +142,9 @@ func (p *progress) partitionEnded(number, total int, o object, err error) {
 			r.Partitions.add(o)
 			r.Compiling.Passes += o.times.Passes.Seconds()
 			r.Compiling.Codegen += o.times.Codegen.Seconds()
+			if o.times.Passes+o.times.Codegen > 0 {
+				r.Compiling.Bytes += int64(len(o.data))
+			}
 		}
 		return PartitionEnded{
 			At: now, Partition: number, Hit: o.hit, Remote: o.remote, Executed: o.executed, Err: err, Done: p.done, Total: total,
