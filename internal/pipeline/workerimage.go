@@ -17,13 +17,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
-	"chainbuild/sysimage"
 
 	"golang.org/x/sys/unix"
 )
@@ -133,12 +131,7 @@ func (p *plan) frontOnWorkerImage() bool {
 	if p.workerImage == "" || !p.series.CachesFitOneImage {
 		return p.workerImage != ""
 	}
-	for _, name := range slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules) {
-		if !slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
-			return false
-		}
-	}
-	return true
+	return len(p.packages()) == 0
 }
 
 // liveImage is the image that the front worker is on.
