@@ -72,7 +72,7 @@ const (
 	summary = "built /out/chained.so in 8.31 s: 14 MB, with 1,408 new functions for 1,265 statements"
 	details = "21,316 functions of the base, 2 partitions (1 from the cache, 1 of them from the remote one), peak memory 612 MB"
 	gained  = "a session has 1 package loaded and 1,408 functions compiled when it starts\nstart it with: julia -J /out/chained.so"
-	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n"
+	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n  Foo: to have their methods in the image, name the project that has them with --project\n"
 )
 
 func TestTextReport(t *testing.T) {
@@ -167,7 +167,7 @@ func TestTextReportManyReasons(t *testing.T) {
 	}
 	reporter.Report(Finished{Result: &Result{Statements: StatementCounts{Total: 14, Unresolved: 14}}})
 	reporter.Close()
-	if got := lines(printed.String()); len(got) != 15 || got[11] != "  and 4 reasons more; -v lists all" {
+	if got := lines(printed.String()); len(got) != 16 || got[11] != "  and 4 reasons more; -v lists all" {
 		t.Errorf("the report is %q", got)
 	}
 }

@@ -164,6 +164,23 @@ func (t *TextReporter) unresolved(u Unresolved) {
 	t.reasons[i].count++
 }
 
+// missing are modules that statements name and that are in no package that could be loaded. Modules of sessions are not among them.
+func (t *TextReporter) missing() []string {
+	var names []string
+	for _, r := range t.reasons {
+		if name, ok := strings.CutPrefix(r.reason, "module "); ok {
+			if name, ok := strings.CutSuffix(name, " is not loaded"); ok && name != "Main" {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	if len(names) > shownReasons {
+		names = append(names[:shownReasons], "…")
+	}
+	return names
+}
+
 // shownReasons is how many of the reasons for which statements were not used a report lists.
 const shownReasons = 10
 
@@ -182,6 +199,12 @@ func (t *TextReporter) finished(e Finished) {
 		if more := len(t.reasons) - shownReasons; more > 0 {
 			say("  and %s more; -v lists all", words.Count(more, "reason"))
 		}
+		if missing := t.missing(); len(missing) > 0 {
+			say("  %s: to have their methods in the image, name the project that has them with --project", strings.Join(missing, ", "))
+		}
+	}
+	if r.Statements.Resolved == 0 && r.Statements.Total > 0 {
+		t.screen.Say(screen.Warned, "no statement could be used, so nothing of them is in the image")
 	}
 	t.screen.Say(screen.Done, "%s", r.Summary())
 	if t.style == Verbose {

@@ -14,6 +14,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,7 +85,11 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 		return os.Chmod(path, 0o700)
 	})
 	if err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, unix.ENOSPC):
+			progress.warn("there is no room for the worker image in " + folder + ", so builds on this base are slower: make room for 200 MB, or name another folder with --cache-dir")
+		default:
 			progress.warn("the worker image cannot be built, so builds on this base are slower: " + err.Error())
 		}
 		return p

@@ -26,6 +26,8 @@ type Options struct {
 	Colour, ASCII bool
 	// Times puts the time since the beginning before each line that stays. Where there is no terminal they are always there.
 	Times bool
+	// Marks puts marks before lines that stay, and no times, where there is no terminal either.
+	Marks bool
 	// Quiet shows only what is said.
 	Quiet bool
 	// Now says how far the work is, and false while nothing goes on.
@@ -137,6 +139,8 @@ const (
 	Failed
 	// Warned lines are about something that probably was not meant.
 	Warned
+	// Doubtful lines are of a list, about something that is neither done nor failed.
+	Doubtful
 )
 
 // Say writes a line that stays. It is called within Do.
@@ -145,33 +149,47 @@ func (s *Screen) Say(mark Mark, format string, args ...any) {
 	if mark == Warned {
 		text = s.paint(yellow, "warning:") + " " + text
 	}
-	if s.o.Width != nil && !s.o.Times {
-		text = s.mark(mark) + text
+	if !s.times() {
+		text = s.margin(mark) + text
 	}
 	s.say(text)
 }
 
-func (s *Screen) mark(mark Mark) string {
-	done, failed := "✓", "✗"
+// times says whether lines that stay begin with the time.
+func (s *Screen) times() bool { return !s.o.Marks && (s.o.Width == nil || s.o.Times) }
+
+func (s *Screen) margin(mark Mark) string {
+	switch mark {
+	case Warned:
+		return "  "
+	case Plain:
+		return "    "
+	default:
+		return "  " + s.Sign(mark) + " "
+	}
+}
+
+// Sign is what a line is marked with, "" where it has no sign.
+func (s *Screen) Sign(mark Mark) string {
+	i := 0
 	if s.o.ASCII {
-		done, failed = "+", "x"
+		i = 1
 	}
 	switch mark {
 	case Done:
-		return "  " + s.paint(green, done) + " "
+		return s.paint(green, [2]string{"✓", "+"}[i])
 	case Failed:
-		return "  " + s.paint(red, failed) + " "
-	case Warned:
-		return "  "
-	default:
-		return "    "
+		return s.paint(red, [2]string{"✗", "x"}[i])
+	case Doubtful:
+		return s.paint(yellow, "?")
 	}
+	return ""
 }
 
 // say writes a line, behind the time where that belongs there, and leaves what is drawn to be drawn again.
 func (s *Screen) say(text string) {
 	s.said = time.Now()
-	if s.o.Width == nil || s.o.Times {
+	if s.times() {
 		text = fmt.Sprintf("%8s  %s", words.Seconds(s.said.Sub(s.began)), text)
 	}
 	io.WriteString(s.w, s.erasure()+text+"\n")
