@@ -69,7 +69,11 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	if b.background {
 		return b.behind(p)
 	}
-	report, end := b.reporter()
+	start := "chainbuild run"
+	if cmd.Flags().Changed("project") {
+		start += " --project=" + pipeline.ShellWord(b.options.Project)
+	}
+	report, end := b.reporter(start)
 	defer end()
 	o := project.BuildOptions{
 		Build: b.options, NoWait: b.noWait, Force: b.force, LogFile: b.log, Log: openLog,

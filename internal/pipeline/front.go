@@ -51,11 +51,15 @@ type front struct {
 	compiler   *compiler
 	stage      string // "" between stages
 	loading    string // the package that it loads
+	inferred   int    // statements
 	unresolved []Unresolved
 
 	heap     *heapFile
 	handover *handover
 }
+
+// inferredAtOnce is how many statements the front worker's event is about.
+const inferredAtOnce = 8
 
 // startStage is the stage that the front worker is in before it says anything.
 const startStage = "start"
@@ -134,6 +138,10 @@ func (f *front) handle(event julia.Event) error {
 		f.enter(e.Name, nil)
 	case "loading":
 		f.loading = e.Package
+		f.progress.loading(e.Package)
+	case "inferred":
+		f.inferred += inferredAtOnce
+		f.progress.inferred(f.inferred)
 	case "unresolved":
 		if e.Line >= 0 && e.Line < len(f.inputs.statements) {
 			s := f.inputs.statements[e.Line]
@@ -148,7 +156,7 @@ func (f *front) handle(event julia.Event) error {
 	case "invalidated":
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
-		f.progress.set(func(result *Result) { result.Functions.New = e.Functions })
+		f.progress.emitted(e.Functions)
 	case "heap":
 		return f.takeHeap(&e)
 	case "partition":

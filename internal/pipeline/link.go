@@ -6,6 +6,8 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
+	"sync/atomic"
 
 	"chainbuild/elfpatch"
 	"chainbuild/internal/scratch"
@@ -42,7 +44,7 @@ func (r *run) link(merged *sysimage.Merged, objects []object) (*scratch.File, er
 	if err != nil {
 		return nil, err
 	}
-	written, err := elfpatch.Write(image, job)
+	written, err := elfpatch.Write(&countedFile{file: image, progress: r.progress}, job)
 	if err := errors.Join(err, image.Flush()); err != nil {
 		image.Discard()
 		return nil, fmt.Errorf("%s cannot be written: %w", r.inputs.output, err)
@@ -76,4 +78,22 @@ func nameVariants(parsed []*elfpatch.Object, objects []object) {
 			}
 		}
 	}
+}
+
+// A countedFile reports what is written to a file.
+type countedFile struct {
+	file     io.WriterAt
+	progress *progress
+	written  atomic.Int64
+}
+
+// countedBytes are reported at a time.
+const countedBytes = 4 << 20
+
+func (c *countedFile) WriteAt(data []byte, at int64) (int, error) {
+	n, err := c.file.WriteAt(data, at)
+	if all := c.written.Add(int64(n)); all/countedBytes > (all-int64(n))/countedBytes {
+		c.progress.linked(all)
+	}
+	return n, err
 }

@@ -85,6 +85,7 @@ type Result struct {
 	Unresolved []Unresolved `json:"-"`
 
 	execution *ExecutionCounts // which Remote gets in the end
+	loaded    int              // packages
 }
 
 // StatementCounts count distinct statements.
@@ -184,11 +185,19 @@ type Reporter interface {
 	Report(Event)
 }
 
-// An Event is one of StageStarted, StageEnded, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
-// Watching, Changed, Finished. At is when it happened.
+// An Event is one of Planned, StageStarted, StageEnded, Loading, Inferred, Emitted, Linked, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded,
+// UnresolvedStatement, Note, Warning, Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
 type (
+	// Planned says what will be built, once that is known.
+	Planned struct {
+		At time.Time
+		// Statements and Packages are how many there are to infer, and how many are named to be loaded.
+		Statements, Packages int
+		// Expected is how long stages should take, in seconds.
+		Expected map[string]float64
+	}
 	// StageStarted says that a stage began. Stages may overlap; no two of the same name run at once.
 	StageStarted struct {
 		At   time.Time
@@ -200,6 +209,26 @@ type (
 		Name string
 		Took time.Duration
 		Err  error
+	}
+	// Loading says which package is loaded next.
+	Loading struct {
+		At      time.Time
+		Package string
+	}
+	// Inferred says how many of the statements that were planned are done.
+	Inferred struct {
+		At   time.Time
+		Done int
+	}
+	// Emitted says how many new functions there are to compile.
+	Emitted struct {
+		At        time.Time
+		Functions int
+	}
+	// Linked says how many bytes of the image are written.
+	Linked struct {
+		At    time.Time
+		Bytes int64
 	}
 	// RemoteAnswered says that the remote cache was asked for the object of a partition, and has answered or was not waited for any longer.
 	RemoteAnswered struct {
@@ -278,8 +307,13 @@ type (
 	}
 )
 
+func (Planned) event()             {}
 func (StageStarted) event()        {}
 func (StageEnded) event()          {}
+func (Loading) event()             {}
+func (Inferred) event()            {}
+func (Emitted) event()             {}
+func (Linked) event()              {}
 func (RemoteAnswered) event()      {}
 func (BatchEnded) event()          {}
 func (PartitionStarted) event()    {}

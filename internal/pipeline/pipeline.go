@@ -45,6 +45,7 @@ func build(ctx context.Context, o Options, progress *progress) error {
 		return err
 	}
 	defer plan.close(ctx, progress)
+	plan.announce(progress)
 	plan = plan.withWorkerImage(ctx, progress)
 	err = plan.run(ctx, progress)
 	var useless *workerImageError
@@ -139,7 +140,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 			progress.note(text)
 		}
 	}
-	p.writeRecord(objects)
+	p.writeRecord(objects, progress.stageSeconds())
 	return nil
 }
 

@@ -4,8 +4,10 @@ package pipeline
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
@@ -71,6 +73,29 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 	}
 	p.last = p.readRecord()
 	return p, nil
+}
+
+// announce reports what will be built, and how long it should take.
+func (p *plan) announce(progress *progress) {
+	statements, packages := len(p.inputs.statements), len(p.packages())
+	path, _, err := p.workerImagePath()
+	makesWorkers := err == nil && path != "" && !isUsable(path)
+	expected := guess(statements, packages, p.options.Jobs, makesWorkers)
+	if p.last != nil && p.last.Stages != nil {
+		workers := expected["workers"]
+		expected = maps.Clone(p.last.Stages)
+		expected["workers"] = workers
+	}
+	progress.planned(statements, packages, expected)
+}
+
+// packages are those that are named to be loaded and are not in the base.
+func (p *plan) packages() []string {
+	names := slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules)
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool {
+		return slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name })
+	})
 }
 
 // close closes what the plan has open.

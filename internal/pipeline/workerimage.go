@@ -15,17 +15,16 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"chainbuild/internal/settings"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
-	"chainbuild/sysimage"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,17 +56,24 @@ func (p *plan) workerImageKey() (objcache.Key, error) {
 	return h.Key(), nil
 }
 
+// workerImagePath is where the worker image for this base is, or would be; empty without a cache.
+func (p *plan) workerImagePath() (path string, key objcache.Key, err error) {
+	if p.cache.Dir() == "" {
+		return "", key, nil
+	}
+	if key, err = p.workerImageKey(); err != nil {
+		return "", key, err
+	}
+	return filepath.Join(p.cache.Dir(), "workers", key.String()+".so"), key, nil
+}
+
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
 // for can do without, so nothing that goes wrong here is more than a warning.
 func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
-	if p.cache.Dir() == "" {
+	path, key, err := p.workerImagePath()
+	if err != nil || path == "" {
 		return p
 	}
-	key, err := p.workerImageKey()
-	if err != nil {
-		return p
-	}
-	path := filepath.Join(p.cache.Dir(), "workers", key.String()+".so")
 	if isUsable(path) {
 		return p.from(path)
 	}
@@ -80,7 +86,11 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 		return p.shareWorkerImage(ctx, path, key, progress)
 	})
 	if err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, unix.ENOSPC):
+			progress.warn("there is no room for the worker image in " + folder + ", so builds on this base are slower: make room for 200 MB, or name another folder with --cache-dir")
+		default:
 			progress.warn("the worker image cannot be built, so builds on this base are slower: " + err.Error())
 		}
 		return p
@@ -136,12 +146,7 @@ func (p *plan) frontOnWorkerImage() bool {
 	if p.workerImage == "" || !p.series.CachesFitOneImage {
 		return p.workerImage != ""
 	}
-	for _, name := range slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules) {
-		if !slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
-			return false
-		}
-	}
-	return true
+	return len(p.packages()) == 0
 }
 
 // liveImage is the image that the front worker is on.

@@ -113,7 +113,7 @@ func TestStateRoot(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", "/cache")
 	expect := func(want string) {
 		t.Helper()
-		if got, err := stateRoot(in); err != nil || got != want {
+		if got, err := StateRoot(in); err != nil || got != want {
 			t.Errorf("it is %s (%v), not %s", got, err, want)
 		}
 	}
@@ -125,7 +125,7 @@ func TestStateRoot(t *testing.T) {
 	expect("/cache/chainbuild/projects")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
-	if _, err := stateRoot(in); err == nil || !strings.Contains(err.Error(), "name a folder with "+stateVariable) {
+	if _, err := StateRoot(in); err == nil || !strings.Contains(err.Error(), "name a folder with "+stateVariable) {
 		t.Errorf("without any place: %v", err)
 	}
 }
