@@ -36,17 +36,33 @@ type plan struct {
 
 // newPlan checks what is asked for, and looks for what a build of it needs. close must be called.
 func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) {
-	p := &plan{options: o}
-	var err error
-	if p.target, err = llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel)); err != nil {
+	target, err := llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel))
+	if err != nil {
 		return nil, usage.Wrap(err)
 	}
+	inputs, err := check(&o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlan(ctx, o, inputs, progress)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.openRemote(progress); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	p.target, p.last = target, p.readRecord()
+	return p, nil
+}
+
+// openPlan finds the Julia, the base and the cache for a plan that has inputs already. close must be called.
+func openPlan(ctx context.Context, o Options, inputs *inputs, progress *progress) (*plan, error) {
+	p := &plan{options: o, inputs: inputs}
 	if p.options.Jobs == 0 {
 		p.options.Jobs = runtime.NumCPU()
 	}
-	if p.inputs, err = check(&p.options); err != nil {
-		return nil, err
-	}
+	var err error
 	if p.julia, err = julia.Find(ctx, o.Julia); err != nil {
 		return nil, err
 	}
@@ -59,11 +75,6 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 		return nil, err
 	}
 	p.openCache(progress)
-	if err := p.openRemote(progress); err != nil {
-		p.close(ctx, progress)
-		return nil, err
-	}
-	p.last = p.readRecord()
 	return p, nil
 }
 

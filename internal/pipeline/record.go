@@ -55,7 +55,7 @@ func (p *plan) readRecord() *record {
 // writeRecord remembers this build. That it cannot be written is no reason to fail: the next build explains less.
 func (p *plan) writeRecord(objects []object) {
 	path := p.recordPath()
-	if path == "" {
+	if path == "" || p.makesWorkerImage {
 		return
 	}
 	r := record{Partitions: map[string]partitionRecord{}}

@@ -240,8 +240,12 @@ func (r *Result) Summary() string {
 	if sources != nil {
 		partitions += " (" + strings.Join(sources, ", ") + ")"
 	}
+	statements := words.Count(r.Statements.Resolved, "statement")
+	if r.Statements.InBase > 0 {
+		statements = fmt.Sprintf("%s and %s of the base", words.Count(r.Statements.Resolved-r.Statements.InBase, "new statement"), words.Thousands(r.Statements.InBase))
+	}
 	return fmt.Sprintf("built %s: %s and %s of the base, from %s in %s; %s, %s, peak memory %s",
-		r.Image, words.Count(r.Functions.New, "new function"), words.Thousands(r.Functions.Base), words.Count(r.Statements.Resolved, "statement"), partitions,
+		r.Image, words.Count(r.Functions.New, "new function"), words.Thousands(r.Functions.Base), statements, partitions,
 		words.Bytes(r.Bytes), words.Seconds(time.Duration(r.Seconds*float64(time.Second))), words.Bytes(r.PeakRSS))
 }
 

@@ -10,7 +10,8 @@ package pipeline
 //
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
 // without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made.
-// Without a cache there is no worker image.
+// Without a cache there is no worker image. Who keeps the base, and removes it one day, names another folder for its worker images
+// (Options.WorkerImages), and decides when to make one (MakeWorkerImage).
 
 import (
 	"context"
@@ -34,11 +35,33 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 // workerImageAge is how long a worker image is kept unused.
 const workerImageAge = 30 * 24 * time.Hour
 
-// workerImagePath is where the worker image for this base is kept; empty without a cache.
+// MakeWorkerImage makes the worker image of o.Base in o.WorkerImages, unless it is there. Of o it takes besides what does not depend on the image
+// to build.
+func MakeWorkerImage(ctx context.Context, o Options) error {
+	if err := makeFolder(o.WorkerImages); err != nil {
+		return err
+	}
+	progress := newProgress(o.Report)
+	p, err := openPlan(ctx, o, &inputs{output: filepath.Join(o.WorkerImages, "worker image")}, progress)
+	if err != nil {
+		return err
+	}
+	defer p.close(ctx, progress)
+	path, err := p.workerImagePath()
+	if err != nil || path == "" || isUsable(path) {
+		return err
+	}
+	return p.makeWorkerImage(ctx, path, progress)
+}
+
+// workerImagePath is where the worker image for this base is kept; empty without a folder for it.
 func (p *plan) workerImagePath() (string, error) {
-	dir := p.cache.Dir()
-	if dir == "" {
-		return "", nil
+	folder := p.options.WorkerImages
+	if folder == "" {
+		if p.cache.Dir() == "" {
+			return "", nil
+		}
+		folder = filepath.Join(p.cache.Dir(), "workers")
 	}
 	h := objcache.NewHash("worker image")
 	for i, layer := range p.base.Layers {
@@ -60,7 +83,7 @@ func (p *plan) workerImagePath() (string, error) {
 		return "", err
 	}
 	h.AddString("way of compiling", recipe.Hash(nil).Key().String())
-	return filepath.Join(dir, "workers", h.Key().String()+".so"), nil
+	return filepath.Join(folder, h.Key().String()+".so"), nil
 }
 
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
@@ -73,19 +96,10 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 	if isUsable(path) {
 		return p.from(path)
 	}
-	folder := filepath.Dir(path)
-	if os.MkdirAll(folder, 0o700) != nil || unix.Access(folder, unix.W_OK) != nil {
+	if p.options.SpareWorkerImage || makeFolder(filepath.Dir(path)) != nil {
 		return p // the cache warns of its folder when there is the first object to store
 	}
-	err = progress.stage("workers", func() error {
-		removeOld(folder)
-		// Its stages are of no interest to who waits for another image.
-		if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
-			return err
-		}
-		return os.Chmod(path, 0o700)
-	})
-	if err != nil {
+	if err := p.makeWorkerImage(ctx, path, progress); err != nil {
 		if ctx.Err() == nil {
 			progress.warn("the worker image cannot be built, so builds on this base are slower: " + err.Error())
 		}
@@ -94,11 +108,35 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 	return p.from(path)
 }
 
+// makeFolder makes the folder, or says why nothing can be written there.
+func makeFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return unix.Access(folder, unix.W_OK)
+}
+
+// makeWorkerImage makes the worker image at path, as a stage of a build.
+func (p *plan) makeWorkerImage(ctx context.Context, path string, progress *progress) error {
+	return progress.stage("workers", func() error {
+		folder := filepath.Dir(path)
+		if err := makeFolder(folder); err != nil {
+			return err
+		}
+		removeOld(folder)
+		// Its stages are of no interest to who waits for another image.
+		if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
+			return err
+		}
+		return os.Chmod(path, 0o700)
+	})
+}
+
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
 		options: Options{Jobs: p.options.Jobs}, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
-		julia: p.julia, series: p.series, sources: p.sources, base: p.base, remote: p.remote, makesWorkerImage: true,
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
 	}
 }
 
