@@ -102,20 +102,27 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 	if im, _ := p.valid(all); im != nil && im.holds(id) && !o.Force && (im.Below == nil || !o.Full) {
 		return &BuildResult{Image: im, UpToDate: true}, nil
 	}
-	var lower *foundation
-	if p.Settings.Layers && !o.Full && !o.Force {
-		if lower = p.foundation(all, sources); lower != nil {
-			id = layerID(id, lower.Image)
-		}
-	}
 	if left := p.Content.leftOut(notInteractive); len(left) > 0 && o.Say != nil {
 		o.Say(strings.Join(left, ", ") + " are not in the image (" + notInteractive + "): Julia precompiles them when it is first used interactively with it")
 	}
 	log := cmp.Or(o.LogFile, p.newLog())
-	if err := p.startBuilding(log, o.Yields, lower); err != nil {
+	var lower *foundation
+	if err := p.startBuilding(log, o.Yields, nil); err != nil {
 		return nil, err
 	}
 	defer os.Remove(p.path(builderName))
+	if p.Settings.Layers && !o.Full && !o.Force {
+		if lower, err = p.foundation(ctx, o, all, record, sources, log); err != nil {
+			p.noteFailure(ctx, err, log)
+			return nil, err
+		}
+	}
+	if lower != nil {
+		id = layerID(id, lower.Image)
+		if err := p.startBuilding(log, o.Yields, lower); err != nil {
+			return nil, err
+		}
+	}
 	im, prepared, err := p.buildImage(ctx, o, id, sources, lower, log)
 	if err != nil && lower != nil && ctx.Err() == nil && !o.Build.Strict {
 		if o.Say != nil {
@@ -210,16 +217,21 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	b := o.Build
 	b.Julia, b.Output, b.Statements, b.Project = p.Julia.Executable, im.File, []string{list}, p.path(environmentName)
 	b.Packages, b.Interactive = nil, nil
+	loaded := map[string]bool{}
 	if lower != nil {
-		// Its packages are loaded already.
 		im.Below = lower.below(sources, p.Settings.Layout)
 		b.Base, b.InBase, b.WorkerImages, b.SpareWorkerImage = lower.File, lower.holds, p.path(workersName, lower.ID), true
-	} else {
-		b.Interactive = p.Content.Interactive
-		for _, pkg := range p.Content.Packages {
-			if !slices.Contains(p.Content.Interactive, pkg.Name) {
-				b.Packages = append(b.Packages, pkg.Name)
-			}
+		for _, pkg := range lower.Packages {
+			loaded[pkg.Name] = true
+		}
+	}
+	for _, pkg := range p.Content.Packages {
+		switch {
+		case loaded[pkg.Name]:
+		case slices.Contains(p.Content.Interactive, pkg.Name):
+			b.Interactive = append(b.Interactive, pkg.Name)
+		default:
+			b.Packages = append(b.Packages, pkg.Name)
 		}
 	}
 	b.Target, b.Remote = p.Settings.Target, p.Settings.Remote

@@ -63,10 +63,17 @@ func (p *Project) cleanImages(o CleanOptions) ([]Removal, error) {
 	// What is not wanted and why, and what has to stay all the same since something that stays lies on it. A build that has begun lies on its base.
 	unwanted, known := map[string]string{}, map[string]bool{}
 	needed, busy := map[string]bool{}, map[string]bool{}
-	kept := 0
+	kept, foundationKept := 0, false
+	// The image of what is not under development is kept for the next edit.
+	stable, err := p.stable()
+	if err != nil {
+		return nil, err
+	}
 	for _, im := range all {
 		known[im.ID] = true
 		switch {
+		case stable != nil && im.Key == stable.Key && im.canLoad(all) == nil && !foundationKept:
+			foundationKept = true
 		case im.Key != p.Key:
 			unwanted[im.ID] = shortReasons(differences(im, p))
 		case im.canLoad(all) != nil:

@@ -3,8 +3,11 @@ package project
 // This file decides whether an image is made in one piece or as a layer, and what is done behind so that the next build is fast.
 //
 //	in one piece   chained to Julia's own image: all packages are loaded, and all statements inferred
-//	a layer        chained to the newest image in one piece that holds the same packages: only the statements that this one lacks are inferred.
+//	a layer        chained to the newest image in one piece that holds the same packages: only the statements that it lacks are inferred.
 //	               A thin layer needs the file of that image; a standalone one is a single file, as the settings want it
+//
+// What is under development, if it is to be in the image, and what needs it are never below: all else is an image in one piece, for which an edit
+// changes nothing, and those packages and what names them a layer on it.
 //
 // A layer is never made on a layer: what was recorded since the image below was made is inferred again for each, and its objects are in the cache.
 // So a chain never grows, Julia starts with one file more than without layers, and the image below is the same for many builds: it is worth a
@@ -55,8 +58,53 @@ type foundation struct {
 	fresh int
 }
 
-// foundation returns what a layer with these statements is made on, nil if the image is to be in one piece.
-func (p *Project) foundation(all []*Image, sources []string) *foundation {
+// foundation returns what a layer with these statements is made on, nil if the image is to be in one piece. Where something in it is under
+// development, that is the image of the rest, which is built if need be.
+func (p *Project) foundation(ctx context.Context, o BuildOptions, all []*Image, record Record, sources []string, log string) (*foundation, error) {
+	stable, err := p.stable()
+	if err != nil {
+		return nil, err
+	}
+	if stable == nil {
+		if f := p.newestInOnePiece(all, sources); f != nil && f.fresh > 0 && f.fresh <= max(smallLayer, len(f.holds)/wholeShare) {
+			return f.usable(), nil
+		}
+		return nil, nil
+	}
+	wanted := stable.fitting(record)
+	if len(wanted) == 0 {
+		wanted = []string{seedStatement}
+	}
+	f := stable.newestInOnePiece(all, wanted)
+	if f == nil || f.isLarge() {
+		if o.Say != nil {
+			o.Say("the image of what is not under development comes first")
+		}
+		im, _, err := stable.buildImage(ctx, o, imageID(stable.Key, wanted), wanted, nil, log)
+		if err != nil {
+			return nil, err
+		}
+		if f = stable.newestInOnePiece([]*Image{im}, wanted); f == nil {
+			return nil, fmt.Errorf("the image %s was changed while it was built: build again", im.File)
+		}
+	}
+	return f.usable(), nil
+}
+
+// stable is the project without what is under development, nil if nothing in the image is.
+func (p *Project) stable() (*Project, error) {
+	content := p.Content.stable()
+	if content == nil {
+		return nil, nil
+	}
+	stable := *p
+	stable.Content = content
+	return &stable, stable.makeKey()
+}
+
+// newestInOnePiece returns the newest image in one piece that can be used, and how many of the statements it lacks. It is nil if it has others that
+// are not wanted.
+func (p *Project) newestInOnePiece(all []*Image, sources []string) *foundation {
 	for _, im := range all {
 		if im.Key != p.Key || im.Below != nil || im.isWhole() != nil {
 			continue
@@ -75,16 +123,20 @@ func (p *Project) foundation(all []*Image, sources []string) *foundation {
 		if known[seedStatement] && !slices.Contains(sources, seedStatement) {
 			unwanted--
 		}
-		if unwanted > 0 || f.fresh == 0 || f.fresh > max(smallLayer, len(known)/wholeShare) {
+		if unwanted > 0 {
 			return nil
-		}
-		// What it could not use may be of use now, and is reported as it was then.
-		for _, source := range im.Unresolved {
-			delete(known, source)
 		}
 		return f
 	}
 	return nil
+}
+
+// usable takes what the image could not use out of what it holds: that may be of use now, and is reported as it was then.
+func (f *foundation) usable() *foundation {
+	for _, source := range f.Unresolved {
+		delete(f.holds, source)
+	}
+	return f
 }
 
 // isLarge says whether a layer on it is to be merged.

@@ -7,6 +7,7 @@ package project
 //	[chainbuild]
 //	packages = ["Revise"]      # in the image too, with what they need, even if under development
 //	exclude = ["Plots"]        # not in the image, nor what needs it
+//	development = false        # packages under development are in the image too, and the project itself if it is a package
 //	interactive = true         # what an interactive session loads is in the image too
 //	cpu_target = "native"      # the processor that new code is compiled for
 //	layout = "thin"            # or "standalone"
@@ -41,6 +42,8 @@ type Settings struct {
 	Packages []string `toml:"packages"`
 	// Exclude are not in the image, and neither is what needs them.
 	Exclude []string `toml:"exclude"`
+	// Development says that packages under development are in the image, and the project itself if it is one.
+	Development bool `toml:"development"`
 	// Interactive says that the standard libraries that an interactive session loads are in the image.
 	Interactive bool `toml:"interactive"`
 	settings.Target
