@@ -10,7 +10,9 @@ import (
 	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,6 +37,8 @@ type Note struct {
 	// Functions and Globals are how many entries at the ends of the tables came with this image.
 	Functions int `json:"functions"`
 	Globals   int `json:"globals"`
+	// Constants are where the blob has constants among its objects, from and to which offset: those of the base, if the blob is an overlay of its.
+	Constants [][2]uint32 `json:"constants,omitempty"`
 	// Build is for those who drive the build.
 	Build map[string]string `json:"build,omitempty"`
 }
@@ -54,6 +58,9 @@ func OpenFile(path string) (*Base, error) {
 	b, err := func() (*Base, error) {
 		for next := path; next != ""; {
 			im, err := elfpatch.Open(next)
+			if len(layers) > 0 && errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("%s is a thin image, and its base %s is not there: put that back, or build the image again", layers[len(layers)-1].Path, next)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -129,6 +136,12 @@ func identify(im *elfpatch.Image) Identity {
 		}
 	}
 	return id
+}
+
+// Is says that an image is the one that an identity was taken of.
+func (b *Base) Is(id Identity) bool {
+	is := identify(b.Layers[0])
+	return is.BuildID == id.BuildID && is.Heap == id.Heap
 }
 
 // readNote reads what chaining left in im, nil if nothing.

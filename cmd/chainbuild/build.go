@@ -7,7 +7,6 @@ import (
 
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/settings"
-	"chainbuild/internal/terminal"
 	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
 	"chainbuild/objcache"
@@ -98,6 +97,8 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 		flags.StringVar(&o.CacheDir, "cache-dir", "", "`FOLDER` of the object cache, or off (default: chainbuild/cache in the first depot)")
 		flags.TextVar(&o.CacheSize, "cache-limit", settings.Size(0), "`SIZE` that the cache is kept within, such as 2GB (default: "+words.Bytes(objcache.DefaultLimit)+")")
 		flags.BoolVar(&o.Explain, "explain", false, "say for each partition whether its object was in the cache, and if not, what has changed")
+		flags.BoolVar(&o.FullHeap, "full-heap", false, "let Julia serialise the heap, the base's part included: slower, and caches of packages that were made under the base are stale under the image")
+		flags.BoolVar(&o.VerifyHeap, "verify-heap", false, "let Julia serialise the heap too, and compare")
 		flags.BoolVar(&o.VerifyCache, "verify-cache", false, "compile also what is in the cache, and compare")
 	})
 	addRemoteFlags(cmd, remoteSection, &o.Remote)
@@ -126,9 +127,10 @@ func (b *buildFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// reporter returns what the build is reported to, and a function that ends the report.
-func (b *buildFlags) reporter() (pipeline.Reporter, func()) {
+// reporter returns what the build is reported to, and a function that ends the report. Start is how the image is started, "" if with julia -J alone.
+func (b *buildFlags) reporter(start string) (pipeline.Reporter, func()) {
 	text := textReporter(b.stderr, b.quiet, b.verbose)
+	text.Start = start
 	if b.json {
 		return pipeline.Reporters(text, pipeline.NewJSONReporter(b.stdout)), text.Close
 	}
@@ -143,7 +145,7 @@ func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
 	if err := overrideRemote(cmd, &b.options.Remote); err != nil {
 		return err
 	}
-	report, end := b.reporter()
+	report, end := b.reporter("")
 	defer end()
 	b.options.Report = report
 	if b.watch {
@@ -159,8 +161,6 @@ func textReporter(stderr *os.File, quiet, verbose bool) *pipeline.TextReporter {
 		return pipeline.NewTextReporter(stderr, pipeline.Quiet)
 	case verbose:
 		return pipeline.NewTextReporter(stderr, pipeline.Verbose)
-	case terminal.Is(stderr):
-		return pipeline.NewLiveReporter(stderr)
 	default:
 		return pipeline.NewTextReporter(stderr, pipeline.Normal)
 	}

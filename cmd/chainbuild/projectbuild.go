@@ -83,7 +83,11 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	report, end := b.reporter()
+	start := "chainbuild run"
+	if cmd.Flags().Changed("project") {
+		start += " --project=" + pipeline.ShellWord(b.options.Project)
+	}
+	report, end := b.reporter(start)
 	defer end()
 	o := project.BuildOptions{
 		Build: b.options, NoWait: b.noWait, Full: b.full || b.merge, Force: b.force, Yields: b.merge, LogFile: b.log, Log: openLog,

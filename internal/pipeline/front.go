@@ -36,6 +36,13 @@ type frontEvent struct {
 	Of     int    `json:"of"`
 	Weight int64  `json:"weight"`
 	Label  string `json:"label"`
+
+	PID     int    `json:"pid"` // heap: the worker's process, addresses in its memory, counters
+	Any     uint64 `json:"any"`
+	Task    uint64 `json:"task"`
+	Storage uint64 `json:"storage"`
+	World   uint64 `json:"world"`
+	Symbols uint32 `json:"symbols"`
 }
 
 // A front follows the front worker: what it is at, and what became of the statements.
@@ -44,8 +51,15 @@ type front struct {
 	compiler   *compiler
 	stage      string // "" between stages
 	loading    string // the package that it loads
+	inferred   int    // statements
 	unresolved []Unresolved
+
+	heap     *heapFile
+	handover *handover
 }
+
+// inferredAtOnce is how many statements the front worker's event is about.
+const inferredAtOnce = 8
 
 // startStage is the stage that the front worker is in before it says anything.
 const startStage = "start"
@@ -57,15 +71,23 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	defer log.Close()
-	f := &front{run: r, compiler: compiler, unresolved: slices.Clone(r.inputs.refused)}
+	handover, err := newHandover()
+	if err != nil {
+		return nil, err
+	}
+	defer handover.close()
+	f := &front{run: r, compiler: compiler, heap: heap, handover: handover, unresolved: slices.Clone(r.inputs.refused)}
 	for _, u := range f.unresolved {
 		r.progress.unresolved(u)
 	}
 	f.enter(startStage, nil)
-	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file)
+	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file, f.handover.read)
 	if err == nil {
 		err = f.explain(ctx, process.Wait())
 		r.progress.sawPeak(process.PeakRSS())
+	}
+	if err == nil {
+		err = f.verifyHeap()
 	}
 	f.enter("", err)
 	if err != nil {
@@ -77,6 +99,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	index.KeepRoots = r.makesWorkerImage
+	index.Overlay = handover.taken
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }
@@ -115,6 +138,10 @@ func (f *front) handle(event julia.Event) error {
 		f.enter(e.Name, nil)
 	case "loading":
 		f.loading = e.Package
+		f.progress.loading(e.Package)
+	case "inferred":
+		f.inferred += inferredAtOnce
+		f.progress.inferred(f.inferred)
 	case "unresolved":
 		if e.Line >= 0 && e.Line < len(f.inputs.statements) {
 			s := f.inputs.statements[e.Line]
@@ -129,7 +156,9 @@ func (f *front) handle(event julia.Event) error {
 	case "invalidated":
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
-		f.progress.set(func(result *Result) { result.Functions.New = e.Functions })
+		f.progress.emitted(e.Functions)
+	case "heap":
+		return f.takeHeap(&e)
 	case "partition":
 		name := f.file(fmt.Sprintf("part-%d", e.Number))
 		f.compiler.add(llvmdriver.Partition{Number: e.Number, Label: e.Label, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)

@@ -52,6 +52,11 @@ type Options struct {
 	Explain bool
 	// VerifyCache compiles also what is in the cache, and fails if the outcome is another.
 	VerifyCache bool
+	// FullHeap leaves it to Julia to serialise the heap, the base's part included. Nothing of the base that is not needed any more stays then,
+	// and the base's objects have other places, so caches of packages that were made under the base are not right under the image.
+	FullHeap bool
+	// VerifyHeap lets Julia serialise the heap too, and fails if it holds something else.
+	VerifyHeap bool
 	// KeepScratch leaves the folder of intermediate files in place and says where it is.
 	KeepScratch bool
 	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.
@@ -80,6 +85,8 @@ type Result struct {
 	Functions  FunctionCounts  `json:"functions"`
 	Partitions PartitionCounts `json:"partitions"`
 	Compiling  CompileTimes    `json:"compiling"`
+	// Heap says how the heap was written.
+	Heap HeapCounts `json:"heap"`
 	// Remote says what the remote cache was good for; nil without one.
 	Remote *RemoteCounts `json:"remote,omitempty"`
 	// Stages are the stages of the build in the order in which they started. They may overlap.
@@ -88,6 +95,7 @@ type Result struct {
 	Unresolved []Unresolved `json:"-"`
 
 	execution *ExecutionCounts // which Remote gets in the end
+	loaded    int              // packages
 }
 
 // StatementCounts count distinct statements.
@@ -108,6 +116,17 @@ type FunctionCounts struct {
 	// code is right as it is, are compiled again.
 	Invalidated int `json:"invalidated,omitempty"`
 	Revived     int `json:"revived,omitempty"`
+}
+
+// HeapCounts say what a heap is made of.
+type HeapCounts struct {
+	// Overlay says that the base's objects have the places that they have in the base; if not, Reason may say why.
+	Overlay bool   `json:"overlay"`
+	Reason  string `json:"reason,omitempty"`
+	// Words of the base's objects have changed; Objects are new, and have so many Bytes.
+	Words   int   `json:"changed_words,omitempty"`
+	Objects int   `json:"new_objects,omitempty"`
+	Bytes   int64 `json:"new_bytes,omitempty"`
 }
 
 // PartitionCounts count the partitions of the new code.
@@ -154,6 +173,8 @@ type CompileTimes struct {
 	// Passes is 0 where Julia does not tell their time from that of code generation.
 	Passes  float64 `json:"passes_seconds"`
 	Codegen float64 `json:"codegen_seconds"`
+	// Bytes is the size of the objects that they are the times of.
+	Bytes int64 `json:"-"`
 }
 
 // A Stage is one step of a build and the time it took.
@@ -176,11 +197,19 @@ type Reporter interface {
 	Report(Event)
 }
 
-// An Event is one of StageStarted, StageEnded, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
-// Watching, Changed, Finished. At is when it happened.
+// An Event is one of Planned, StageStarted, StageEnded, Loading, Inferred, Emitted, Linked, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded,
+// UnresolvedStatement, Note, Warning, Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
 type (
+	// Planned says what will be built, once that is known.
+	Planned struct {
+		At time.Time
+		// Statements and Packages are how many there are to infer, and how many are named to be loaded.
+		Statements, Packages int
+		// Expected is how long stages should take, in seconds.
+		Expected map[string]float64
+	}
 	// StageStarted says that a stage began. Stages may overlap; no two of the same name run at once.
 	StageStarted struct {
 		At   time.Time
@@ -192,6 +221,26 @@ type (
 		Name string
 		Took time.Duration
 		Err  error
+	}
+	// Loading says which package is loaded next.
+	Loading struct {
+		At      time.Time
+		Package string
+	}
+	// Inferred says how many of the statements that were planned are done.
+	Inferred struct {
+		At   time.Time
+		Done int
+	}
+	// Emitted says how many new functions there are to compile.
+	Emitted struct {
+		At        time.Time
+		Functions int
+	}
+	// Linked says how many bytes of the image are written.
+	Linked struct {
+		At    time.Time
+		Bytes int64
 	}
 	// RemoteAnswered says that the remote cache was asked for the object of a partition, and has answered or was not waited for any longer.
 	RemoteAnswered struct {
@@ -270,8 +319,13 @@ type (
 	}
 )
 
+func (Planned) event()             {}
 func (StageStarted) event()        {}
 func (StageEnded) event()          {}
+func (Loading) event()             {}
+func (Inferred) event()            {}
+func (Emitted) event()             {}
+func (Linked) event()              {}
 func (RemoteAnswered) event()      {}
 func (BatchEnded) event()          {}
 func (PartitionStarted) event()    {}

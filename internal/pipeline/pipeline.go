@@ -46,6 +46,7 @@ func build(ctx context.Context, o Options, progress *progress) error {
 		return err
 	}
 	defer plan.close(ctx, progress)
+	plan.announce(progress)
 	plan = plan.withWorkerImage(ctx, progress)
 	err = plan.run(ctx, progress)
 	var useless *workerImageError
@@ -144,7 +145,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 			progress.note(text)
 		}
 	}
-	p.writeRecord(objects)
+	p.writeRecord(objects, progress.stageSeconds())
 	return nil
 }
 
@@ -156,14 +157,15 @@ func (r *run) source(name string) string { return r.file("worker/" + name) }
 
 // chain completes the heap that the front worker wrote.
 func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, error) {
-	if r.options.KeepScratch {
-		if err := heap.copyTo(r.file("heap.blob")); err != nil {
-			return nil, err
-		}
-	}
 	blob, err := heap.blob()
 	if err != nil {
 		return nil, err
 	}
+	if r.options.KeepScratch {
+		if err := os.WriteFile(r.file("heap.blob"), blob, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	index.Variants = r.variants
 	return r.base.Chain(blob, index)
 }

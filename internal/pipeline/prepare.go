@@ -78,6 +78,9 @@ func (r *run) writeRequest() error {
 	if r.makesWorkerImage {
 		add("self", "yes")
 	}
+	if r.handsOver() {
+		add("handover", "yes")
+	}
 	if r.options.sources != nil {
 		add("sources", "yes")
 	}

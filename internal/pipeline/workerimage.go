@@ -9,22 +9,23 @@ package pipeline
 //	workers/KEY.so
 //
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
-// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made.
+// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made. With a remote cache,
+// only one machine of all makes it (workerimageshared.go).
 // Without a cache there is no worker image. Who keeps the base, and removes it one day, names another folder for its worker images
 // (Options.WorkerImages), and decides when to make one (MakeWorkerImage).
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"chainbuild/internal/settings"
+	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
-	"chainbuild/sysimage"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +37,7 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 const workerImageAge = 30 * 24 * time.Hour
 
 // MakeWorkerImage makes the worker image of o.Base in o.WorkerImages, unless it is there. Of o it takes besides what does not depend on the image
-// to build.
+// to build. The base is this machine's alone, so no remote cache is asked.
 func MakeWorkerImage(ctx context.Context, o Options) error {
 	if err := makeFolder(o.WorkerImages); err != nil {
 		return err
@@ -47,60 +48,76 @@ func MakeWorkerImage(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.close(ctx, progress)
-	path, err := p.workerImagePath()
+	path, _, err := p.workerImagePath()
 	if err != nil || path == "" || isUsable(path) {
 		return err
 	}
-	return p.makeWorkerImage(ctx, path, progress)
+	return progress.stage("workers", func() error {
+		removeOld(o.WorkerImages)
+		return p.makeWorkerImage(ctx, path)
+	})
 }
 
-// workerImagePath is where the worker image for this base is kept; empty without a folder for it.
-func (p *plan) workerImagePath() (string, error) {
-	folder := p.options.WorkerImages
-	if folder == "" {
-		if p.cache.Dir() == "" {
-			return "", nil
-		}
-		folder = filepath.Join(p.cache.Dir(), "workers")
-	}
+// workerImageKey is the key of the worker image for this base.
+func (p *plan) workerImageKey() (objcache.Key, error) {
 	h := objcache.NewHash("worker image")
 	for i, layer := range p.base.Layers {
 		h.AddString(fmt.Sprint("path of layer ", i), layer.Path)
-		id := layer.BuildID()
-		if len(id) == 0 {
-			info, err := os.Stat(layer.Path)
-			if err != nil {
-				return "", err
-			}
-			id = fmt.Append(nil, info.Size(), info.ModTime().UnixNano())
+		id, err := julia.LibraryID(layer.Path)
+		if err != nil {
+			return objcache.Key{}, err
 		}
-		h.Add(fmt.Sprint("build id of layer ", i), id)
+		h.AddString(fmt.Sprint("build of layer ", i), id)
 	}
 	h.AddString("Julia", p.julia.Version)
 	h.AddString("sources", p.sources.All())
 	recipe, err := llvmdriver.NewRecipe(p.julia, p.sources, workersTarget)
 	if err != nil {
-		return "", err
+		return objcache.Key{}, err
 	}
 	h.AddString("way of compiling", recipe.Hash(nil).Key().String())
-	return filepath.Join(folder, h.Key().String()+".so"), nil
+	return h.Key(), nil
+}
+
+// workerImagePath is where the worker image for this base is, or would be; empty without a folder for it.
+func (p *plan) workerImagePath() (path string, key objcache.Key, err error) {
+	folder := p.options.WorkerImages
+	if folder == "" {
+		if p.cache.Dir() == "" {
+			return "", key, nil
+		}
+		folder = filepath.Join(p.cache.Dir(), "workers")
+	}
+	if key, err = p.workerImageKey(); err != nil {
+		return "", key, err
+	}
+	return filepath.Join(folder, key.String()+".so"), key, nil
 }
 
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
 // for can do without, so nothing that goes wrong here is more than a warning.
 func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
-	path, err := p.workerImagePath()
+	path, key, err := p.workerImagePath()
 	if err != nil || path == "" {
 		return p
 	}
 	if isUsable(path) {
 		return p.from(path)
 	}
-	if p.options.SpareWorkerImage || makeFolder(filepath.Dir(path)) != nil {
+	folder := filepath.Dir(path)
+	if p.options.SpareWorkerImage || makeFolder(folder) != nil {
 		return p // the cache warns of its folder when there is the first object to store
 	}
-	if err := p.makeWorkerImage(ctx, path, progress); err != nil {
-		if ctx.Err() == nil {
+	err = progress.stage("workers", func() error {
+		removeOld(folder)
+		return p.shareWorkerImage(ctx, path, key, progress)
+	})
+	if err != nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, unix.ENOSPC):
+			progress.warn("there is no room for the worker image in " + folder + ", so builds on this base are slower: make room for 200 MB, or name another folder with --cache-dir")
+		default:
 			progress.warn("the worker image cannot be built, so builds on this base are slower: " + err.Error())
 		}
 		return p
@@ -116,26 +133,19 @@ func makeFolder(folder string) error {
 	return unix.Access(folder, unix.W_OK)
 }
 
-// makeWorkerImage makes the worker image at path, as a stage of a build.
-func (p *plan) makeWorkerImage(ctx context.Context, path string, progress *progress) error {
-	return progress.stage("workers", func() error {
-		folder := filepath.Dir(path)
-		if err := makeFolder(folder); err != nil {
-			return err
-		}
-		removeOld(folder)
-		// Its stages are of no interest to who waits for another image.
-		if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
-			return err
-		}
-		return os.Chmod(path, 0o700)
-	})
+// makeWorkerImage makes the worker image at path.
+func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
+	// Its stages are of no interest to who waits for another image.
+	if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o700)
 }
 
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
-		options: Options{Jobs: p.options.Jobs}, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
+		options: Options{Jobs: p.options.Jobs}, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
 		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
 	}
 }
@@ -171,12 +181,7 @@ func (p *plan) frontOnWorkerImage() bool {
 	if p.workerImage == "" || !p.series.CachesFitOneImage {
 		return p.workerImage != ""
 	}
-	for _, name := range slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules) {
-		if !slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
-			return false
-		}
-	}
-	return true
+	return len(p.packages()) == 0
 }
 
 // liveImage is the image that the front worker is on.

@@ -47,6 +47,9 @@ type Image struct {
 	Built   time.Time `json:"built"`
 	Seconds float64   `json:"seconds"`
 	Bytes   int64     `json:"bytes"`
+	// ObjectBytes is the size of the objects that were linked into it, Compiling how long some of them took.
+	ObjectBytes int64     `json:"object_bytes"`
+	Compiling   Compiling `json:"compiling"`
 	// Statements is the number of statements that it was built from, Unresolved those that could not be used.
 	Statements int      `json:"statements"`
 	Unresolved []string `json:"unresolved"`

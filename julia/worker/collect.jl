@@ -16,6 +16,7 @@ end
 function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
     path == "" && return nothing
     due = begin_seldom_collections()
+    done = 0
     for line in split(read(path, String), '\n')
         due = collect_garbage(due)
         tab = findfirst(isequal('\t'), line)
@@ -29,6 +30,8 @@ function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
         if reason != "" && reports
             event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
         end
+        done += 1
+        reports && done & 7 == 0 && event("{\"event\":\"inferred\"}")
     end
     end_seldom_collections()
     return nothing
