@@ -200,10 +200,10 @@ func (f *front) countStatements() error {
 			cmp.Compare(slices.Index(f.options.Statements, x.File), slices.Index(f.options.Statements, y.File)),
 			cmp.Compare(x.Line, y.Line))
 	})
-	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused), len(f.unresolved)
+	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused)+f.inputs.inBase, len(f.unresolved)
 	f.progress.set(func(result *Result) {
 		result.Unresolved = f.unresolved
-		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved}
+		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved, InBase: f.inputs.inBase}
 	})
 	if f.options.Strict && unresolved > 0 {
 		first := f.unresolved[0]

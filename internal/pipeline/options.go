@@ -24,6 +24,9 @@ type Options struct {
 	Environment []string
 	// Statements are files of precompile statements, at least one.
 	Statements []string
+	// InBase are sources of statements (statements.Statement) that the base has the code of. Nothing is done for those among the statements, but
+	// that they are counted.
+	InBase map[string]bool
 	// Packages are loaded into the image besides those that the statements name.
 	Packages []string
 	// Interactive are packages that are loaded for interactive sessions. Of their code the image has, even with EmitAll, what statements name and
@@ -39,6 +42,10 @@ type Options struct {
 	CacheDir string
 	// CacheSize is the size that the cache is trimmed to; 0: its default.
 	CacheSize settings.Size
+	// WorkerImages is the folder of the worker images of the base; empty: it is in the cache, and without a cache there are none.
+	WorkerImages string
+	// SpareWorkerImage says that a worker image is used if there is one, and not made: for a base that few images will be made on.
+	SpareWorkerImage bool
 	// Remote says which remote cache is asked for what the cache lacks, and told what was compiled.
 	Remote settings.Remote
 	// Explain says for each partition whether its object was in the cache, and if not, what has changed since the last build.
@@ -63,8 +70,11 @@ type Options struct {
 
 // A Result describes an image that was built.
 type Result struct {
-	// Image is the absolute path of the image.
+	// Image is the absolute path of the image, Base that of the image that it is chained to.
 	Image string `json:"image"`
+	Base  string `json:"base"`
+	// WorkerImage says that the workers were started from a worker image.
+	WorkerImage bool `json:"worker_image"`
 	// Seconds is the time from the call of Run to the image having its name.
 	Seconds float64 `json:"seconds"`
 	// Bytes is the size of the image's file.
@@ -93,6 +103,8 @@ type StatementCounts struct {
 	Total      int `json:"total"`
 	Resolved   int `json:"resolved"`
 	Unresolved int `json:"unresolved"`
+	// InBase are those of the resolved ones that the base has the code of, see Options.
+	InBase int `json:"in_base,omitempty"`
 }
 
 // FunctionCounts count native functions of an image.

@@ -40,17 +40,38 @@ type plan struct {
 
 // newPlan checks what is asked for, and looks for what a build of it needs. close must be called.
 func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) {
-	p := &plan{options: o}
-	var err error
-	if p.targets, err = llvmdriver.ParseTargets(string(o.CPU), int(o.OptLevel)); err != nil {
+	targets, err := llvmdriver.ParseTargets(string(o.CPU), int(o.OptLevel))
+	if err != nil {
 		return nil, usage.Wrap(err)
 	}
+	inputs, err := check(&o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlan(ctx, o, inputs, progress)
+	if err != nil {
+		return nil, err
+	}
+	p.targets = targets
+	if err := p.chooseVariants(ctx); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	if err := p.openRemote(progress); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	p.last = p.readRecord()
+	return p, nil
+}
+
+// openPlan finds the Julia, the base and the cache for a plan that has inputs already. close must be called.
+func openPlan(ctx context.Context, o Options, inputs *inputs, progress *progress) (*plan, error) {
+	p := &plan{options: o, inputs: inputs}
 	if p.options.Jobs == 0 {
 		p.options.Jobs = runtime.NumCPU()
 	}
-	if p.inputs, err = check(&p.options); err != nil {
-		return nil, err
-	}
+	var err error
 	if p.julia, err = julia.Find(ctx, o.Julia); err != nil {
 		return nil, err
 	}
@@ -62,16 +83,7 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 		p.close(ctx, progress)
 		return nil, err
 	}
-	if err := p.chooseVariants(ctx); err != nil {
-		p.close(ctx, progress)
-		return nil, err
-	}
 	p.openCache(progress)
-	if err := p.openRemote(progress); err != nil {
-		p.close(ctx, progress)
-		return nil, err
-	}
-	p.last = p.readRecord()
 	return p, nil
 }
 
@@ -79,7 +91,7 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 func (p *plan) announce(progress *progress) {
 	statements, packages := len(p.inputs.statements), len(p.packages())
 	path, _, err := p.workerImagePath()
-	makesWorkers := err == nil && path != "" && !isUsable(path)
+	makesWorkers := err == nil && path != "" && !p.options.SpareWorkerImage && !isUsable(path)
 	expected := guess(statements, packages, p.options.Jobs, makesWorkers)
 	if p.last != nil && p.last.Stages != nil {
 		workers := expected["workers"]

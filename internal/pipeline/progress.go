@@ -227,6 +227,17 @@ func (p *progress) startAnew() {
 	})
 }
 
+// outcome is what has come of a build that ended with err: nil if that is an error.
+func (p *progress) outcome(err error) *Result {
+	if err != nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	result := p.result
+	return &result
+}
+
 // finish reports the end of the build, and returns what Run does.
 func (p *progress) finish(err error) (result *Result, _ error) {
 	p.sawPeak(ownPeak())

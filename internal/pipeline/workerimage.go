@@ -11,7 +11,8 @@ package pipeline
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
 // without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made. With a remote cache,
 // only one machine of all makes it (workerimageshared.go).
-// Without a cache there is no worker image.
+// Without a cache there is no worker image. Who keeps the base, and removes it one day, names another folder for its worker images
+// (Options.WorkerImages), and decides when to make one (MakeWorkerImage).
 
 import (
 	"context"
@@ -35,6 +36,28 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 // workerImageAge is how long a worker image is kept unused.
 const workerImageAge = 30 * 24 * time.Hour
 
+// MakeWorkerImage makes the worker image of o.Base in o.WorkerImages, unless it is there. Of o it takes besides what does not depend on the image
+// to build. The base is this machine's alone, so no remote cache is asked.
+func MakeWorkerImage(ctx context.Context, o Options) error {
+	if err := makeFolder(o.WorkerImages); err != nil {
+		return err
+	}
+	progress := newProgress(o.Report)
+	p, err := openPlan(ctx, o, &inputs{output: filepath.Join(o.WorkerImages, "worker image")}, progress)
+	if err != nil {
+		return err
+	}
+	defer p.close(ctx, progress)
+	path, _, err := p.workerImagePath()
+	if err != nil || path == "" || isUsable(path) {
+		return err
+	}
+	return progress.stage("workers", func() error {
+		removeOld(o.WorkerImages)
+		return p.makeWorkerImage(ctx, path)
+	})
+}
+
 // workerImageKey is the key of the worker image for this base.
 func (p *plan) workerImageKey() (objcache.Key, error) {
 	h := objcache.NewHash("worker image")
@@ -56,15 +79,19 @@ func (p *plan) workerImageKey() (objcache.Key, error) {
 	return h.Key(), nil
 }
 
-// workerImagePath is where the worker image for this base is, or would be; empty without a cache.
+// workerImagePath is where the worker image for this base is, or would be; empty without a folder for it.
 func (p *plan) workerImagePath() (path string, key objcache.Key, err error) {
-	if p.cache.Dir() == "" {
-		return "", key, nil
+	folder := p.options.WorkerImages
+	if folder == "" {
+		if p.cache.Dir() == "" {
+			return "", key, nil
+		}
+		folder = filepath.Join(p.cache.Dir(), "workers")
 	}
 	if key, err = p.workerImageKey(); err != nil {
 		return "", key, err
 	}
-	return filepath.Join(p.cache.Dir(), "workers", key.String()+".so"), key, nil
+	return filepath.Join(folder, key.String()+".so"), key, nil
 }
 
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
@@ -78,7 +105,7 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 		return p.from(path)
 	}
 	folder := filepath.Dir(path)
-	if os.MkdirAll(folder, 0o700) != nil || unix.Access(folder, unix.W_OK) != nil {
+	if p.options.SpareWorkerImage || makeFolder(folder) != nil {
 		return p // the cache warns of its folder when there is the first object to store
 	}
 	err = progress.stage("workers", func() error {
@@ -98,6 +125,14 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 	return p.from(path)
 }
 
+// makeFolder makes the folder, or says why nothing can be written there.
+func makeFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return unix.Access(folder, unix.W_OK)
+}
+
 // makeWorkerImage makes the worker image at path.
 func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
 	// Its stages are of no interest to who waits for another image.
@@ -111,7 +146,7 @@ func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
 		options: Options{Jobs: p.options.Jobs}, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
-		julia: p.julia, series: p.series, sources: p.sources, base: p.base, remote: p.remote, makesWorkerImage: true,
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
 	}
 }
 
