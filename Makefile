@@ -6,16 +6,23 @@ PREFIX   := /usr/local
 INPUTS   := 20000
 BENCH    := Added stdlib
 
-.PHONY: build install uninstall toolchain bazel-remote demo check test test-go test-jl test-install race fuzz test-julia bench-build clean
+# The program asks for no C library, so that one file runs on each Linux. Tests are of the same kind. `make race` alone needs C.
+export CGO_ENABLED = 0
+
+.PHONY: build install uninstall dist deb toolchain bazel-remote demo check check-workflows test test-go test-jl test-install race fuzz test-julia bench-build clean
 
 build:
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
+	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
 
-# Installs below PREFIX: the program, its completions for three shells, and the licence. DESTDIR is put before all paths,
-# for packages.
+# Installs below PREFIX: the program, its manual pages, its completions for three shells, the package for Julia, and the licence.
+# DESTDIR is put before all paths, for packages.
 install: build
 	install -D -m 755 bin/chainbuild '$(DESTDIR)$(PREFIX)/bin/chainbuild'
 	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/chainbuild/LICENSE'
+	rm -rf bin/man
+	bin/chainbuild man bin/man
+	install -d -m 755 '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 644 bin/man/*.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
 	mkdir -p bin/completions
 	bin/chainbuild completion bash >bin/completions/chainbuild
 	bin/chainbuild completion zsh >bin/completions/_chainbuild
@@ -23,13 +30,25 @@ install: build
 	install -D -m 644 bin/completions/chainbuild '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/chainbuild'
 	install -D -m 644 bin/completions/_chainbuild '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chainbuild'
 	install -D -m 644 bin/completions/chainbuild.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chainbuild.fish'
+	cd lib/ChainBuild && for file in Project.toml src/*.jl; do \
+		install -D -m 644 $$file '$(DESTDIR)$(PREFIX)/share/chainbuild/ChainBuild.jl/'$$file || exit 1; \
+	done
 
 uninstall:
-	rm -rf '$(DESTDIR)$(PREFIX)/share/doc/chainbuild'
+	rm -rf '$(DESTDIR)$(PREFIX)/share/doc/chainbuild' '$(DESTDIR)$(PREFIX)/share/chainbuild'
 	rm -f '$(DESTDIR)$(PREFIX)/bin/chainbuild' \
+		'$(DESTDIR)$(PREFIX)/share/man/man1/chainbuild.1' '$(DESTDIR)$(PREFIX)/share/man/man1/chainbuild-'*.1 \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/chainbuild' \
 		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chainbuild' \
 		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chainbuild.fish'
+
+# What a release has, in dist: an archive, its bill of materials, an installer, sums.
+dist:
+	tools/dist.sh '$(VERSION)'
+
+# A Debian package of it, in dist too.
+deb: dist
+	tools/deb.sh '$(VERSION)'
 
 # The last line of output is the path of the julia executable.
 toolchain:
@@ -49,6 +68,11 @@ check:
 	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:" && echo "$$files" && exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
+	cd tools/release && go vet ./sbom
+
+# The workflows of GitHub, which run there alone.
+check-workflows:
+	actionlint=$$(go -C tools/release tool -n actionlint) && "$$actionlint"
 
 test: test-go test-jl test-install
 
@@ -66,11 +90,12 @@ test-jl:
 
 test-install:
 	tools/test-install.sh
+	tools/test-dist.sh
 
 # What needs no Julia, under the race detector, which needs a C compiler. The commands and the benchmark harness are left out: what they
 # are linked with takes a minute to compile, and their goroutines are those of the packages.
 race:
-	go test -race -short $$(go list ./... | grep -v -e /bench -e /cmd/ -e /tools/)
+	CGO_ENABLED=1 go test -race -short $$(go list ./... | grep -v -e /bench -e /cmd/ -e /tools/)
 
 # Each fuzz test on so many inputs.
 fuzz:
@@ -93,4 +118,4 @@ bench-build: build
 
 # The toolchain stays: it is not made from the sources.
 clean:
-	rm -rf bin
+	rm -rf bin dist

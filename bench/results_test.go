@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"encoding/xml"
-	"fmt"
 	"image/png"
 	"io"
 	"math"
@@ -12,7 +11,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"chainbuild/internal/screen"
 )
 
 // someResults are results of two workloads, one of which was not run, in which a chained image makes work a hundred times shorter.
@@ -270,7 +272,7 @@ func TestPlan(t *testing.T) {
 
 func TestProgressOfLines(t *testing.T) {
 	var out strings.Builder
-	p := NewProgress(&out, nil)
+	p := NewProgress(&out)
 	defer p.Close()
 	p.Report(Step{Workload: "Walk", What: stepCold, Done: 3, Total: 9, Remaining: 125 * time.Second})
 	p.Report(Skipped{Workload: "Plots", Reason: "gone"})
@@ -282,26 +284,24 @@ func TestProgressOfLines(t *testing.T) {
 }
 
 func TestProgressGoesOn(t *testing.T) {
-	var out strings.Builder
-	p := NewProgress(&out, nil)
-	defer p.Close()
-	p.Report(Step{Workload: "Walk", What: stepStock})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out.Reset()
-	p.tick(p.said.Add(heartbeat / 2))
-	if out.Len() > 0 {
-		t.Errorf("half a minute after a line there is another one: %s", out.String())
-	}
-	p.tick(p.said.Add(heartbeat))
-	if !strings.Contains(out.String(), "Walk: building the stock whole image, for 60 s\n") {
-		t.Errorf("a minute after a line it is said: %s", out.String())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		p := NewProgress(&out)
+		p.Report(Step{Workload: "Walk", What: stepStock})
+		time.Sleep(heartbeat + heartbeat/5)
+		p.Close()
+		if want := "  0.00 s  Walk: building the stock whole image\n  60.0 s  Walk: building the stock whole image\n"; out.String() != want {
+			t.Errorf("in a good minute it is said\n%s", out.String())
+		}
+	})
 }
 
 func TestProgressOnATerminal(t *testing.T) {
 	var out strings.Builder
-	p := NewProgress(&out, func() int { return 40 })
+	p := newProgress(func(o screen.Options) *screen.Screen {
+		o.Width = func() int { return 40 }
+		return screen.New(&out, o)
+	})
 	r := someResults()
 	for _, w := range r.Workloads {
 		p.Report(w)
@@ -309,18 +309,13 @@ func TestProgressOnATerminal(t *testing.T) {
 	for _, s := range r.Samples {
 		p.Report(s)
 	}
-	p.Report(Step{Workload: "Walk", What: strings.Repeat("é", 60)})
-	p.mu.Lock()
-	for line := range strings.Lines(out.String()) {
-		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 39 {
-			t.Errorf("a line has %d columns: %s", n, line)
-		}
-	}
-	drawn := strings.Count(out.String(), "\n")
-	out.Reset()
-	p.mu.Unlock()
+	p.Report(Step{Workload: "Walk", What: strings.Repeat("é", 60), Remaining: time.Minute})
 	p.Close()
-	if want := fmt.Sprintf("\x1b[%dA\x1b[J", drawn); out.String() != want {
-		t.Errorf("%d lines are erased by %q", drawn, out.String())
+	drawn := out.String()[strings.LastIndex(out.String(), "\x1b[A")+1:]
+	if !strings.Contains(out.String(), "Walk: éééé") || !strings.Contains(out.String(), " left") {
+		t.Errorf("there is no bar in %q", out.String())
+	}
+	if strings.Contains(drawn, "Walk") {
+		t.Errorf("what was drawn is not removed: %q", drawn)
 	}
 }

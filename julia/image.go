@@ -36,7 +36,10 @@ func (in *Installation) Starts(ctx context.Context, path string, layers ...strin
 	}
 	if err := process.Wait(); err != nil {
 		var death *parallel.DeathError
-		if errors.As(err, &death) {
+		if errors.As(err, &death) && death.IsOfIllegalInstruction() {
+			return fmt.Errorf("%s has code for another processor, which this machine's, %s, cannot run (%w): build it here, or there with --cpu-target", path, in.CPUName, err)
+		}
+		if death != nil {
 			return fmt.Errorf("%s is not an image of this Julia %s: it does not start with it (%w)", path, in.Version, err)
 		}
 		return err

@@ -20,6 +20,11 @@ type DeathError struct {
 	LastLines []string
 }
 
+// IsOfIllegalInstruction says whether the process ran code that this machine's processor does not have.
+func (e *DeathError) IsOfIllegalInstruction() bool {
+	return e.Status.Signaled() && e.Status.Signal() == syscall.SIGILL
+}
+
 func (e *DeathError) Error() string {
 	text := fmt.Sprintf("%s %s, with a peak memory of %d MB", e.Name, e.how(), (e.PeakRSS+1<<20-1)>>20)
 	if e.Status.Signaled() && e.Status.Signal() == syscall.SIGKILL {

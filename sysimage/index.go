@@ -76,6 +76,8 @@ type Index struct {
 	Overlay bool
 	// Entries are functions for C: the name that it knows them by and the symbol that an object defines.
 	Entries map[string]string
+	// Variants are the targets for which each new function has a variant; nil: it has one, which serves on all targets of the base.
+	Variants *Variants
 	// Used are the indices of those functions of the base that objects refer to, each by the symbol BaseSymbol.
 	Used []int
 }

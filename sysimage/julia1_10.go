@@ -16,7 +16,7 @@ var julia1_10 = &layout{
 	},
 	// The task, nothing, small integers and bytes; jl_callingconv_t and id_to_fptrs of src/staticdata.c.
 	max:    referenceBounds{tag: 1 + 2*1024 + 256, function: 5, builtin: 48},
-	typeAt: typePlaces{layout: 40, names: 16, counted: 4},
+	typeAt: typeFields{layout: 40, names: 16, counted: 4},
 	module: moduleFields{bindings: 16, size: 32},
 	method: methodFields{module: 8},
 	code:   codeFields{invoke: 80, size: 96, conventions: conventionsOfAll},

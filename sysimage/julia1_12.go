@@ -16,7 +16,7 @@ var julia1_12 = &layout{
 	},
 	// The task, nothing, small integers and bytes; jl_callingconv_t and id_to_fptrs of src/staticdata.c.
 	max:    referenceBounds{tag: 1 + 2*1024 + 256, function: 6, builtin: 62},
-	typeAt: typePlaces{layout: 40, names: 24, counted: 4},
+	typeAt: typeFields{layout: 40, names: 24, counted: 4},
 	module: moduleFields{bindings: 16, size: 32},
 	method: methodFields{module: 8},
 	code: codeFields{invoke: 112, size: 128, conventions: map[int]uint64{

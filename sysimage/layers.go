@@ -10,7 +10,9 @@ import (
 	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,6 +58,9 @@ func OpenFile(path string) (*Base, error) {
 	b, err := func() (*Base, error) {
 		for next := path; next != ""; {
 			im, err := elfpatch.Open(next)
+			if len(layers) > 0 && errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("%s is a thin image, and its base %s is not there: put that back, or build the image again", layers[len(layers)-1].Path, next)
+			}
 			if err != nil {
 				return nil, err
 			}

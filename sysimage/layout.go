@@ -20,7 +20,7 @@ type layout struct {
 
 	root   rootPlaces
 	max    referenceBounds
-	typeAt typePlaces
+	typeAt typeFields
 	module moduleFields
 	method methodFields
 	code   codeFields

@@ -8,7 +8,7 @@ package sysimage
 //
 // Constants have no such list. They begin where references lead to. One that is an object has a tag before it, which is
 // jl_small_typeof's number of its type times 16 and the collector's bits; data of an array and layouts of types have none. Which of
-// the two a constant is, the word says that refers to it. An overlay (overlay.go) has its base's constants among the objects.
+// the two a constant is, the word says that refers to it.
 
 import (
 	"fmt"
@@ -46,9 +46,6 @@ type Objects struct {
 	objects, constants rank
 	// starts are offsets in the blob: of objects and of constants behind their tags, of symbols with their lengths.
 	starts []uint32
-	// areas are the constants: their section, and in an overlay also those among the objects. Bounds are where they start and end, ascending.
-	areas  []extent
-	bounds []uint32
 	// tagged are the constants that are objects.
 	tagged rank
 	// symbols is the number of the first symbol.
@@ -57,14 +54,21 @@ type Objects struct {
 	first      []uint32
 	references []Reference
 	relocBytes []uint32
-	types      []*heapType // by the number of the type, nil for those that were not read yet
+	// islands are constants among the objects (Base.islands). Constants are counted in words from origin, where the first of all lie.
+	islands []extent
+	origin  int
+	types   []*heapType // by the number of the type, nil for those that were not read yet
 }
 
 // Objects reads the heap's objects. It follows every reference and returns ErrDamaged, wrapped, where one leads nowhere.
 func (b *Base) Objects() (*Objects, error) {
-	o := &Objects{h: b.heap}
-	if err := o.findAreas(b.Note); err != nil {
-		return nil, fmt.Errorf("%s: %w", b.Layers[0].Path, err)
+	islands, err := b.islands()
+	if err != nil {
+		return nil, err
+	}
+	o := &Objects{h: b.heap, islands: islands, origin: b.heap.constants.start}
+	for _, island := range islands {
+		o.origin = min(o.origin, island.start)
 	}
 	for _, step := range []func() error{o.findObjects, o.countReferences, o.findConstants, o.findReferences} {
 		if err := step(); err != nil {
@@ -72,36 +76,6 @@ func (b *Base) Objects() (*Objects, error) {
 		}
 	}
 	return o, nil
-}
-
-// findAreas finds where constants are.
-func (o *Objects) findAreas(note *Note) error {
-	h := o.h
-	if note != nil {
-		last := 0
-		for _, c := range note.Constants {
-			e := extent{int(c[0]), int(c[1]) - int(c[0])}
-			if e.size < 0 || e.start < last || e.end() > h.objects.end() {
-				return fmt.Errorf("%w: it has no constants from %d to %d of its heap", ErrDamaged, c[0], c[1])
-			}
-			o.areas, last = append(o.areas, e), e.end()
-		}
-	}
-	o.areas = append(o.areas, h.constants)
-	for _, e := range o.areas {
-		o.bounds = append(o.bounds, uint32(e.start), uint32(e.end()))
-	}
-	return nil
-}
-
-// isConstant says that an offset lies among constants.
-func (o *Objects) isConstant(offset uint32) bool {
-	for _, e := range o.areas {
-		if int(offset) >= e.start && int(offset) < e.end() {
-			return true
-		}
-	}
-	return false
 }
 
 // findObjects finds where objects start.
@@ -134,7 +108,8 @@ func (o *Objects) findObjects() error {
 // countReferences counts each object's references, notes how many bytes its relocations have, and marks constants.
 func (o *Objects) countReferences() error {
 	h := o.h
-	o.constants, o.tagged = newRank(h.constants.end()/8), newRank(h.constants.end()/8)
+	words := (h.constants.end()-o.origin)/8 + 1
+	o.constants, o.tagged = newRank(words), newRank(words)
 	o.first = make([]uint32, o.heapCount()+1)
 	o.relocBytes = make([]uint32, o.heapCount())
 	for _, list := range []extent{h.types, h.owners, h.memories} {
@@ -151,25 +126,19 @@ func (o *Objects) countReferences() error {
 		if !h.validRef(ref) {
 			return fmt.Errorf("%w: the word at offset %d of the heap is no reference: %#x", ErrDamaged, at, ref)
 		}
-		kind, _ := h.split(ref)
-		if kind == refSymbol {
+		switch kind, n := o.split(ref); kind {
+		case refData, refSymbol:
 			o.first[from+1]++
+		case refConst:
+			o.first[from+1]++
+			tag := h.word(o.starts[from] - 8)
+			places, known := raw[tag]
+			if !known {
+				places = h.rawPlaces(tag)
+				raw[tag] = places
+			}
+			o.markConstant(n, !h.form.objectsInConstants || slices.Contains(places, at-o.starts[from]))
 		}
-		offset, ok := o.locate(ref)
-		if !ok {
-			return nil
-		}
-		o.first[from+1]++
-		if !o.isConstant(offset) {
-			return nil
-		}
-		tag := h.word(o.starts[from] - 8)
-		places, known := raw[tag]
-		if !known {
-			places = h.rawPlaces(tag)
-			raw[tag] = places
-		}
-		o.markConstant(offset, !h.form.objectsInConstants || slices.Contains(places, at-o.starts[from]))
 		return nil
 	})
 	if err != nil {
@@ -177,8 +146,8 @@ func (o *Objects) countReferences() error {
 	}
 	if h.form.objectsInConstants {
 		for _, ref := range h.outside() {
-			if offset, ok := o.locate(ref); ok && o.isConstant(offset) {
-				o.markConstant(offset, false)
+			if kind, n := o.split(ref); kind == refConst && int(n) < words {
+				o.markConstant(n, false)
 			}
 		}
 	}
@@ -188,24 +157,10 @@ func (o *Objects) countReferences() error {
 	return nil
 }
 
-// locate says where in the blob a reference leads to, if that is among the objects or the constants.
-func (o *Objects) locate(ref uint64) (uint32, bool) {
-	end := uint64(o.h.objects.end())
-	kind, at := o.h.split(ref)
-	switch kind {
-	case refData:
-	case refConst:
-		end, at = uint64(o.h.constants.end()), uint64(o.h.constants.start)+8*at
-	default:
-		return 0, false
-	}
-	return uint32(at), at < end
-}
-
-func (o *Objects) markConstant(offset uint32, raw bool) {
-	o.constants.set(int(offset / 8))
-	if !raw && offset >= 8 && o.isConstant(offset-8) {
-		o.tagged.set(int(offset / 8))
+func (o *Objects) markConstant(n uint64, raw bool) {
+	o.constants.set(int(n))
+	if !raw && n > 0 {
+		o.tagged.set(int(n))
 	}
 }
 
@@ -238,7 +193,7 @@ func (o *Objects) eachReloc(list extent, ahead uint64, do func(from Object, at u
 func (o *Objects) findConstants() error {
 	h := o.h
 	o.tagged.list(8, 0)
-	o.starts = append(o.starts, o.constants.list(8, 0)...)
+	o.starts = append(o.starts, o.constants.list(8, uint32(o.origin))...)
 	o.symbols = Object(len(o.starts))
 	at := uint32(h.symbols.start)
 	for _, name := range h.names {
@@ -270,23 +225,39 @@ func (o *Objects) findReferences() error {
 	return nil
 }
 
+// split takes a reference apart, in which all constants are counted from origin.
+func (o *Objects) split(ref uint64) (kind refKind, n uint64) {
+	switch kind, n = o.h.split(ref); kind {
+	case refData:
+		for _, island := range o.islands {
+			if n >= uint64(island.start) && n < uint64(island.end()) {
+				return refConst, (n - uint64(o.origin)) / 8
+			}
+		}
+	case refConst:
+		n += uint64(o.h.constants.start-o.origin) / 8
+	}
+	return kind, n
+}
+
 // at returns the object that a reference leads to, or into: None for what no heap holds.
 func (o *Objects) at(ref uint64) Object {
-	if kind, n := o.h.split(ref); kind == refSymbol {
+	switch kind, n := o.split(ref); kind {
+	case refData:
+		if n < uint64(o.h.objects.size) {
+			return Object(o.objects.find(int(n / 8)))
+		}
+	case refConst:
+		if int(n) > (o.h.constants.end()-o.origin)/8 {
+			return None
+		}
+		if i := o.constants.find(int(n)); i >= 0 {
+			return Object(o.heapCount() + i)
+		}
+	case refSymbol:
 		if n < uint64(len(o.h.names)) {
 			return o.symbols + Object(n)
 		}
-		return None
-	}
-	offset, ok := o.locate(ref)
-	if !ok {
-		return None
-	}
-	if !o.isConstant(offset) {
-		return Object(o.objects.find(int(offset / 8)))
-	}
-	if i := o.constants.find(int(offset / 8)); i >= 0 {
-		return Object(o.heapCount() + i)
 	}
 	return None
 }
@@ -366,35 +337,25 @@ func (o *Objects) begin(x Object) uint32 {
 
 // isTagged says that a constant has a tag before it.
 func (o *Objects) isTagged(x Object) bool {
-	return o.Part(x) == PartConstants && o.tagged.has(int(o.starts[x]/8))
+	return o.Part(x) == PartConstants && o.tagged.has(int(o.starts[x]-uint32(o.origin))/8)
 }
 
 // end is where an object ends.
 func (o *Objects) end(x Object) uint32 {
-	end := uint32(o.h.symbols.end())
-	if x < o.symbols {
-		end = o.limit(o.starts[x])
+	part := o.Part(x)
+	end := [...]extent{o.h.objects, o.h.constants, o.h.symbols}[part].end()
+	if next := x + 1; int(next) < o.Len() && o.Part(next) == part {
+		end = int(max(o.begin(next), o.starts[x]))
 	}
-	if next := x + 1; int(next) < o.Len() && o.Part(next) == o.Part(x) {
-		end = min(end, max(o.begin(next), o.starts[x]))
+	for _, island := range o.islands {
+		switch at := int(o.starts[x]); {
+		case part == PartObjects && at < island.start:
+			end = min(end, island.start)
+		case part == PartConstants && at < island.end():
+			end = min(end, island.end())
+		}
 	}
-	return end
-}
-
-// limit is the first offset after one at which constants start or end, or the objects do.
-func (o *Objects) limit(offset uint32) uint32 {
-	limit := uint32(o.h.constants.end())
-	if objects := uint32(o.h.objects.end()); offset < objects {
-		limit = objects
-	}
-	i, found := slices.BinarySearch(o.bounds, offset)
-	if found {
-		i++
-	}
-	if i < len(o.bounds) {
-		limit = min(limit, o.bounds[i])
-	}
-	return limit
+	return uint32(end)
 }
 
 // Size is the number of bytes of an object, with its tag and what lies between it and the next one.

@@ -289,8 +289,15 @@ func TestObjectsOfOverlays(t *testing.T) {
 			h.objects = le.AppendUint64(h.objects, 10<<4) // jl_string_tag
 			text := uint32(len(h.objects))
 			h.objects = append(le.AppendUint64(h.objects, 5), "/ab/c\x00\x00\x00"...)
+			layout := uint64(len(h.objects)) // of a type with a field
+			h.objects = append(h.objects, 8, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 8<<1|1, 0, 0, 0)
 			end := uint32(len(h.objects))
 			list := h.svec(uint64(text), h.str("new"))
+			typ := h.dataType("Held", "Points")
+			h.setRef(typ+h.typeAt.layout, layout, false)
+			h.setRef(uint32(le.Uint64(h.objects[typ:]))+h.typeAt.names, uint64(h.svec(h.symbol("text"))), false)
+			held := h.object(uint64(typ), 1)
+			h.setRef(held, uint64(text), false)
 			im, err := elfpatch.Parse("overlay.so", m.file())
 			if err != nil {
 				t.Fatal(err)
@@ -311,6 +318,9 @@ func TestObjectsOfOverlays(t *testing.T) {
 				if got, ok := o.Text(x); !ok || string(got) != want || o.Part(x) != PartConstants || o.TypeName(x) != "String" {
 					t.Errorf("element %d is %q, a %s in part %d", i, got, o.TypeName(x), o.Part(x))
 				}
+			}
+			if o.Field(o.Find(held), "text") != elements[0] {
+				t.Error("a field that a layout among the objects tells of is not found")
 			}
 			if size := o.Size(elements[0]); size != 24 {
 				t.Errorf("the constant has %d bytes with its tag, and not 24", size)

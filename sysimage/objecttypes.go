@@ -19,11 +19,14 @@ import (
 	"fmt"
 )
 
-// typeNameModule is the offset of a TypeName's module, in bytes.
-const typeNameModule = 8
+// Offsets in types, in bytes.
+const (
+	typeParameters = 16
+	typeNameModule = 8
+)
 
-// typePlaces are offsets in bytes that differ between versions.
-type typePlaces struct {
+// typeFields are offsets in bytes that differ between versions.
+type typeFields struct {
 	layout  uint32 // of DataType's layout
 	names   uint32 // of TypeName's names of fields
 	counted uint32 // of the number of fields in a layout
@@ -136,11 +139,12 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	if !ok {
 		return
 	}
-	at, ok := o.locate(ref)
-	if !ok || !o.isConstant(at) || uint64(at)+h.layoutSize() > uint64(o.limit(at)) {
+	kind, n := o.split(ref)
+	at := uint64(o.origin) + 8*n
+	if kind != refConst || at+h.layoutSize() > uint64(h.constants.end()) {
 		return
 	}
-	layout := h.data[at:o.limit(at)]
+	layout := h.data[at:h.constants.end()]
 	counted := h.typeAt.counted
 	if counted > 0 {
 		t.element = int(le.Uint32(layout))

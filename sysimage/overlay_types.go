@@ -11,7 +11,7 @@ package sysimage
 // The object before an address has the address of its type, or the number of it times 16, and marks of the collector in its lowest 4 bits.
 
 const (
-	typeParameters, typeFields, typeLayout, typeHash, typeFlags = 16, 24, 40, 48, 52
+	typeFieldTypes, typeLayout, typeHash, typeFlags = 24, 40, 48, 52
 
 	smallTagShift = 10
 	markBits      = 0xf
@@ -265,7 +265,7 @@ func (o *overlay) readFields(t *liveType, typeName uint64, layout *liveLayout, m
 		t.memoryRefs = []uint32{0}
 		return
 	}
-	types := m.u64(t.address + typeFields)
+	types := m.u64(t.address + typeFieldTypes)
 	if types == 0 {
 		o.unknown("type " + t.name + " has no types of fields")
 		return
@@ -306,7 +306,7 @@ func (o *overlay) findMemoryRefs(t *liveType, of uint64, offset uint32) {
 		t.memoryRefs = append(t.memoryRefs, offset)
 		return
 	}
-	at, types := o.memory.u64(of+typeLayout), o.memory.u64(of+typeFields)
+	at, types := o.memory.u64(of+typeLayout), o.memory.u64(of+typeFieldTypes)
 	if at == 0 || types == 0 {
 		return
 	}

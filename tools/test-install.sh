@@ -16,11 +16,15 @@ fail() {
 # The folder's name has a space in it. Everyone can read what is installed, whatever the umask is.
 to="$scratch/a root"
 (umask 077 && make -s install DESTDIR="$to" PREFIX=/opt/chainbuild)
-installed=$(cd "$to/opt/chainbuild" && find . -type f -printf '%m %P\n' | sort -k 2)
+# Manual pages are as many as there are commands.
+installed=$(cd "$to/opt/chainbuild" && find . -type f ! -name 'chainbuild-*.1' -printf '%m %P\n' | sort -k 2)
 expected='755 bin/chainbuild
 644 share/bash-completion/completions/chainbuild
+644 share/chainbuild/ChainBuild.jl/Project.toml
+644 share/chainbuild/ChainBuild.jl/src/ChainBuild.jl
 644 share/doc/chainbuild/LICENSE
 644 share/fish/vendor_completions.d/chainbuild.fish
+644 share/man/man1/chainbuild.1
 644 share/zsh/site-functions/_chainbuild'
 [ "$installed" = "$expected" ] || fail "these files were installed:
 $installed
@@ -37,6 +41,8 @@ bash -c 'set -e; _get_comp_words_by_ref() { :; }; . share/bash-completion/comple
 	fail "bash does not complete chainbuild with the installed file"
 [ "$(head -n 1 share/zsh/site-functions/_chainbuild)" = "#compdef chainbuild" ] || fail "zsh does not take the installed file for a completion"
 grep -q '^complete .*-c chainbuild' share/fish/vendor_completions.d/chainbuild.fish || fail "fish does not take the installed file for a completion"
+
+for command in build run status; do [ -s share/man/man1/chainbuild-$command.1 ] || fail "$command has no manual page"; done
 
 cd "$OLDPWD"
 make -s uninstall DESTDIR="$to" PREFIX=/opt/chainbuild

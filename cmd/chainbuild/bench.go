@@ -15,7 +15,6 @@ import (
 
 	"chainbuild/bench"
 	"chainbuild/internal/settings"
-	"chainbuild/internal/terminal"
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
 
@@ -162,11 +161,7 @@ func completeBenchOptions(ctx context.Context, o *bench.Options, executable stri
 // runBench measures, and writes what was measured while it is and when it is over.
 func runBench(o bench.Options, output string, asJSON bool, stdout, stderr *os.File, measure func(bench.Options) (*bench.Results, error)) error {
 	o.Command = append([]string{"chainbuild"}, os.Args[1:]...)
-	var width func() int
-	if terminal.Is(stderr) {
-		width = func() int { return terminal.Width(stderr) }
-	}
-	progress := bench.NewProgress(stderr, width)
+	progress := bench.NewProgress(stderr)
 	var encoders []*json.Encoder
 	if asJSON {
 		encoders = append(encoders, json.NewEncoder(stdout))

@@ -7,7 +7,6 @@ import (
 
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/settings"
-	"chainbuild/internal/terminal"
 	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
 	"chainbuild/objcache"
@@ -128,9 +127,10 @@ func (b *buildFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// reporter returns what the build is reported to, and a function that ends the report.
-func (b *buildFlags) reporter() (pipeline.Reporter, func()) {
+// reporter returns what the build is reported to, and a function that ends the report. Start is how the image is started, "" if with julia -J alone.
+func (b *buildFlags) reporter(start string) (pipeline.Reporter, func()) {
 	text := textReporter(b.stderr, b.quiet, b.verbose)
+	text.Start = start
 	if b.json {
 		return pipeline.Reporters(text, pipeline.NewJSONReporter(b.stdout)), text.Close
 	}
@@ -145,7 +145,7 @@ func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
 	if err := overrideRemote(cmd, &b.options.Remote); err != nil {
 		return err
 	}
-	report, end := b.reporter()
+	report, end := b.reporter("")
 	defer end()
 	b.options.Report = report
 	if b.watch {
@@ -161,8 +161,6 @@ func textReporter(stderr *os.File, quiet, verbose bool) *pipeline.TextReporter {
 		return pipeline.NewTextReporter(stderr, pipeline.Quiet)
 	case verbose:
 		return pipeline.NewTextReporter(stderr, pipeline.Verbose)
-	case terminal.Is(stderr):
-		return pipeline.NewLiveReporter(stderr)
 	default:
 		return pipeline.NewTextReporter(stderr, pipeline.Normal)
 	}

@@ -34,8 +34,8 @@ project's image, chainbuild build builds that, and chainbuild status says how it
 The modules that statements name are loaded into the image. A chained image is a
 valid --base for the next one.`
 
-// environmentHelp ends the help of the commands that build.
-const environmentHelp = `{{if or (not .HasParent) (eq .Name "build")}}
+// environmentText is what the commands that build take from the environment, and how they end.
+const environmentText = `
 Environment:
   CHAINBUILD_JULIA   the julia to use where --julia is not given; of a list separated
                      by colons the first. Then julia on PATH is tried, then the
@@ -50,7 +50,10 @@ Environment:
 Exit codes:
   0  the image was built        2  refused before any work: see the message
   1  the build failed           130  interrupted; no file or process is left
-{{end}}`
+`
+
+// environmentHelp ends the help of those commands.
+const environmentHelp = `{{if or (not .HasParent) (eq .Name "build")}}` + environmentText + `{{end}}`
 
 func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	root := &cobra.Command{
@@ -89,7 +92,7 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	}
 	root.AddCommand(newRunCommand(stderr), newBuildCommand(stdout, stderr), newStatusCommand(stdout, stderr), newStatementsCommand(stdout),
 		newCleanCommand(stdout), newLauncherCommand(stdout),
-		newInspectCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand())
+		newInspectCommand(stdout), newDoctorCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand(), newManCommand())
 	return root
 }
 

@@ -34,7 +34,9 @@ func checkOptions(o *Options) error {
 		return refuse("no statements were given: name a file of precompile statements with --statements, which julia --trace-compile=FILE writes")
 	}
 	for _, path := range o.Statements {
-		if err := checkReadable("the statements", path); err != nil {
+		if err := checkReadable("the statements", path); errors.Is(err, fs.ErrNotExist) {
+			return refuse("%w: record them with `julia --trace-compile=%s`", err, path)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -123,16 +125,24 @@ func checkNotAnInput(output, what string, inputs []string) error {
 	return nil
 }
 
-// checkBase refuses a base that this Julia cannot be started with or that the output would replace, and a lack of room for what is to be written.
-func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation, o *Options, output string) error {
-	top := base.Layers[0].Path
+// checkFormat refuses a base of another kind of Julia.
+func checkFormat(base *sysimage.Base, in *julia.Installation) error {
 	if in.WordSize != 64 {
 		return refuse("%s is a Julia of %d bits: name one of 64 bits with --julia", in.Executable, in.WordSize)
 	}
 	if series, err := in.Series(); err != nil || series.Name != base.Format {
 		return refuse("%s is an image of Julia %s and %s is Julia %s: name the Julia that it was made by with --julia, or leave out --base",
-			top, base.Format, in.Executable, in.Version)
+			base.Layers[0].Path, base.Format, in.Executable, in.Version)
 	}
+	return nil
+}
+
+// checkBase refuses a base that this Julia cannot be started with or that the output would replace, and a lack of room for what is to be written.
+func checkBase(ctx context.Context, base *sysimage.Base, in *julia.Installation, o *Options, output string) error {
+	if err := checkFormat(base, in); err != nil {
+		return err
+	}
+	top := base.Layers[0].Path
 	var layers []string
 	for _, layer := range base.Layers {
 		layers = append(layers, layer.Path)

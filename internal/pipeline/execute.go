@@ -127,7 +127,7 @@ func (e *executor) execute(ctx context.Context) {
 
 // prepare finds out whether the server and other machines can compile what is wanted, and makes ready how they get the Julia.
 func (e *executor) prepare(ctx context.Context) error {
-	if err := e.recipe.Elsewhere(); err != nil {
+	if err := e.recipes[0].Elsewhere(); err != nil {
 		return err
 	}
 	if err := e.remote.Executes(ctx); err != nil {
@@ -140,7 +140,7 @@ func (e *executor) prepare(ctx context.Context) error {
 		}
 	} else {
 		e.julia.script = `exec "${CHAINBUILD_JULIA:-julia}" "$@"`
-		e.julia.platform["chainbuild-julia"] = e.recipe.JuliaID()
+		e.julia.platform["chainbuild-julia"] = e.recipes[0].JuliaID()
 	}
 	e.julia.platform = e.options.Remote.Properties.On(e.julia.platform)
 	return nil
@@ -245,14 +245,15 @@ func (b *batchError) Error() string { return b.says }
 
 // compile has the server compile partitions, and calls made with each object.
 func (e *executor) compile(ctx context.Context, loans []*llvmdriver.Loan, made func(loan *llvmdriver.Loan, data []byte, times llvmdriver.Times)) error {
-	bitcode := make([][]byte, len(loans))
+	partitions, bitcode := make([]llvmdriver.Partition, len(loans)), make([][]byte, len(loans))
 	for i, loan := range loans {
 		var err error
+		partitions[i] = loan.Partition
 		if bitcode[i], err = os.ReadFile(loan.Partition.Bitcode); err != nil {
 			return err
 		}
 	}
-	b := e.recipe.Batch(bitcode)
+	b := e.recipes[0].Batch(partitions, bitcode)
 	files := map[string]remote.File{}
 	for name, data := range b.Files {
 		files[name] = remote.File{Data: data}

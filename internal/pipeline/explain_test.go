@@ -35,10 +35,13 @@ func TestExplain(t *testing.T) {
 	if last := p.readRecord(); last != nil {
 		t.Errorf("before the first build there is the record %+v", last)
 	}
-	p.writeRecord(before)
+	p.writeRecord(before, map[string]float64{"infer": 2.5})
 	last := p.readRecord()
 	if last == nil {
 		t.Fatal("there is no record")
+	}
+	if last.Stages["infer"] != 2.5 {
+		t.Errorf("the record has the stages %v", last.Stages)
 	}
 	hit := made(t, "1", "b", "2", "sin")
 	hit.hit = true

@@ -51,11 +51,15 @@ type front struct {
 	compiler   *compiler
 	stage      string // "" between stages
 	loading    string // the package that it loads
+	inferred   int    // statements
 	unresolved []Unresolved
 
 	heap     *heapFile
 	handover *handover
 }
+
+// inferredAtOnce is how many statements the front worker's event is about.
+const inferredAtOnce = 8
 
 // startStage is the stage that the front worker is in before it says anything.
 const startStage = "start"
@@ -134,6 +138,10 @@ func (f *front) handle(event julia.Event) error {
 		f.enter(e.Name, nil)
 	case "loading":
 		f.loading = e.Package
+		f.progress.loading(e.Package)
+	case "inferred":
+		f.inferred += inferredAtOnce
+		f.progress.inferred(f.inferred)
 	case "unresolved":
 		if e.Line >= 0 && e.Line < len(f.inputs.statements) {
 			s := f.inputs.statements[e.Line]
@@ -148,7 +156,7 @@ func (f *front) handle(event julia.Event) error {
 	case "invalidated":
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
-		f.progress.set(func(result *Result) { result.Functions.New = e.Functions })
+		f.progress.emitted(e.Functions)
 	case "heap":
 		return f.takeHeap(&e)
 	case "partition":
@@ -192,10 +200,10 @@ func (f *front) countStatements() error {
 			cmp.Compare(slices.Index(f.options.Statements, x.File), slices.Index(f.options.Statements, y.File)),
 			cmp.Compare(x.Line, y.Line))
 	})
-	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused), len(f.unresolved)
+	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused)+f.inputs.inBase, len(f.unresolved)
 	f.progress.set(func(result *Result) {
 		result.Unresolved = f.unresolved
-		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved}
+		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved, InBase: f.inputs.inBase}
 	})
 	if f.options.Strict && unresolved > 0 {
 		first := f.unresolved[0]

@@ -24,6 +24,9 @@ type Options struct {
 	Environment []string
 	// Statements are files of precompile statements, at least one.
 	Statements []string
+	// InBase are sources of statements (statements.Statement) that the base has the code of. Nothing is done for those among the statements, but
+	// that they are counted.
+	InBase map[string]bool
 	// Packages are loaded into the image besides those that the statements name.
 	Packages []string
 	// Interactive are packages that are loaded for interactive sessions. Of their code the image has, even with EmitAll, what statements name and
@@ -39,6 +42,10 @@ type Options struct {
 	CacheDir string
 	// CacheSize is the size that the cache is trimmed to; 0: its default.
 	CacheSize settings.Size
+	// WorkerImages is the folder of the worker images of the base; empty: it is in the cache, and without a cache there are none.
+	WorkerImages string
+	// SpareWorkerImage says that a worker image is used if there is one, and not made: for a base that few images will be made on.
+	SpareWorkerImage bool
 	// Remote says which remote cache is asked for what the cache lacks, and told what was compiled.
 	Remote settings.Remote
 	// Explain says for each partition whether its object was in the cache, and if not, what has changed since the last build.
@@ -63,8 +70,11 @@ type Options struct {
 
 // A Result describes an image that was built.
 type Result struct {
-	// Image is the absolute path of the image.
+	// Image is the absolute path of the image, Base that of the image that it is chained to.
 	Image string `json:"image"`
+	Base  string `json:"base"`
+	// WorkerImage says that the workers were started from a worker image.
+	WorkerImage bool `json:"worker_image"`
 	// Seconds is the time from the call of Run to the image having its name.
 	Seconds float64 `json:"seconds"`
 	// Bytes is the size of the image's file.
@@ -85,6 +95,7 @@ type Result struct {
 	Unresolved []Unresolved `json:"-"`
 
 	execution *ExecutionCounts // which Remote gets in the end
+	loaded    int              // packages
 }
 
 // StatementCounts count distinct statements.
@@ -92,6 +103,8 @@ type StatementCounts struct {
 	Total      int `json:"total"`
 	Resolved   int `json:"resolved"`
 	Unresolved int `json:"unresolved"`
+	// InBase are those of the resolved ones that the base has the code of, see Options.
+	InBase int `json:"in_base,omitempty"`
 }
 
 // FunctionCounts count native functions of an image.
@@ -184,11 +197,19 @@ type Reporter interface {
 	Report(Event)
 }
 
-// An Event is one of StageStarted, StageEnded, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded, UnresolvedStatement, Note, Warning,
-// Watching, Changed, Finished. At is when it happened.
+// An Event is one of Planned, StageStarted, StageEnded, Loading, Inferred, Emitted, Linked, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded,
+// UnresolvedStatement, Note, Warning, Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
 type (
+	// Planned says what will be built, once that is known.
+	Planned struct {
+		At time.Time
+		// Statements and Packages are how many there are to infer, and how many are named to be loaded.
+		Statements, Packages int
+		// Expected is how long stages should take, in seconds.
+		Expected map[string]float64
+	}
 	// StageStarted says that a stage began. Stages may overlap; no two of the same name run at once.
 	StageStarted struct {
 		At   time.Time
@@ -200,6 +221,26 @@ type (
 		Name string
 		Took time.Duration
 		Err  error
+	}
+	// Loading says which package is loaded next.
+	Loading struct {
+		At      time.Time
+		Package string
+	}
+	// Inferred says how many of the statements that were planned are done.
+	Inferred struct {
+		At   time.Time
+		Done int
+	}
+	// Emitted says how many new functions there are to compile.
+	Emitted struct {
+		At        time.Time
+		Functions int
+	}
+	// Linked says how many bytes of the image are written.
+	Linked struct {
+		At    time.Time
+		Bytes int64
 	}
 	// RemoteAnswered says that the remote cache was asked for the object of a partition, and has answered or was not waited for any longer.
 	RemoteAnswered struct {
@@ -278,8 +319,13 @@ type (
 	}
 )
 
+func (Planned) event()             {}
 func (StageStarted) event()        {}
 func (StageEnded) event()          {}
+func (Loading) event()             {}
+func (Inferred) event()            {}
+func (Emitted) event()             {}
+func (Linked) event()              {}
 func (RemoteAnswered) event()      {}
 func (BatchEnded) event()          {}
 func (PartitionStarted) event()    {}

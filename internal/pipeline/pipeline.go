@@ -21,6 +21,7 @@ import (
 	"os"
 
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/words"
 	"chainbuild/sysimage"
 
 	"golang.org/x/sync/errgroup"
@@ -32,7 +33,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	writeTimings := recordTimings(&o)
 	progress := newProgress(o.Report)
 	err := build(ctx, o, progress)
-	if timingsErr := writeTimings(); err == nil {
+	if timingsErr := writeTimings(progress.outcome(err)); err == nil {
 		err = timingsErr
 	}
 	return progress.finish(err)
@@ -45,6 +46,7 @@ func build(ctx context.Context, o Options, progress *progress) error {
 		return err
 	}
 	defer plan.close(ctx, progress)
+	plan.announce(progress)
 	plan = plan.withWorkerImage(ctx, progress)
 	err = plan.run(ctx, progress)
 	var useless *workerImageError
@@ -79,6 +81,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		defer folder.Remove()
 	}
 	r := &run{plan: p, progress: progress, scratch: folder}
+	progress.set(func(result *Result) { result.Base, result.WorkerImage = p.base.Layers[0].Path, p.workerImage != "" })
 
 	if err := progress.stage("prepare", r.prepare); err != nil {
 		return err
@@ -135,11 +138,14 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	if p.options.Explain {
+		if n := p.inputs.inBase; n > 0 {
+			progress.note(fmt.Sprintf("the base, %s, has the code of %s: only what is new is inferred and compiled", p.base.Layers[0].Path, words.Count(n, "statement")))
+		}
 		for _, text := range explain(p.last, objects) {
 			progress.note(text)
 		}
 	}
-	p.writeRecord(objects)
+	p.writeRecord(objects, progress.stageSeconds())
 	return nil
 }
 
@@ -160,5 +166,6 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 			return nil, err
 		}
 	}
+	index.Variants = r.variants
 	return r.base.Chain(blob, index)
 }

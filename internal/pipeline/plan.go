@@ -4,8 +4,10 @@ package pipeline
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
@@ -18,7 +20,7 @@ import (
 // A plan says which image is to be made, and from what. Nothing in it changes once it is made.
 type plan struct {
 	options Options
-	target  llvmdriver.Target
+	targets []llvmdriver.Target // that new code is compiled for
 	inputs  *inputs
 	julia   *julia.Installation
 	series  *julia.Series
@@ -28,6 +30,8 @@ type plan struct {
 	remote  *remote.Cache   // nil: none
 	last    *record         // of the last build of this image; nil: none is known
 
+	// variants are what several targets are to the image; nil: there is one, and code for it serves on all that the base is for.
+	variants *sysimage.Variants
 	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
 	workerImage string
 	// makesWorkerImage says that the image to be made is a worker image itself.
@@ -36,17 +40,38 @@ type plan struct {
 
 // newPlan checks what is asked for, and looks for what a build of it needs. close must be called.
 func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) {
-	p := &plan{options: o}
-	var err error
-	if p.target, err = llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel)); err != nil {
+	targets, err := llvmdriver.ParseTargets(string(o.CPU), int(o.OptLevel))
+	if err != nil {
 		return nil, usage.Wrap(err)
 	}
+	inputs, err := check(&o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlan(ctx, o, inputs, progress)
+	if err != nil {
+		return nil, err
+	}
+	p.targets = targets
+	if err := p.chooseVariants(ctx); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	if err := p.openRemote(progress); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	p.last = p.readRecord()
+	return p, nil
+}
+
+// openPlan finds the Julia, the base and the cache for a plan that has inputs already. close must be called.
+func openPlan(ctx context.Context, o Options, inputs *inputs, progress *progress) (*plan, error) {
+	p := &plan{options: o, inputs: inputs}
 	if p.options.Jobs == 0 {
 		p.options.Jobs = runtime.NumCPU()
 	}
-	if p.inputs, err = check(&p.options); err != nil {
-		return nil, err
-	}
+	var err error
 	if p.julia, err = julia.Find(ctx, o.Julia); err != nil {
 		return nil, err
 	}
@@ -59,12 +84,30 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 		return nil, err
 	}
 	p.openCache(progress)
-	if err := p.openRemote(progress); err != nil {
-		p.close(ctx, progress)
-		return nil, err
-	}
-	p.last = p.readRecord()
 	return p, nil
+}
+
+// announce reports what will be built, and how long it should take.
+func (p *plan) announce(progress *progress) {
+	statements, packages := len(p.inputs.statements), len(p.packages())
+	path, _, err := p.workerImagePath()
+	makesWorkers := err == nil && path != "" && !p.options.SpareWorkerImage && !isUsable(path)
+	expected := guess(statements, packages, p.options.Jobs, makesWorkers)
+	if p.last != nil && p.last.Stages != nil {
+		workers := expected["workers"]
+		expected = maps.Clone(p.last.Stages)
+		expected["workers"] = workers
+	}
+	progress.planned(statements, packages, expected)
+}
+
+// packages are those that are named to be loaded and are not in the base.
+func (p *plan) packages() []string {
+	names := slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules)
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool {
+		return slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name })
+	})
 }
 
 // close closes what the plan has open.

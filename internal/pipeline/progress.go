@@ -82,6 +82,50 @@ func (p *progress) endStage(name string, err error) {
 	})
 }
 
+// planned reports what will be built.
+func (p *progress) planned(statements, packages int, expected map[string]float64) {
+	p.change(func(now time.Time, _ *Result) Event {
+		return Planned{At: now, Statements: statements, Packages: packages, Expected: expected}
+	})
+}
+
+// loading counts and reports a package that is loaded next.
+func (p *progress) loading(name string) {
+	p.change(func(now time.Time, r *Result) Event {
+		r.loaded++
+		return Loading{At: now, Package: name}
+	})
+}
+
+// inferred reports how many statements are inferred.
+func (p *progress) inferred(done int) {
+	p.change(func(now time.Time, _ *Result) Event { return Inferred{At: now, Done: done} })
+}
+
+// emitted notes and reports how many functions are new.
+func (p *progress) emitted(functions int) {
+	p.change(func(now time.Time, r *Result) Event {
+		r.Functions.New = functions
+		return Emitted{At: now, Functions: functions}
+	})
+}
+
+// linked reports how many bytes of the image are written.
+func (p *progress) linked(bytes int64) {
+	p.change(func(now time.Time, _ *Result) Event { return Linked{At: now, Bytes: bytes} })
+}
+
+// stageSeconds are how long the stages took that are over.
+func (p *progress) stageSeconds() map[string]float64 {
+	seconds := map[string]float64{}
+	p.set(func(r *Result) {
+		for _, stage := range r.Stages {
+			seconds[stage.Name] = stage.Seconds
+		}
+	})
+	return seconds
+}
+
 // unresolved reports a statement that the build goes on without.
 func (p *progress) unresolved(u Unresolved) {
 	p.change(func(now time.Time, _ *Result) Event { return UnresolvedStatement{At: now, Unresolved: u} })
@@ -181,6 +225,17 @@ func (p *progress) startAnew() {
 		*r = Result{}
 		p.done = 0
 	})
+}
+
+// outcome is what has come of a build that ended with err: nil if that is an error.
+func (p *progress) outcome(err error) *Result {
+	if err != nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	result := p.result
+	return &result
 }
 
 // finish reports the end of the build, and returns what Run does.

@@ -3,7 +3,7 @@ package pipeline
 // This file remembers what an image was made of, so that the next build of it can say what has changed.
 //
 // The record lies in the cache's folder, under the image's path, and is replaced by each successful build:
-// {"partitions": {LABEL: {"inputs": […], "functions": […]}}}.
+// {"partitions": {LABEL: {"inputs": […], "functions": […]}}, "stages": {NAME: SECONDS}}.
 
 import (
 	"crypto/sha256"
@@ -20,6 +20,7 @@ import (
 // A record is what an image was made of.
 type record struct {
 	Partitions map[string]partitionRecord `json:"partitions"`
+	Stages     map[string]float64         `json:"stages"`
 }
 
 type partitionRecord struct {
@@ -53,12 +54,12 @@ func (p *plan) readRecord() *record {
 }
 
 // writeRecord remembers this build. That it cannot be written is no reason to fail: the next build explains less.
-func (p *plan) writeRecord(objects []object) {
+func (p *plan) writeRecord(objects []object, stages map[string]float64) {
 	path := p.recordPath()
-	if path == "" {
+	if path == "" || p.makesWorkerImage {
 		return
 	}
-	r := record{Partitions: map[string]partitionRecord{}}
+	r := record{Partitions: map[string]partitionRecord{}, Stages: stages}
 	for _, o := range objects {
 		r.Partitions[o.partition.Label] = partitionRecord{Inputs: o.inputs, Functions: o.partition.Defined()}
 	}

@@ -18,13 +18,16 @@ func story(last Finished) []Event {
 	tick := func() time.Time { at = at.Add(time.Second); return at }
 	last.At = at.Add(20 * time.Second)
 	return []Event{
+		Planned{At: at, Statements: 1268, Packages: 1},
 		StageStarted{At: tick(), Name: "load"},
+		Loading{At: at, Package: "Foo"},
 		StageEnded{At: tick(), Name: "load", Took: time.Second},
 		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 7, Statement: "Tuple{typeof(Foo.f)}", Reason: "module Foo is not loaded"}},
 		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 8, Statement: "Tuple{typeof(g)}", Reason: "g is not defined in Base"}},
 		UnresolvedStatement{At: tick(), Unresolved: Unresolved{File: "trace.jl", Line: 9, Statement: "Tuple{typeof(g),Int}", Reason: "g is not defined in Base"}},
+		Emitted{At: at, Functions: 1408},
 		StageStarted{At: tick(), Name: "heap"},
-		StageStarted{At: tick(), Name: "objects"},
+		StageStarted{At: tick(), Name: "compile"},
 		RemoteAnswered{At: tick(), Partition: 1, Hit: true, Took: 500 * time.Millisecond},
 		PartitionEnded{At: tick(), Partition: 1, Hit: true, Remote: true, Done: 1, Total: 2},
 		PartitionStarted{At: tick(), Partition: 2, Worker: 3, Functions: 1200},
@@ -32,7 +35,7 @@ func story(last Finished) []Event {
 		StageEnded{At: tick(), Name: "heap", Took: 5 * time.Second},
 		Warning{At: tick(), Text: "the base is old"},
 		PartitionEnded{At: tick(), Partition: 2, Done: 2, Total: 2, Passes: 250 * time.Millisecond, Codegen: 500 * time.Millisecond},
-		StageEnded{At: tick(), Name: "objects", Took: 6 * time.Second},
+		StageEnded{At: tick(), Name: "compile", Took: 6 * time.Second},
 		last,
 	}
 }
@@ -43,7 +46,8 @@ func succeeded() Finished {
 		Statements: StatementCounts{Total: 1268, Resolved: 1265, Unresolved: 3},
 		Functions:  FunctionCounts{New: 1408, Base: 21316}, Partitions: PartitionCounts{Total: 2, Hits: 1, Misses: 1, RemoteHits: 1},
 		Compiling: CompileTimes{Passes: 0.25, Codegen: 0.5},
-		Stages:    []Stage{{"load", 1}, {"heap", 5}, {"objects", 6}},
+		loaded:    1,
+		Stages:    []Stage{{"load", 1}, {"heap", 5}, {"compile", 6}},
 	}}
 }
 
@@ -65,8 +69,10 @@ func compareLines(t *testing.T, got []string, want string) {
 }
 
 const (
-	summary = "built /out/chained.so: 1,408 new functions and 21,316 of the base, from 1,265 statements in 2 partitions (1 from the cache, 1 of them from the remote one); 14 MB, 8.31 s, peak memory 612 MB"
-	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n"
+	summary = "built /out/chained.so in 8.31 s: 14 MB, with 1,408 new functions for 1,265 statements"
+	details = "21,316 functions of the base, 2 partitions (1 from the cache, 1 of them from the remote one), peak memory 612 MB"
+	gained  = "a session has 1 package loaded and 1,408 functions compiled when it starts\nstart it with: julia -J /out/chained.so"
+	unused  = "3 of 1,268 statements not used:\n       2  g is not defined in Base\n       1  module Foo is not loaded\n  Foo: to have their methods in the image, name the project that has them with --project\n"
 )
 
 func TestTextReport(t *testing.T) {
@@ -76,13 +82,15 @@ func TestTextReport(t *testing.T) {
 		last  Finished
 		want  string
 	}{
-		{"normal", Normal, succeeded(), "load: 1.00 s\n1 of 2 partitions\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s\n" + unused + summary},
-		{"failed", Normal, Finished{Err: errors.New("no")}, "load: 1.00 s\n1 of 2 partitions\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n2 of 2 partitions\nobjects: 6.00 s"},
+		{"normal", Normal, succeeded(), "Loaded 1 package in 1.00 s\nfiles are in /tmp/x\nwarning: the base is old\n" +
+			"Compiled 1,408 functions, 1 of 2 partitions from the cache, 1 from the remote cache, in 6.00 s\n" + unused + summary + "\n" + gained},
+		{"failed", Normal, Finished{Err: errors.New("no")}, "Loaded 1 package in 1.00 s\nfiles are in /tmp/x\nwarning: the base is old\n" +
+			"Compiled 1,408 functions, 1 of 2 partitions from the cache, 1 from the remote cache, in 6.00 s"},
 		{"quiet", Quiet, succeeded(), "warning: the base is old"},
 		{"verbose", Verbose, succeeded(), "load begins\nload: 1.00 s\n" +
 			"trace.jl:7: module Foo is not loaded: Tuple{typeof(Foo.f)}\ntrace.jl:8: g is not defined in Base: Tuple{typeof(g)}\ntrace.jl:9: g is not defined in Base: Tuple{typeof(g),Int}\n" +
-			"heap begins\nobjects begins\npartition 1: from the remote cache (1 of 2)\npartition 2: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
-			"partition 2: compiled (2 of 2)\nobjects: 6.00 s\n" + unused + summary},
+			"heap begins\ncompile begins\npartition 1: from the remote cache (1 of 2)\npartition 2: 1,200 functions, on worker 3\nfiles are in /tmp/x\nheap: 5.00 s\nwarning: the base is old\n" +
+			"partition 2: compiled (2 of 2)\ncompile: 6.00 s\n" + unused + summary + "\n" + details + "\n" + gained},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -121,7 +129,7 @@ func TestExecutionReported(t *testing.T) {
 	lively.Close()
 	compareLines(t, lines(text.String()), "partition 1: compiled remotely (1 of 3)\npartition 2: compiled remotely (2 of 3)\n"+
 		"2 of a batch of 3 partitions compiled remotely in 4.00 s: there is no object\npartition 3: 7 functions, on worker 0\npartition 3: compiled (3 of 3)\n"+
-		strings.ReplaceAll("3 of 1,268 statements not used:\n"+summary, "2 partitions (1 from the cache, 1 of them from the remote one)", "3 partitions (2 compiled remotely)"))
+		strings.ReplaceAll("3 of 1,268 statements not used:\n"+summary+"\n"+details+"\n"+gained, "2 partitions (1 from the cache, 1 of them from the remote one)", "3 partitions (2 compiled remotely)"))
 	for _, want := range []string{
 		`"event":"partition_ended","executed":true`, `"error":"there is no object","event":"batch_ended","executed":2,"partitions":3,"seconds":4}`,
 		`"partitions":{"total":3,"hits":0,"misses":3,"executed":2,`, `"execution":{"batches":1,"failed":1,"partitions":3,"executed":2,"late":0}`,
@@ -130,10 +138,11 @@ func TestExecutionReported(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, objects.String())
 		}
 	}
-	if err := timings.write(path); err != nil {
+	if err := timings.write(path, &Result{Base: "/base.so", Statements: StatementCounts{Total: 3, Resolved: 3, InBase: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	if trace, err := os.ReadFile(path); err != nil || !bytes.Contains(trace, []byte(`"name":"3 partitions","cat":"remote execution","ph":"X"`)) {
+	if trace, err := os.ReadFile(path); err != nil || !bytes.Contains(trace, []byte(`"name":"3 partitions","cat":"remote execution","ph":"X"`)) ||
+		!bytes.Contains(trace, []byte(`"in_base":2`)) {
 		t.Errorf("the trace is %s (%v)", trace, err)
 	}
 }
@@ -146,9 +155,8 @@ func TestTextReportManyPartitions(t *testing.T) {
 		reporter.Report(PartitionEnded{Partition: i + 1, Done: i + 1, Total: 400})
 	}
 	reporter.Close()
-	got := lines(printed.String())
-	if len(got) != 10 || got[0] != "40 of 400 partitions" || got[9] != "400 of 400 partitions" {
-		t.Errorf("the report is %q", got)
+	if printed.Len() > 0 {
+		t.Errorf("the report is %q", printed.String())
 	}
 }
 
@@ -160,7 +168,7 @@ func TestTextReportManyReasons(t *testing.T) {
 	}
 	reporter.Report(Finished{Result: &Result{Statements: StatementCounts{Total: 14, Unresolved: 14}}})
 	reporter.Close()
-	if got := lines(printed.String()); len(got) != 13 || got[11] != "  and 4 reasons more; -v lists all" {
+	if got := lines(printed.String()); len(got) != 16 || got[11] != "  and 4 reasons more; -v lists all" {
 		t.Errorf("the report is %q", got)
 	}
 }
@@ -170,54 +178,57 @@ func TestTextReportHeartbeat(t *testing.T) {
 		var printed bytes.Buffer
 		reporter := NewTextReporter(&printed, Normal)
 		time.Sleep(time.Minute)
-		reporter.Report(StageStarted{At: time.Now(), Name: "objects"})
-		time.Sleep(5 * time.Second)
+		reporter.Report(Note{Text: "hello"})
+		reporter.Report(StageStarted{At: time.Now(), Name: "compile"})
 		reporter.Report(PartitionEnded{Done: 1, Total: 2})
-		time.Sleep(22 * time.Second)
-		reporter.Report(StageEnded{At: time.Now(), Name: "objects", Took: 27 * time.Second})
+		time.Sleep(25 * time.Second)
+		reporter.Report(StageEnded{At: time.Now(), Name: "compile", Took: 25 * time.Second})
 		time.Sleep(time.Minute)
 		reporter.Close()
-		compareLines(t, lines(printed.String()), "1 of 2 partitions\nobjects for 15.0 s; 1 of 2 partitions done\nobjects for 25.0 s; 1 of 2 partitions done\nobjects: 27.0 s")
+		got := lines(printed.String())
+		if len(got) != 4 || got[0] != "hello" || !strings.HasPrefix(got[1], "Compiling: 1 of 2 partitions (") || !strings.HasPrefix(got[2], "Compiling: 1 of 2 partitions (") || got[3] != "Compiled 0 functions in 25.0 s" {
+			t.Errorf("the report is %q", got)
+		}
 	})
 }
 
-func TestLiveReport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var screen bytes.Buffer
-		reporter := newTextReporter(&screen, Normal)
-		width := 60
-		reporter.live = &liveLine{width: func() int { return width }}
-		reporter.every(redraw, func() { reporter.live.draw(reporter) })
-		shown := func() string {
-			// What the terminal shows of the last line: what was printed since the last erasure.
-			reporter.mu.Lock()
-			defer reporter.mu.Unlock()
-			text := screen.String()
-			text = text[strings.LastIndexByte(text, '\n')+1:]
-			return text[strings.LastIndex(text, "\r\x1b[K")+len("\r\x1b[K"):]
+// What is said to go on is what one waits for, in words of a user.
+func TestWhatGoesOn(t *testing.T) {
+	b := &buildState{}
+	b.reset()
+	at := time.Now()
+	for _, step := range []struct {
+		event Event
+		want  string
+	}{
+		{StageStarted{Name: "inspect", At: at}, "Reading the base image"},
+		{StageEnded{Name: "inspect", At: at}, ""},
+		{Planned{At: at, Statements: 1200, Packages: 2, Expected: guess(1200, 2, 2, false)}, ""},
+		{StageStarted{Name: "load", At: at}, "Loading packages"},
+		{Loading{At: at, Package: "DataFrames"}, "Loading DataFrames"},
+		{StageEnded{Name: "load", At: at}, ""},
+		{StageStarted{Name: "infer", At: at}, "Inferring statements: 0 of 1,200"},
+		{Inferred{At: at, Done: 1008}, "Inferring statements: 1,008 of 1,200"},
+		{StageEnded{Name: "infer", At: at}, ""},
+		{StageStarted{Name: "split", At: at}, "Generating code"},
+		{StageStarted{Name: "compile", At: at}, "Generating code"},
+		{PartitionEnded{Done: 1, Total: 141, At: at}, "Compiling: 1 of 141 partitions"},
+		{StageEnded{Name: "split", At: at}, "Compiling: 1 of 141 partitions"},
+		{StageStarted{Name: "heap", At: at}, "Compiling: 1 of 141 partitions"},
+		{PartitionEnded{Done: 141, Total: 141, At: at}, "Writing Julia's state"},
+		{StageEnded{Name: "heap", At: at}, "Compiling: 141 of 141 partitions"},
+		{StageEnded{Name: "compile", At: at}, ""},
+		{StageStarted{Name: "link", At: at}, "Linking"},
+		{Linked{Bytes: 87_000_000, At: at}, "Linking: 87 MB"},
+		{StageEnded{Name: "link", At: at}, ""},
+		{StageStarted{Name: "verify", At: at}, "Checking the image"},
+	} {
+		b.take(step.event)
+		position, working := b.now()
+		if working != (step.want != "") || position.What != step.want {
+			t.Errorf("after %T %+v it is said: %q, %v", step.event, step.event, position.What, working)
 		}
-		reporter.Report(StageStarted{At: time.Now(), Name: "objects"})
-		reporter.Report(PartitionEnded{Done: 1, Total: 12})
-		time.Sleep(3*time.Second + redraw/2)
-		if got := shown(); got != "  3.00 s  objects for 3.00 s; 1 of 12 partitions done" {
-			t.Errorf("the terminal shows %q", got)
-		}
-		reporter.mu.Lock()
-		width = 20
-		reporter.mu.Unlock()
-		time.Sleep(redraw)
-		if got := shown(); got != "  3.10 s  objects f" {
-			t.Errorf("a terminal of 20 columns shows %q", got)
-		}
-		reporter.Report(StageEnded{At: time.Now(), Name: "objects", Took: 3 * time.Second})
-		reporter.Close()
-		if got := screen.String(); !strings.HasSuffix(got, "\r\x1b[K  3.15 s  objects: 3.00 s\n") {
-			t.Errorf("the end of what was drawn is %q", got[max(0, len(got)-80):])
-		}
-		if strings.Contains(screen.String(), "\n  3.10 s  objects f") {
-			t.Error("a line that was to be drawn over stayed")
-		}
-	})
+	}
 }
 
 func TestJSONReport(t *testing.T) {
@@ -238,8 +249,9 @@ func TestJSONReport(t *testing.T) {
 		return all
 	}
 	all := report(succeeded())
-	if len(all) != len(story(Finished{})) {
-		t.Errorf("%d events were reported as %d lines", len(story(Finished{})), len(all))
+	// Programs do not get what only a bar is drawn from.
+	if want := len(story(Finished{})) - 3; len(all) != want {
+		t.Errorf("there are %d lines and not %d", len(all), want)
 	}
 	if e := all[2]; e["event"] != "unresolved" || e["file"] != "trace.jl" || e["line"] != 7.0 || e["reason"] != "module Foo is not loaded" || e["statement"] != "Tuple{typeof(Foo.f)}" {
 		t.Errorf("the third event is %v", e)
@@ -254,10 +266,10 @@ func TestJSONReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
+	const want = `{"base":"","bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
 		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"remote_hits":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
-		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"objects","seconds":6}],` +
-		`"statements":{"resolved":1265,"total":1268,"unresolved":3}}`
+		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"compile","seconds":6}],` +
+		`"statements":{"resolved":1265,"total":1268,"unresolved":3},"worker_image":false}`
 	if string(last) != want {
 		t.Errorf("the last line is\n%s\ninstead of\n%s", last, want)
 	}
@@ -283,12 +295,12 @@ func TestTimings(t *testing.T) {
 		events := story(last)
 		if last.Err != nil {
 			events = events[:len(events)-4] // the end of the partition, of its stage and of the build are missing
-			events = append(events, StageEnded{At: time.Now().Add(40 * time.Second), Name: "objects", Err: last.Err})
+			events = append(events, StageEnded{At: time.Now().Add(40 * time.Second), Name: "compile", Err: last.Err})
 		}
 		for _, e := range events {
 			o.Report.Report(e)
 		}
-		if err := write(); err != nil {
+		if err := write(nil); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(path)
@@ -318,9 +330,9 @@ func TestTimings(t *testing.T) {
 				if s := e.Dur; s != 6_000_000 {
 					t.Errorf("the heap took %d µs in the trace, not 6 s", s)
 				}
-			case "objects":
+			case "compile":
 				if e.Args["error"] != nil != (last.Err != nil) {
-					t.Errorf("the objects have the arguments %v in the trace", e.Args)
+					t.Errorf("compile has the arguments %v in the trace", e.Args)
 				}
 			case "partition 1":
 				if s := e.Dur; s != 500_000 || e.Args["hit"] != true {
@@ -336,7 +348,7 @@ func TestTimings(t *testing.T) {
 				}
 			}
 		}
-		if rows["load"] != 0 || rows["heap"] != 0 || rows["objects"] != 1 {
+		if rows["load"] != 0 || rows["heap"] != 0 || rows["compile"] != 1 {
 			t.Errorf("the stages are in the rows %v: overlapping ones need two", rows)
 		}
 		if row := rows["partition 1"]; names[row] != "remote cache" {
@@ -349,7 +361,7 @@ func TestTimings(t *testing.T) {
 }
 
 func TestTimingsUnwritable(t *testing.T) {
-	if err := newTimings().write(filepath.Join(t.TempDir(), "nowhere", "trace.json")); err == nil {
+	if err := newTimings().write(filepath.Join(t.TempDir(), "nowhere", "trace.json"), nil); err == nil {
 		t.Error("a file in a folder that does not exist was written")
 	}
 }

@@ -1,18 +1,18 @@
 package pipeline
 
-// This file reports to people: lines of text, one for each stage that is over, and at the end what was built.
-//
-// A build must never look hung. On a terminal (reportlive.go) a line that is redrawn says what is going on; elsewhere a
-// line is printed when nothing was for a while.
+// This file reports to people, on a screen (package screen): how far the build is, a line for each part of it that is over, and at the end what was
+// built. A verbose report has a line for each event, under the stage's own name.
 
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"chainbuild/internal/screen"
 	"chainbuild/internal/words"
 )
 
@@ -20,51 +20,26 @@ import (
 type TextStyle int
 
 const (
-	// Normal reports stages, partitions, warnings, unresolved statements by reason, and the result.
+	// Normal reports how far the build is, its parts, warnings, unresolved statements by reason, and the result.
 	Normal TextStyle = iota
 	// Quiet reports warnings only.
 	Quiet
-	// Verbose reports all events.
+	// Verbose reports all events too.
 	Verbose
 )
 
-// heartbeat is how long a text report says nothing while a stage is running.
+// heartbeat is how long a text report says nothing while a stage is running, where it is not on a terminal.
 const heartbeat = 10 * time.Second
-
-// NewTextReporter returns a Reporter that writes lines to w. An error of the build is left to the caller to print. Close
-// must be called.
-func NewTextReporter(w io.Writer, style TextStyle) *TextReporter {
-	t := newTextReporter(w, style)
-	if style != Quiet {
-		t.every(heartbeat/10, func() {
-			if len(t.running) > 0 && time.Since(t.said) >= heartbeat {
-				t.say("%s", t.now())
-			}
-		})
-	}
-	return t
-}
 
 // A TextReporter is a Reporter for people.
 type TextReporter struct {
-	w     io.Writer
-	style TextStyle
-	live  *liveLine // nil: not on a terminal
-	stop  chan struct{}
-	ticks sync.WaitGroup
+	// Start is how the new image is started, for the last line; empty: `julia -J` with the image.
+	Start string
 
-	mu          sync.Mutex
-	start, said time.Time // of the report, and of its last line
-	running     []runningStage
-	done, total int // partitions
-	remote      int // of those done, from the remote cache
-	executed    int // of those done, compiled remotely
-	reasons     []reasonCount
-}
-
-type runningStage struct {
-	name  string
-	start time.Time
+	screen  *screen.Screen
+	style   TextStyle
+	state   buildState
+	reasons []reasonCount
 }
 
 type reasonCount struct {
@@ -72,121 +47,111 @@ type reasonCount struct {
 	count  int
 }
 
-func newTextReporter(w io.Writer, style TextStyle) *TextReporter {
-	now := time.Now()
-	return &TextReporter{w: w, style: style, stop: make(chan struct{}), start: now, said: now}
-}
-
-// every calls tick in intervals, under the lock, until Close.
-func (t *TextReporter) every(interval time.Duration, tick func()) {
-	t.ticks.Go(func() {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-t.stop:
-				return
-			case <-ticker.C:
-				t.mu.Lock()
-				tick()
-				t.mu.Unlock()
-			}
-		}
-	})
+// NewTextReporter returns a Reporter that writes lines to w, or, if w is a terminal, also draws how far the build is. An error of the build is left
+// to the caller to print. Close must be called.
+func NewTextReporter(w io.Writer, style TextStyle) *TextReporter {
+	t := &TextReporter{style: style}
+	t.state.reset()
+	o := screen.Options{Now: t.state.now, Quiet: style == Quiet, Times: style == Verbose, Silence: heartbeat}
+	if file, ok := w.(*os.File); ok {
+		t.screen = screen.Of(file, o)
+	} else {
+		t.screen = screen.New(w, o)
+	}
+	return t
 }
 
 // Close ends the report; there are no more events.
-func (t *TextReporter) Close() {
-	close(t.stop)
-	t.ticks.Wait()
-	t.live.erase(t.w)
-}
+func (t *TextReporter) Close() { t.screen.Close() }
 
 // Report writes what the event is worth.
-func (t *TextReporter) Report(e Event) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t *TextReporter) Report(e Event) { t.screen.Do(func() { t.report(e) }) }
+
+func (t *TextReporter) report(e Event) {
 	if t.style == Quiet {
 		if warning, ok := e.(Warning); ok {
-			t.say("warning: %s", warning.Text)
+			t.screen.Say(screen.Warned, "%s", warning.Text)
 		}
 		return
 	}
+	t.state.take(e)
+	if t.style == Verbose {
+		t.detail(e)
+	}
 	switch e := e.(type) {
-	case StageStarted:
-		if len(t.running) == 0 {
-			t.said = e.At // the silence begins now
-		}
-		t.running = append(t.running, runningStage{e.Name, e.At})
-		if t.style == Verbose {
-			t.say("%s begins", e.Name)
-		}
 	case StageEnded:
-		t.running = slices.DeleteFunc(t.running, func(s runningStage) bool { return s.name == e.Name })
-		if e.Err != nil {
-			t.say("%s failed after %s", e.Name, words.Seconds(e.Took))
-		} else {
-			t.say("%s: %s", e.Name, words.Seconds(e.Took))
-		}
-	case PartitionStarted:
-		if t.style == Verbose {
-			t.say("partition %d: %s, on worker %d", e.Partition, words.Count(e.Functions, "function"), e.Worker)
-		}
-	case BatchEnded:
-		if t.style == Verbose {
-			text := fmt.Sprintf("%d of a batch of %s compiled remotely in %s", e.Executed, words.Count(e.Partitions, "partition"), words.Seconds(e.Took))
-			if e.Err != nil {
-				text += ": " + e.Err.Error()
-			}
-			t.say("%s", text)
-		}
-	case PartitionEnded:
-		t.partition(e)
+		t.stageEnded(e)
 	case UnresolvedStatement:
 		t.unresolved(e.Unresolved)
 	case Note:
-		t.say("%s", e.Text)
+		t.screen.Say(screen.Plain, "%s", e.Text)
 	case Warning:
-		t.say("warning: %s", e.Text)
+		t.screen.Say(screen.Warned, "%s", e.Text)
 	case Watching:
 		text := "watching " + words.Count(e.Files, "file")
 		if e.Polled {
 			text += ", looking at them now and then, as not all are on a file system that tells of changes"
 		}
-		t.say("%s", text)
+		t.screen.Say(screen.Plain, "%s", text)
 	case Changed:
-		t.done, t.total, t.remote, t.executed, t.reasons = 0, 0, 0, 0, nil
-		t.say("changed: %s", strings.Join(shorten(e.Paths), ", "))
+		t.reasons = nil
+		t.screen.Say(screen.Plain, "changed: %s", strings.Join(shorten(e.Paths), ", "))
 	case Finished:
 		t.finished(e)
 	}
-	t.live.draw(t)
 }
 
-// partition says how many are done: each time in a verbose report, else at every tenth part of all. The live line shows
-// it anyway.
-func (t *TextReporter) partition(e PartitionEnded) {
-	before := t.done
-	if e.Remote {
-		t.remote++
-	}
-	if e.Executed {
-		t.executed++
-	}
-	t.done, t.total = e.Done, e.Total
-	switch {
-	case e.Err != nil:
-		// The error of the build names the partition.
-	case t.style == Verbose && e.Remote:
-		t.say("partition %d: from the remote cache (%d of %d)", e.Partition, e.Done, e.Total)
-	case t.style == Verbose && e.Hit:
-		t.say("partition %d: from the cache (%d of %d)", e.Partition, e.Done, e.Total)
-	case t.style == Verbose && e.Executed:
-		t.say("partition %d: compiled remotely (%d of %d)", e.Partition, e.Done, e.Total)
+// stageEnded says what is over.
+func (t *TextReporter) stageEnded(e StageEnded) {
+	switch text := t.state.over(e.Name); {
 	case t.style == Verbose:
-		t.say("partition %d: compiled (%d of %d)", e.Partition, e.Done, e.Total)
-	case t.live == nil && e.Total > 0 && e.Done*10/e.Total > before*10/e.Total:
-		t.say("%d of %s", e.Done, words.Count(e.Total, "partition"))
+	case e.Err != nil:
+		t.screen.Say(screen.Failed, "%s failed after %s", lowerFirst(doing(e.Name)), words.Seconds(e.Took))
+	case text != "":
+		t.screen.Say(screen.Done, "%s in %s", text, words.Seconds(e.Took))
+	}
+}
+
+// detail says what a verbose report has beside the others.
+func (t *TextReporter) detail(e Event) {
+	say := func(format string, args ...any) { t.screen.Say(screen.Plain, format, args...) }
+	switch e := e.(type) {
+	case StageStarted:
+		say("%s begins", e.Name)
+	case StageEnded:
+		if e.Err != nil {
+			say("%s failed after %s", e.Name, words.Seconds(e.Took))
+		} else {
+			say("%s: %s", e.Name, words.Seconds(e.Took))
+		}
+	case PartitionStarted:
+		say("partition %d: %s, on worker %d", e.Partition, words.Count(e.Functions, "function"), e.Worker)
+	case BatchEnded:
+		text := fmt.Sprintf("%d of a batch of %s compiled remotely in %s", e.Executed, words.Count(e.Partitions, "partition"), words.Seconds(e.Took))
+		if e.Err != nil {
+			text += ": " + e.Err.Error()
+		}
+		say("%s", text)
+	case PartitionEnded:
+		if e.Err == nil { // the error of the build names the partition
+			say("partition %d: %s (%d of %d)", e.Partition, e.origin(), e.Done, e.Total)
+		}
+	case UnresolvedStatement:
+		say("%s:%d: %s: %s", e.File, e.Line, e.Reason, e.Statement)
+	}
+}
+
+// origin says where the object came from.
+func (e PartitionEnded) origin() string {
+	switch {
+	case e.Remote:
+		return "from the remote cache"
+	case e.Hit:
+		return "from the cache"
+	case e.Executed:
+		return "compiled remotely"
+	default:
+		return "compiled"
 	}
 }
 
@@ -197,35 +162,78 @@ func (t *TextReporter) unresolved(u Unresolved) {
 		t.reasons = append(t.reasons, reasonCount{reason: u.Reason})
 	}
 	t.reasons[i].count++
-	if t.style == Verbose {
-		t.say("%s:%d: %s: %s", u.File, u.Line, u.Reason, u.Statement)
+}
+
+// missing are modules that statements name and that are in no package that could be loaded. Modules of sessions are not among them.
+func (t *TextReporter) missing() []string {
+	var names []string
+	for _, r := range t.reasons {
+		if name, ok := strings.CutPrefix(r.reason, "module "); ok {
+			if name, ok := strings.CutSuffix(name, " is not loaded"); ok && name != "Main" {
+				names = append(names, name)
+			}
+		}
 	}
+	slices.Sort(names)
+	if len(names) > shownReasons {
+		names = append(names[:shownReasons], "…")
+	}
+	return names
 }
 
 // shownReasons is how many of the reasons for which statements were not used a report lists.
 const shownReasons = 10
 
 func (t *TextReporter) finished(e Finished) {
-	t.running = nil
 	if e.Err != nil {
 		return
 	}
+	say := func(format string, args ...any) { t.screen.Say(screen.Plain, format, args...) }
 	r := e.Result
 	if r.Statements.Unresolved > 0 {
-		t.say("%d of %s not used:", r.Statements.Unresolved, words.Count(r.Statements.Total, "statement"))
+		say("%d of %s not used:", r.Statements.Unresolved, words.Count(r.Statements.Total, "statement"))
 		slices.SortStableFunc(t.reasons, func(a, b reasonCount) int { return b.count - a.count })
 		for _, reason := range t.reasons[:min(len(t.reasons), shownReasons)] {
-			t.say("  %6d  %s", reason.count, reason.reason)
+			say("  %6d  %s", reason.count, reason.reason)
 		}
 		if more := len(t.reasons) - shownReasons; more > 0 {
-			t.say("  and %s more; -v lists all", words.Count(more, "reason"))
+			say("  and %s more; -v lists all", words.Count(more, "reason"))
+		}
+		if missing := t.missing(); len(missing) > 0 {
+			say("  %s: to have their methods in the image, name the project that has them with --project", strings.Join(missing, ", "))
 		}
 	}
-	t.say("%s", r.Summary())
+	if r.Statements.Resolved == 0 && r.Statements.Total > 0 {
+		t.screen.Say(screen.Warned, "no statement could be used, so nothing of them is in the image")
+	}
+	t.screen.Say(screen.Done, "%s", r.Summary())
+	if t.style == Verbose {
+		say("%s", r.details())
+	}
+	say("%s", t.state.gain(r))
+	start := t.Start
+	if start == "" {
+		start = "julia -J " + ShellWord(nearPath(r.Image))
+	}
+	say("start it with: %s", start)
 }
 
-// Summary says in one line what was built, from how much, how large and how fast.
+// Summary says in one line what was built.
 func (r *Result) Summary() string {
+	return fmt.Sprintf("built %s in %s: %s, with %s for %s", nearPath(r.Image), words.Seconds(time.Duration(r.Seconds*float64(time.Second))), words.Bytes(r.Bytes),
+		words.Count(r.Functions.New, "new function"), r.statements())
+}
+
+// statements says how many statements were used, and which of them the base had.
+func (r *Result) statements() string {
+	if r.Statements.InBase == 0 {
+		return words.Count(r.Statements.Resolved, "statement")
+	}
+	return fmt.Sprintf("%s and %s of the base", words.Count(r.Statements.Resolved-r.Statements.InBase, "new statement"), words.Thousands(r.Statements.InBase))
+}
+
+// details say of what it was built.
+func (r *Result) details() string {
 	partitions := words.Count(r.Partitions.Total, "partition")
 	var sources []string
 	if r.Partitions.Hits > 0 {
@@ -240,33 +248,25 @@ func (r *Result) Summary() string {
 	if sources != nil {
 		partitions += " (" + strings.Join(sources, ", ") + ")"
 	}
-	return fmt.Sprintf("built %s: %s and %s of the base, from %s in %s; %s, %s, peak memory %s",
-		r.Image, words.Count(r.Functions.New, "new function"), words.Thousands(r.Functions.Base), words.Count(r.Statements.Resolved, "statement"), partitions,
-		words.Bytes(r.Bytes), words.Seconds(time.Duration(r.Seconds*float64(time.Second))), words.Bytes(r.PeakRSS))
+	return fmt.Sprintf("%s of the base, %s, peak memory %s", words.Count(r.Functions.Base, "function"), partitions, words.Bytes(r.PeakRSS))
 }
 
-// say prints a line.
-func (t *TextReporter) say(format string, args ...any) {
-	t.said = time.Now()
-	t.live.erase(t.w)
-	fmt.Fprintf(t.w, "%8s  %s\n", words.Seconds(t.said.Sub(t.start)), fmt.Sprintf(format, args...))
+// nearPath is a path as one would type it here: relative where it lies in the working folder.
+func nearPath(path string) string {
+	if dir, err := os.Getwd(); err == nil {
+		if near, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(near) {
+			return near
+		}
+	}
+	return path
 }
 
-// now says what is going on, "" if nothing is.
-func (t *TextReporter) now() string {
-	var parts []string
-	for _, s := range t.running {
-		parts = append(parts, fmt.Sprintf("%s for %s", s.name, words.Seconds(time.Since(s.start))))
+// ShellWord is the text as a word of a shell's command line.
+func ShellWord(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("/._-+=:,@%", r))
+	}) < 0 {
+		return text
 	}
-	text := strings.Join(parts, ", ")
-	if len(parts) > 0 && t.done < t.total {
-		text += fmt.Sprintf("; %d of %s done", t.done, words.Count(t.total, "partition"))
-		if t.remote > 0 {
-			text += fmt.Sprintf(", %d from the remote cache", t.remote)
-		}
-		if t.executed > 0 {
-			text += fmt.Sprintf(", %d compiled remotely", t.executed)
-		}
-	}
-	return text
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -41,7 +42,13 @@ func (r *run) boot(ctx context.Context, image string) error {
 	if err != nil {
 		return err
 	}
-	if err := process.Wait(); err != nil {
+	err = process.Wait()
+	var death *parallel.DeathError
+	if errors.As(err, &death) && death.IsOfIllegalInstruction() {
+		return fmt.Errorf("the new image has code for %s, which this machine's processor, %s, cannot run, so it could not be tried and was not given its name: build it on such a machine, or for --cpu-target native: %w",
+			r.options.CPU, r.julia.CPUName, err)
+	}
+	if err != nil {
 		return fmt.Errorf("the new image does not boot, so it was not given its name: %w", err)
 	}
 	if !strings.Contains(out.String(), "booted "+r.julia.Version) {

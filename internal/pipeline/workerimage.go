@@ -11,21 +11,21 @@ package pipeline
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
 // without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made. With a remote cache,
 // only one machine of all makes it (workerimageshared.go).
-// Without a cache there is no worker image.
+// Without a cache there is no worker image. Who keeps the base, and removes it one day, names another folder for its worker images
+// (Options.WorkerImages), and decides when to make one (MakeWorkerImage).
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"chainbuild/internal/settings"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
-	"chainbuild/sysimage"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +35,28 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 
 // workerImageAge is how long a worker image is kept unused.
 const workerImageAge = 30 * 24 * time.Hour
+
+// MakeWorkerImage makes the worker image of o.Base in o.WorkerImages, unless it is there. Of o it takes besides what does not depend on the image
+// to build. The base is this machine's alone, so no remote cache is asked.
+func MakeWorkerImage(ctx context.Context, o Options) error {
+	if err := makeFolder(o.WorkerImages); err != nil {
+		return err
+	}
+	progress := newProgress(o.Report)
+	p, err := openPlan(ctx, o, &inputs{output: filepath.Join(o.WorkerImages, "worker image")}, progress)
+	if err != nil {
+		return err
+	}
+	defer p.close(ctx, progress)
+	path, _, err := p.workerImagePath()
+	if err != nil || path == "" || isUsable(path) {
+		return err
+	}
+	return progress.stage("workers", func() error {
+		removeOld(o.WorkerImages)
+		return p.makeWorkerImage(ctx, path)
+	})
+}
 
 // workerImageKey is the key of the worker image for this base.
 func (p *plan) workerImageKey() (objcache.Key, error) {
@@ -57,22 +79,33 @@ func (p *plan) workerImageKey() (objcache.Key, error) {
 	return h.Key(), nil
 }
 
+// workerImagePath is where the worker image for this base is, or would be; empty without a folder for it.
+func (p *plan) workerImagePath() (path string, key objcache.Key, err error) {
+	folder := p.options.WorkerImages
+	if folder == "" {
+		if p.cache.Dir() == "" {
+			return "", key, nil
+		}
+		folder = filepath.Join(p.cache.Dir(), "workers")
+	}
+	if key, err = p.workerImageKey(); err != nil {
+		return "", key, err
+	}
+	return filepath.Join(folder, key.String()+".so"), key, nil
+}
+
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
 // for can do without, so nothing that goes wrong here is more than a warning.
 func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
-	if p.cache.Dir() == "" {
+	path, key, err := p.workerImagePath()
+	if err != nil || path == "" {
 		return p
 	}
-	key, err := p.workerImageKey()
-	if err != nil {
-		return p
-	}
-	path := filepath.Join(p.cache.Dir(), "workers", key.String()+".so")
 	if isUsable(path) {
 		return p.from(path)
 	}
 	folder := filepath.Dir(path)
-	if os.MkdirAll(folder, 0o700) != nil || unix.Access(folder, unix.W_OK) != nil {
+	if p.options.SpareWorkerImage || makeFolder(folder) != nil {
 		return p // the cache warns of its folder when there is the first object to store
 	}
 	err = progress.stage("workers", func() error {
@@ -80,12 +113,24 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 		return p.shareWorkerImage(ctx, path, key, progress)
 	})
 	if err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, unix.ENOSPC):
+			progress.warn("there is no room for the worker image in " + folder + ", so builds on this base are slower: make room for 200 MB, or name another folder with --cache-dir")
+		default:
 			progress.warn("the worker image cannot be built, so builds on this base are slower: " + err.Error())
 		}
 		return p
 	}
 	return p.from(path)
+}
+
+// makeFolder makes the folder, or says why nothing can be written there.
+func makeFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return unix.Access(folder, unix.W_OK)
 }
 
 // makeWorkerImage makes the worker image at path.
@@ -100,8 +145,8 @@ func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
-		options: Options{Jobs: p.options.Jobs}, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
-		julia: p.julia, series: p.series, sources: p.sources, base: p.base, remote: p.remote, makesWorkerImage: true,
+		options: Options{Jobs: p.options.Jobs}, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
 	}
 }
 
@@ -136,12 +181,7 @@ func (p *plan) frontOnWorkerImage() bool {
 	if p.workerImage == "" || !p.series.CachesFitOneImage {
 		return p.workerImage != ""
 	}
-	for _, name := range slices.Concat(p.options.Packages, p.options.Interactive, p.inputs.modules) {
-		if !slices.ContainsFunc(p.base.Modules, func(m sysimage.Module) bool { return m.Name == name }) {
-			return false
-		}
-	}
-	return true
+	return len(p.packages()) == 0
 }
 
 // liveImage is the image that the front worker is on.

@@ -93,7 +93,7 @@ func read(ctx context.Context, o Options) (*Project, error) {
 	if p.Content, err = p.environment.content(&p.Settings, in.StdlibDir, p.series.Interactive); err != nil {
 		return nil, err
 	}
-	if p.root, err = stateRoot(in); err != nil {
+	if p.root, err = StateRoot(in); err != nil {
 		return nil, err
 	}
 	if p.juliaBuild, err = digest(p.root, in.LibJulia); err != nil {

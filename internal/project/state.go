@@ -64,8 +64,8 @@ type owner struct {
 	Made  time.Time `json:"made"`
 }
 
-// stateRoot returns the folder of all projects' state.
-func stateRoot(in *julia.Installation) (string, error) {
+// StateRoot returns the folder of all projects' state.
+func StateRoot(in *julia.Installation) (string, error) {
 	if dir := os.Getenv(stateVariable); dir != "" {
 		return filepath.Abs(dir)
 	}

@@ -2,7 +2,9 @@
 package terminal
 
 import (
+	"cmp"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,4 +21,13 @@ func Width(file *os.File) int {
 		return int(size.Col)
 	}
 	return 80
+}
+
+// Colour says whether whoever sits at a terminal wants colours: see https://no-color.org.
+func Colour() bool { return os.Getenv("NO_COLOR") == "" }
+
+// ASCII says whether the environment tells of a terminal that shows nothing else. Where it tells nothing, as in containers, terminals show all of Unicode.
+func ASCII() bool {
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return locale != "" && !strings.Contains(locale, "utf-8") && !strings.Contains(locale, "utf8")
 }

@@ -16,6 +16,7 @@ end
 function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
     path == "" && return nothing
     due = begin_seldom_collections()
+    done = 0
     for line in split(read(path, String), '\n')
         due = collect_garbage(due)
         tab = findfirst(isequal('\t'), line)
@@ -29,6 +30,8 @@ function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
         if reason != "" && reports
             event(string("{\"event\":\"unresolved\",\"line\":", number, ",\"reason\":", json(reason), "}"))
         end
+        done += 1
+        reports && done & 7 == 0 && event("{\"event\":\"inferred\"}")
     end
     end_seldom_collections()
     return nothing
@@ -202,7 +205,7 @@ function add_instance!(out::Vector{Any}, invalidated::Vector{Any}, seen::IdDict{
                 code.max_world == typemax(UInt) && return
                 had_code |= code.max_world >= BASE_WORLD[1]
             elseif code.min_world <= world <= code.max_world
-                kept |= is_kept(code) && !is_workers_own(index, code)
+                kept |= is_kept(code) && !is_settled(index, code)
                 is_constant(code) && return
             end
             isdefined(code, :next) || break
