@@ -68,7 +68,7 @@ func (b *Base) Objects() (*Objects, error) {
 	}
 	o := &Objects{h: b.heap, islands: islands, origin: b.heap.constants.start}
 	for _, island := range islands {
-		o.origin = min(o.origin, island.start)
+		o.origin = min(o.origin, island.start&^7) // an island starts where the base's objects end, which may be within a word
 	}
 	for _, step := range []func() error{o.findObjects, o.countReferences, o.findConstants, o.findReferences} {
 		if err := step(); err != nil {

@@ -3,6 +3,7 @@ package sysimage
 // Tests of reading heaps as graphs. The helpers also serve the tests of package anatomy, by the exported functions at the end.
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -273,6 +274,66 @@ func TestObjectsAreWhatTheHeapHas(t *testing.T) {
 			t.Errorf("the list has references at %q", places)
 		}
 	})
+}
+
+// An overlay has its base's constants among its objects.
+func TestObjectsOfOverlays(t *testing.T) {
+	for _, l := range []*testLayout{test1_10, test1_12} {
+		t.Run(l.julia, func(t *testing.T) {
+			m := newTestBase(l)
+			h := m.heap
+			h.describeTypes()
+			before := h.object(h.roots[h.root.method], 2)
+			start := uint32(len(h.objects))
+			h.objects = append(h.objects, make([]byte, -len(h.objects)&15+8)...)
+			h.objects = le.AppendUint64(h.objects, 10<<4) // jl_string_tag
+			text := uint32(len(h.objects))
+			h.objects = append(le.AppendUint64(h.objects, 5), "/ab/c\x00\x00\x00"...)
+			layout := uint64(len(h.objects)) // of a type with a field
+			h.objects = append(h.objects, 8, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 8<<1|1, 0, 0, 0)
+			end := uint32(len(h.objects))
+			list := h.svec(uint64(text), h.str("new"))
+			typ := h.dataType("Held", "Points")
+			h.setRef(typ+h.typeAt.layout, layout, false)
+			h.setRef(uint32(le.Uint64(h.objects[typ:]))+h.typeAt.names, uint64(h.svec(h.symbol("text"))), false)
+			held := h.object(uint64(typ), 1)
+			h.setRef(held, uint64(text), false)
+			im, err := elfpatch.Parse("overlay.so", m.file())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := Open(im)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Note = &Note{Constants: [][2]uint32{{start + 4, end}}} // objects may end within a word
+			o, err := b.Objects()
+			if err != nil {
+				t.Fatal(err)
+			}
+			UseObjects(b)
+			elements := o.elements(o.Find(list))
+			for i, want := range []string{"/ab/c", "new"} {
+				x := elements[i]
+				if got, ok := o.Text(x); !ok || string(got) != want || o.Part(x) != PartConstants || o.TypeName(x) != "String" {
+					t.Errorf("element %d is %q, a %s in part %d", i, got, o.TypeName(x), o.Part(x))
+				}
+			}
+			if o.Field(o.Find(held), "text") != elements[0] {
+				t.Error("a field that a layout among the objects tells of is not found")
+			}
+			if size := o.Size(elements[0]); size != 24 {
+				t.Errorf("the constant has %d bytes with its tag, and not 24", size)
+			}
+			if size := o.Size(o.Find(before)); size != 24+4 {
+				t.Errorf("the object before the constants has %d bytes up to them with its tag, and not 28", size)
+			}
+			b.Note.Constants = [][2]uint32{{start, 1 << 30}}
+			if _, err := b.Objects(); !errors.Is(err, ErrDamaged) {
+				t.Errorf("with constants beyond its heap the error is %v", err)
+			}
+		})
+	}
 }
 
 func TestTypeString(t *testing.T) {

@@ -139,11 +139,12 @@ func (o *Objects) readLayout(t *heapType, typ, typename Object) {
 	if !ok {
 		return
 	}
-	kind, n := h.split(ref)
-	if kind != refConst || 8*n+h.layoutSize() > uint64(h.constants.size) {
+	kind, n := o.split(ref)
+	at := uint64(o.origin) + 8*n
+	if kind != refConst || at+h.layoutSize() > uint64(h.constants.end()) {
 		return
 	}
-	layout := h.constants.of(h.data)[8*n:]
+	layout := h.data[at:h.constants.end()]
 	counted := h.typeAt.counted
 	if counted > 0 {
 		t.element = int(le.Uint32(layout))

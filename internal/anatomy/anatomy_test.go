@@ -116,6 +116,7 @@ func TestClassify(t *testing.T) {
 		{"/home/me/x.jl", place{thing: &Thing{Kind: ThingMethod}, holder: "Symbol", label: "Symbol"}, false, ClassSource},
 		{"/home/me/x.jl", place{thing: &Thing{Kind: ThingMethod}, holder: "String", label: "String (inferred code)"}, false, ClassSource},
 		{"/home/me/x.jl", variable("Base", "pkgorigins"), false, ClassOrigin},
+		{"/home/me/x", place{thing: &Thing{Kind: ThingOther}, holder: "String", label: "String", unused: true}, false, ClassUnused},
 		{"/home/me/.julia", variable("Base", "DEPOT_PATH"), false, ClassInitialised},
 		{"/home/me/.julia/x", variable("Mine", "DEPOT_PATH"), false, ClassDepot},
 	} {

@@ -88,6 +88,7 @@ func (w *owners) bindingName(x sysimage.Object) string {
 var groupTitles = map[int]string{
 	groupNative:  "(held by native code)",
 	groupRuntime: "(held by the runtime)",
+	groupUnused:  "(unused)",
 	groupFile:    "(tables and names)",
 }
 

@@ -8,7 +8,8 @@ package anatomy
 //     those of its argument types, since without that one it would not be there. So does a type with parameters.
 //  3. Any other object counts for the first thing that leads to it: packages are asked from the oldest to the youngest, and in each
 //     what is fewest references away from its things comes first. So what several packages share counts for the oldest of them.
-//  4. What no thing leads to counts for no package: what only native code refers to, and what only the runtime knows.
+//  4. What no thing leads to counts for no package: what only native code refers to, what only the runtime knows, and what nothing
+//     leads to, such as objects of the base that an overlay keeps in their places.
 //
 // A package is older than another if its first method is: Julia loads a package after those that it uses.
 
@@ -32,7 +33,8 @@ type holder struct {
 const (
 	groupNative  = -1 // what only native code refers to
 	groupRuntime = -2 // what only the runtime knows
-	groupFile    = -3 // what the file has besides heap and code
+	groupUnused  = -3 // what nothing leads to
+	groupFile    = -4 // what the file has besides heap and code
 )
 
 // owners know whom objects belong to.
@@ -103,10 +105,10 @@ func own(image *sysimage.Base, heap *sysimage.Objects) *owners {
 	}
 	w.walkFrom(holder{pkg: groupNative, module: -1}, slices.Collect(heap.Cells()))
 	w.walkFrom(holder{pkg: groupRuntime, module: -1}, slices.Collect(heap.Roots()))
-	rest := w.number(holder{pkg: groupRuntime, module: -1})
+	unused := w.number(holder{pkg: groupUnused, module: -1})
 	for x, owner := range w.owner {
 		if owner < 0 {
-			w.owner[x] = rest
+			w.owner[x] = unused
 		}
 	}
 	return w

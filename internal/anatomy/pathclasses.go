@@ -26,6 +26,7 @@ const (
 	ClassOrigin        Class = "origin"
 	ClassSource        Class = "source"
 	ClassSystem        Class = "system"
+	ClassUnused        Class = "unused"
 )
 
 // An explanation says what a class means.
@@ -50,6 +51,7 @@ var classes = []explanation{
 	{ClassOrigin, true, "where a package was loaded from: what pathof and pkgdir answer. Nothing is opened there unless code asks for them"},
 	{ClassSource, true, "names of source files of methods and of lines, which only backtraces and editors show"},
 	{ClassSystem, true, "each Linux has it"},
+	{ClassUnused, true, "nothing in the image leads to it"},
 }
 
 // Classes are all classes, those that may do harm first.
@@ -95,6 +97,8 @@ func classify(path string, p place, known bool) Class {
 		return ClassJulia
 	case systemPath.MatchString(path):
 		return ClassSystem
+	case p.unused:
+		return ClassUnused
 	case p.thing.isDocumentation(), strings.Contains(p.label, "documentation"):
 		return ClassDocumentation
 	case isSource(p):

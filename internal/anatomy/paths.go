@@ -194,11 +194,12 @@ type place struct {
 	holder      string // type of the object
 	label       string
 	route       string
+	unused      bool // nothing leads to the object
 }
 
 func placeOf(w *owners, labels *labeller, x sysimage.Object) place {
 	h := w.holders[w.owner[x]]
-	p := place{thing: w.thing(h), holder: w.heap.TypeName(x), label: labels.text(x), route: w.route(x)}
+	p := place{thing: w.thing(h), holder: w.heap.TypeName(x), label: labels.text(x), route: w.route(x), unused: h.pkg == groupUnused}
 	if p.holder == "" {
 		p.holder = p.label
 	}
