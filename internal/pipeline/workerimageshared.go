@@ -21,6 +21,7 @@ import (
 	"chainbuild/julia"
 	"chainbuild/objcache"
 	"chainbuild/objcache/remote"
+	"chainbuild/sysimage"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -92,20 +93,22 @@ func (p *plan) workerImageAction(key objcache.Key) (*remote.Action, error) {
 
 var errNoImage = errors.New("the remote cache has no worker image")
 
-// fetchWorkerImage gets a worker image from the remote cache. It is checked as one that was made here is.
+// fetchWorkerImage gets a worker image from the remote cache. Its structure is checked. It is not booted, which takes a second: the machine that has made it did
+// that, and here the front worker does it next.
 func (p *plan) fetchWorkerImage(ctx context.Context, path string, action *remote.Action, progress *progress) error {
 	data, ok := p.remote.Get(ctx, action)
 	if !ok {
 		return errNoImage
 	}
-	err := p.unpackWorkerImage(ctx, path, data)
+	err := unpackWorkerImage(path, data)
 	if err != nil && ctx.Err() == nil {
 		progress.warn(fmt.Sprintf("the worker image that the remote cache %s has is of no use, and another one is made: %v", p.remote.URL(), err))
 	}
 	return err
 }
 
-func (p *plan) unpackWorkerImage(ctx context.Context, path string, data []byte) error {
+// unpackWorkerImage writes a worker image that was stored.
+func unpackWorkerImage(path string, data []byte) error {
 	stream, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderMaxWindow(imageWindow))
 	if err != nil {
 		return err
@@ -126,7 +129,12 @@ func (p *plan) unpackWorkerImage(ctx context.Context, path string, data []byte) 
 	if err := image.Flush(); err != nil {
 		return err
 	}
-	if err := (&run{plan: p.ofWorkerImage(path)}).verify(ctx, image.Name()); err != nil {
+	made, err := sysimage.OpenFile(image.Name())
+	if err != nil {
+		return err
+	}
+	defer made.Close()
+	if err := made.Check(); err != nil {
 		return err
 	}
 	return image.Rename()
