@@ -7,7 +7,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"chainbuild/sysimage"
@@ -28,19 +27,6 @@ func newHeapFile() (*heapFile, error) {
 		return nil, fmt.Errorf("no memory for the heap: %w", err)
 	}
 	return &heapFile{file: os.NewFile(uintptr(fd), "heap.blob")}, nil
-}
-
-// copyTo writes what was written to a file that is new.
-func (h *heapFile) copyTo(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = h.file.Seek(0, io.SeekStart)
-	if err == nil {
-		_, err = io.Copy(f, h.file)
-	}
-	return errors.Join(err, f.Close())
 }
 
 // room maps size bytes for a heap to be written to.

@@ -266,7 +266,7 @@ func TestJSONReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"base":"","bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
+	const want = `{"base":"","bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"heap":{"overlay":false},"image":"/out/chained.so",` +
 		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"remote_hits":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
 		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"compile","seconds":6}],` +
 		`"statements":{"resolved":1265,"total":1268,"unresolved":3},"worker_image":false}`

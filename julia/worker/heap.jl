@@ -44,16 +44,16 @@ Tell the builder where in this process's memory the heap is, and wait while it r
 the heap. `storage` will be the root task's local storage.
 """
 function hand_over(@nospecialize(storage))
-    event(string("{\"event\":\"heap\",\"pid\":", decimal(ccall(:getpid, Cint, ())), ",\"any\":", address(Any), ",\"task\":", address(current_task()),
-                 ",\"storage\":", address(storage), ",\"world\":", decimal(ccall(:jl_get_world_counter, UInt, ())),
+    event(string("{\"event\":\"heap\",\"pid\":", decimal(Int(ccall(:getpid, Cint, ()))), ",\"any\":", address(Any), ",\"task\":", address(current_task()),
+                 ",\"storage\":", address(storage), ",\"world\":", decimal(Int(ccall(:jl_get_world_counter, UInt, ()))),
                  ",\"symbols\":", decimal(symbol_counter()), "}"))
     answer = UInt8[0]
     GC.@preserve answer ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(answer), 1)
     return answer[1] == 0x31
 end
 
-decimal(n) = string(Int(n))
-address(@nospecialize(x)) = decimal(UInt(address_of(x)))
+decimal(n::Int) = string(n)
+address(@nospecialize(x)) = decimal(Int(UInt(address_of(x))))
 
 "How many symbols the runtime has generated: the next one's name ends with that."
 function symbol_counter()
