@@ -157,6 +157,18 @@ func readNote(im *elfpatch.Image) (*Note, error) {
 	return note, nil
 }
 
+// IsOverlay says whether the image at path has the objects of its base where the base has them, and its checksum, so that caches of packages that
+// were made under the base are right under it too. It is false for a file that is none.
+func IsOverlay(path string) bool {
+	im, err := elfpatch.Open(path)
+	if err != nil {
+		return false
+	}
+	defer im.Close()
+	note, err := readNote(im)
+	return err == nil && note != nil && len(note.Constants) > 0
+}
+
 // startAddr returns the lowest virtual address of im, a thin image, that means anything to a table.
 func startAddr(im *elfpatch.Image) uint64 {
 	start := ^uint64(0)

@@ -116,6 +116,10 @@ func addInteractiveFlag(flags *pflag.FlagSet, interactive *bool) {
 	flags.BoolVar(interactive, "interactive", true, "have in the image what an interactive session loads and Julia's own image has not (projects only)")
 }
 
+func addDevelopmentFlag(flags *pflag.FlagSet, development *bool) {
+	flags.BoolVar(development, "development", false, "have packages under development in the image, and the project itself (projects only)")
+}
+
 func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
 	flags.IntVarP(jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
 }

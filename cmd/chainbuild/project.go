@@ -26,6 +26,8 @@ type projectFlags struct {
 	keep              int // 0: as the settings say
 	staleAfter        int
 	interactive       bool
+	development       bool
+	layers            bool
 }
 
 // addProjectFlags gives a command the flags that choose a project.
@@ -45,6 +47,7 @@ func (f *projectFlags) addSettingsFlags() {
 		addPackageFlag(flags, &f.packages)
 		addExcludeFlag(flags, &f.exclude)
 		addInteractiveFlag(flags, &f.interactive)
+		addDevelopmentFlag(flags, &f.development)
 	})
 	// They are looked up when they override, and are nothing by themselves.
 	addTargetFlags(f.cmd, settingsSection, &settings.Target{})
@@ -76,6 +79,12 @@ func (f *projectFlags) override(s *project.Settings) {
 	s.Exclude = append(s.Exclude, f.exclude...)
 	if flag := f.cmd.Flags().Lookup("interactive"); flag != nil && flag.Changed {
 		s.Interactive = f.interactive
+	}
+	if flag := f.cmd.Flags().Lookup("development"); flag != nil && flag.Changed {
+		s.Development = f.development
+	}
+	if flag := f.cmd.Flags().Lookup("layers"); flag != nil && flag.Changed {
+		s.Layers = f.layers
 	}
 	overrideTarget(f.cmd, &s.Target)
 	if f.keep > 0 {

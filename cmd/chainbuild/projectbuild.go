@@ -31,6 +31,7 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 	section(cmd, inSection, func(flags *pflag.FlagSet) {
 		addExcludeFlag(flags, &b.choice.exclude)
 		addInteractiveFlag(flags, &b.choice.interactive)
+		addDevelopmentFlag(flags, &b.choice.development)
 	})
 	section(cmd, outSection, func(flags *pflag.FlagSet) {
 		flags.IntVar(&b.choice.keep, "keep", 0, "the `NUMBER` of images to keep that can be used (projects only; default 2)")
@@ -38,6 +39,7 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 	section(cmd, howSection, func(flags *pflag.FlagSet) {
 		flags.BoolVar(&b.background, "background", false, "build in a process of its own and do not wait for it (projects only)")
 		flags.BoolVar(&b.noWait, "no-wait", false, "fail if the project is being built already (projects only)")
+		flags.BoolVar(&b.choice.layers, "layers", true, "build what is new as a layer on the image that there is, if nothing else has changed (projects only)")
 		flags.BoolVar(&b.full, "full", false, "build the image in one piece, not as a layer on the one that there is (projects only)")
 		flags.BoolVar(&b.force, "force", false, "build also what is up to date, in one piece (projects only)")
 	})
@@ -53,7 +55,7 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 
 // checkUnused refuses flags that only a build of a project has.
 func (b *projectBuildFlags) checkUnused(cmd *cobra.Command) error {
-	for _, name := range []string{"exclude", "interactive", "background", "no-wait", "full", "force", "keep", mergeFlag, prepareFlag} {
+	for _, name := range []string{"exclude", "interactive", "development", "layers", "background", "no-wait", "full", "force", "keep", mergeFlag, prepareFlag} {
 		if cmd.Flags().Changed(name) {
 			return usage.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)
 		}

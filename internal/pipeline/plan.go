@@ -34,6 +34,8 @@ type plan struct {
 	variants *sysimage.Variants
 	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
 	workerImage string
+	// keepsCaches says that caches of packages that were made on the base are right on the worker image.
+	keepsCaches bool
 	// makesWorkerImage says that the image to be made is a worker image itself.
 	makesWorkerImage bool
 }
@@ -123,6 +125,7 @@ func (p *plan) close(ctx context.Context, progress *progress) {
 func (p *plan) from(workerImage string) *plan {
 	other := *p
 	other.workerImage = workerImage
+	other.keepsCaches = !p.series.CachesFitOneImage || workerImage != "" && sysimage.IsOverlay(workerImage)
 	return &other
 }
 

@@ -171,7 +171,11 @@ func (b *buildState) over(stage string) string {
 
 // gain says what a session has of the image. The state may be that of a build that is over.
 func (b *buildState) gain(r *Result) string {
-	has := words.Count(r.Functions.New, "function") + " compiled"
+	function := "function"
+	if r.Statements.InBase > 0 {
+		function = "more function"
+	}
+	has := words.Count(r.Functions.New, function) + " compiled"
 	if r.loaded > 0 {
 		has = words.Count(r.loaded, "package") + " loaded and " + has
 	}

@@ -175,13 +175,10 @@ func removeOld(folder string) {
 	}
 }
 
-// frontOnWorkerImage says whether the front worker starts from the worker image. Where packages' caches fit one image, only a process on the base
+// frontOnWorkerImage says whether the front worker starts from the worker image. Where packages' caches do not fit that, only a process on the base
 // itself can load them, and there packages are what takes long.
 func (p *plan) frontOnWorkerImage() bool {
-	if p.workerImage == "" || !p.series.CachesFitOneImage {
-		return p.workerImage != ""
-	}
-	return len(p.packages()) == 0
+	return p.workerImage != "" && (p.keepsCaches || len(p.packages()) == 0)
 }
 
 // liveImage is the image that the front worker is on.

@@ -33,7 +33,8 @@ func compilingOf(r *pipeline.Result) Compiling {
 // minTimed is how many bytes of objects must have been compiled, in one build, for their times to say something of others.
 const minTimed = 200_000
 
-// A Cost is what is known of the cost of the newest image.
+// A Cost is what is known of the cost of the newest image. Of a layer it is that of the image in one piece below, if that has the same packages: that holds
+// nearly all.
 type Cost struct {
 	Image *Image
 	// PerByte is how many seconds a byte of an object took in the last build that compiled enough to tell, which was at TimedAt; 0 if no
@@ -57,7 +58,10 @@ func (p *Project) Cost() (*Cost, error) {
 		return nil, usage.Errorf("the project in %s has no image yet: build one with chainbuild build", p.Dir)
 	}
 	c := &Cost{Image: all[0]}
-	if c.Sources, err = all[0].sources(); err != nil {
+	if lower := c.Image.lower(all); lower != nil && lower.Key == c.Image.Key {
+		c.Image = lower
+	}
+	if c.Sources, err = c.Image.sources(); err != nil {
 		return nil, fmt.Errorf("what the newest image was built from is not known: %w", err)
 	}
 	for _, im := range all {

@@ -332,3 +332,96 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("it made %v (%v)", made, err)
 	}
 }
+
+// What is under development is a layer on an image of the rest, which stays as it is when a source is edited.
+func TestDevelopment(t *testing.T) {
+	dir := isolate(t)
+	write(t, dir, settingsFile, "[chainbuild]\ndevelopment = true\nkeep = 1\n", "dev/D/Project.toml", "name = \"D\"\n", "dev/D/src/D.jl", "module D end\n")
+	p := open(t, dir, nil)
+	reopen := func() *Project {
+		again, err := Open(t.Context(), Options{Julia: p.Julia.Executable, Project: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return again
+	}
+	recorded(t, p, sumStatement, aStatement, dStatement)
+	var builds []string
+	fakePipeline(t, func(o pipeline.Options, sources []string) (*pipeline.Result, error) {
+		base := ""
+		if o.Base != "" {
+			base = " on " + strings.TrimSuffix(filepath.Base(o.Base), imageSuffix)[17:25]
+		}
+		builds = append(builds, fmt.Sprintf("%s: %d statements, %d in the base%s", strings.Join(o.Packages, " "), len(sources), len(o.InBase), base))
+		return &pipeline.Result{}, nil
+	})
+	first := mustBuild(t, p, BuildOptions{})
+	rest := first.Image.Below.ID[17:25]
+	want := []string{"A B E S: 2 statements, 0 in the base", "D U: 3 statements, 2 in the base on " + rest}
+	if !slices.Equal(builds, want) || !first.Prepare || first.Merge || len(first.Removed) != 0 {
+		t.Errorf("it was built %q, not %q: %+v", builds, want, first)
+	}
+	if status, err := p.Status(); err != nil || status.State != Current || status.Image.ID != first.Image.ID {
+		t.Errorf("the status is %+v (%v)", status, err)
+	}
+
+	// An edit makes the image stale. A build makes the layer again, and nothing else.
+	write(t, dir, "dev/D/src/D.jl", "module D f() = 1 end\n")
+	p = reopen()
+	if status, err := p.Status(); err != nil || status.State != Stale || !slices.Equal(status.Reasons, []string{"D has another source"}) {
+		t.Errorf("after an edit the status is %+v (%v)", status, err)
+	}
+	second := mustBuild(t, p, BuildOptions{})
+	if want = append(want, want[1]); !slices.Equal(builds, want) || len(second.Removed) != 1 || second.Removed[0].Path != first.Image.File {
+		t.Errorf("after an edit it was built %q: %+v", builds[2:], second)
+	}
+
+	// Without the setting, the image of the rest is the project's.
+	write(t, dir, settingsFile, "[chainbuild]\n")
+	if status, err := reopen().Status(); err != nil || status.State != Current || status.Image.ID != second.Image.Below.ID {
+		t.Errorf("without what is under development the status is %+v (%v)", status, err)
+	}
+
+	// In one piece it is built on request, and when another package changes, all is built.
+	write(t, dir, settingsFile, "[chainbuild]\ndevelopment = true\n")
+	mustBuild(t, p, BuildOptions{Full: true})
+	if want = append(want, "A B D E S U: 3 statements, 0 in the base"); !slices.Equal(builds, want) {
+		t.Errorf("in one piece it was built %q", builds[3:])
+	}
+}
+
+// A project that is a package is in its own image if the settings say so.
+func TestDevelopmentOfProject(t *testing.T) {
+	for _, below := range []string{"", "deps."} {
+		dir := isolate(t)
+		format := ""
+		if below != "" {
+			format = "manifest_format = \"2.0\"\n"
+		}
+		write(t, dir, "Manifest.toml", format+fmt.Sprintf(entries, below), settingsFile, "[chainbuild]\ndevelopment = true\nexclude = [\"D\"]\n", "src/Mine.jl", "module Mine end\n")
+		p := open(t, dir, nil)
+		if out := p.Content.leftOut("needs D"); !slices.Contains(out, "Mine") {
+			t.Errorf("a project that needs what is excluded is not left out: %+v", p.Content)
+		}
+		write(t, dir, settingsFile, "[chainbuild]\ndevelopment = true\n", "dev/D/Project.toml", "name = \"D\"\n", "dev/D/src/D.jl", "module D end\n")
+		p = open(t, dir, nil)
+		if len(p.Content.Out) != 0 {
+			t.Errorf("left out are %+v", p.Content.Out)
+		}
+		if err := p.makeState(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.writeEnvironment(); err != nil {
+			t.Fatal(err)
+		}
+		// What was written is a project whose manifest has the project itself.
+		written, err := readEnvironment(p.path(environmentName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		self := written.packages["00000000-0000-0000-0000-0000000000ff"]
+		if self == nil || self.Name != "Mine" || self.Path != p.Dir || len(self.needs) != 3 || written.direct["Mine"] != self.UUID {
+			t.Errorf("the project itself is %+v in %+v", self, written.direct)
+		}
+	}
+}
