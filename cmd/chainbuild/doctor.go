@@ -62,7 +62,9 @@ func examine(ctx context.Context, o pipeline.ExamineOptions, stdout *os.File, as
 			wrong++
 		}
 		if !asJSON {
-			list.Do(func() { list.Say(marks[f.State], "%s:%s%s", f.Check, strings.Repeat(" ", max(1, len("intermediate files")+1-len(f.Check))), f.Says) })
+			list.Do(func() {
+				list.Say(marks[f.State], "%s:%s%s", f.Check, strings.Repeat(" ", max(1, len("intermediate files")+1-len(f.Check))), f.Says)
+			})
 		}
 	})
 	list.Close()

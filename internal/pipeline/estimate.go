@@ -28,7 +28,7 @@ type estimate struct {
 	started  map[string]time.Time // of stages
 	took     map[string]float64   // seconds of the stages that are over
 	share    map[string]float64   // of a stage that can be counted: how much of it is done, from 0 to 1
-	shown    float64 // the largest fraction that was returned
+	shown    float64              // the largest fraction that was returned
 }
 
 func newEstimate(began time.Time, expected map[string]float64) *estimate {

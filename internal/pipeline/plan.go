@@ -28,7 +28,8 @@ type plan struct {
 	base    *sysimage.Base
 	cache   *objcache.Cache // nil: none
 	remote  *remote.Cache   // nil: none
-	last    *record         // of the last build of this image; nil: none is known
+	memory  memoryPlan
+	last    *record // of the last build of this image; nil: none is known
 
 	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
 	workerImage string
@@ -57,6 +58,10 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 	}
 	p.julia.Environment = o.Environment
 	if err := progress.stage("inspect", func() error { return p.inspect(ctx) }); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	if err := p.limitMemory(progress); err != nil {
 		p.close(ctx, progress)
 		return nil, err
 	}

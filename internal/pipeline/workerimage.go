@@ -100,7 +100,7 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
-		options: Options{Jobs: p.options.Jobs}, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
+		options: Options{Jobs: p.options.Jobs}, memory: p.memory, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
 		julia: p.julia, series: p.series, sources: p.sources, base: p.base, remote: p.remote, makesWorkerImage: true,
 	}
 }

@@ -63,7 +63,9 @@ func TestTerminal(t *testing.T) {
 				s := New(&w, Options{Width: func() int { return test.columns }, ASCII: test.ascii, Now: func() (Position, bool) { return at, true }})
 				s.Do(func() { s.Say(Done, "loaded") })
 				s.Do(func() { s.Say(Plain, "a %s", "note") })
-				s.Do(func() { at = Position{What: "Compiling: 87 of 141 partitions", Fraction: 0.576, Left: 5500 * time.Millisecond} })
+				s.Do(func() {
+					at = Position{What: "Compiling: 87 of 141 partitions", Fraction: 0.576, Left: 5500 * time.Millisecond}
+				})
 				time.Sleep(3*redraw + redraw/2)
 				s.mu.Lock()
 				got := shown(t, w.String(), max(test.columns, 12))
