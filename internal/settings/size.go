@@ -22,7 +22,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 		return err
 	}
 	if bytes == 0 {
-		return fmt.Errorf("give a size above 0")
+		return fmt.Errorf("give a size above 0, or use `chainbuild cache clear`")
 	}
 	*s = Size(bytes)
 	return nil

@@ -66,8 +66,9 @@ end
 
 "The sum that `SHA256SUMS` beside the archive lists for it."
 function listed_sum(archive, work)
-    folder, name = is_url(archive) ? match(r"^(.*)/([^/]*)$", archive).captures : splitdir(abspath(archive))
-    sums = string(folder, "/SHA256SUMS")
+    place = is_url(archive) ? String(archive) : abspath(archive)
+    name = String(last(split(place, '/')))
+    sums = string(chop(place; tail = length(name)), "SHA256SUMS")
     is_url(archive) || isfile(sums) || error(string("there is no ", sums, " to check ", archive, " with: put it there, or give the sum as sha256"))
     for line in eachline(fetched(sums, joinpath(work, "sums")))
         fields = split(line)
