@@ -3,7 +3,7 @@
 #     scratchspaces/UUID/HASH/       a release, as its archive has it; HASH are the first 16 digits of the archive's SHA-256
 #     scratchspaces/UUID/current     the HASH of the one that is used
 #
-# That is where packages keep such things (Scratch.jl), and `Pkg.gc()` removes it when the package is gone.
+# That is where packages keep such things (the package Scratch), and `Pkg.gc()` removes it when the package is gone.
 
 import SHA
 
