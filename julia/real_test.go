@@ -3,6 +3,7 @@ package julia
 // Tests with a real Julia.
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -98,4 +99,31 @@ func TestRealEvents(t *testing.T) {
 	if err := run(`println("about to fall"); ccall(:abort, Cvoid, ())`, none); !errors.As(err, &death) || !strings.Contains(err.Error(), "about to fall") {
 		t.Errorf("a crash is %v", err)
 	}
+}
+
+// A Julia says what its names of processors stand for, several of them and more than this machine has.
+func TestRealTargets(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, path string) {
+		in, err := Find(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		series, err := in.Series()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := in.Targets(t.Context(), "generic;skylake-avx512,clone_all")
+		if !series.CompilesForProcess {
+			if err == nil || !strings.Contains(err.Error(), "does not say what its option -C") {
+				t.Errorf("it says %x (%v)", list, err)
+			}
+			return
+		}
+		if err != nil || !bytes.HasPrefix(list, []byte{2, 0, 0, 0}) || !bytes.Contains(list, []byte("\x0e\x00\x00\x00skylake-avx512")) {
+			t.Errorf("it says %x (%v)", list, err)
+		}
+		if list, err := in.Targets(t.Context(), "generic;,clone_all"); err == nil || !strings.Contains(err.Error(), "empty CPU name") {
+			t.Errorf("of nonsense it says %x (%v)", list, err)
+		}
+	})
 }

@@ -31,13 +31,22 @@ type Partition struct {
 	Functions int
 	// Weight is the number of LLVM instructions before optimisation.
 	Weight int64
+	// Target is what it is compiled for; Variant is the place of that among several.
+	Target  Target
+	Variant int
+}
+
+// object is the file that it is compiled to.
+func (p Partition) object() string {
+	path := strings.TrimSuffix(p.Bitcode, ".bc")
+	if p.Variant > 0 {
+		path += "." + strconv.Itoa(p.Variant)
+	}
+	return path + ".o"
 }
 
 // A Compiler is a pool of worker processes. Its methods may be called by several goroutines at once.
-type Compiler struct {
-	pool   *parallel.Pool
-	target Target
-}
+type Compiler struct{ pool *parallel.Pool }
 
 // Options say how partitions are compiled.
 type Options struct {
@@ -47,8 +56,7 @@ type Options struct {
 	// Jobs is the number of workers.
 	Jobs int
 	// Lazy leaves the start of each worker until there is a partition for it.
-	Lazy   bool
-	Target Target
+	Lazy bool
 	// Slots are needed by workers that are busy; nil: none are.
 	Slots parallel.Slots
 	// Log gets what the workers print.
@@ -69,7 +77,7 @@ func Start(ctx context.Context, o Options) (*Compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Compiler{pool: pool, target: o.Target}, nil
+	return &Compiler{pool}, nil
 }
 
 // Times are what compiling a partition took. Passes is 0 where the runtime runs them within code generation, as that of Julia 1.10 does.
@@ -88,10 +96,10 @@ type Compiled struct {
 // Compile turns the partition into an object. Started is told the place in the pool that does it, and again if that worker is lost and another one
 // tries, with the reason. A partition that may be lent can be settled by who borrows it (Lend). The error names the partition.
 func (c *Compiler) Compile(ctx context.Context, p Partition, mayLend bool, started func(worker int, lost error)) (o Compiled, err error) {
-	object := strings.TrimSuffix(p.Bitcode, ".bc") + ".o"
+	object := p.object()
 	task := parallel.Task{
 		Name:   fmt.Sprintf("partition %d", p.Number),
-		Line:   emitRequest(p.Bitcode, object, c.target),
+		Line:   emitRequest(p.Bitcode, object, p.Target),
 		Weight: p.Weight,
 	}
 	if mayLend {
@@ -131,7 +139,11 @@ func readReply(text []byte) (Times, error) {
 
 // emitRequest is what a compile worker is asked (julia/worker/compile/emit.jl).
 func emitRequest(bitcode, object string, target Target) string {
-	return strings.Join([]string{"emit", bitcode, object, strconv.Itoa(target.OptLevel), target.CPU, target.Features}, "\t")
+	verb := "emit"
+	if target.OneOfSeveral {
+		verb = "variant"
+	}
+	return strings.Join([]string{verb, bitcode, object, strconv.Itoa(target.OptLevel), target.CPU, target.Features}, "\t")
 }
 
 // SetOwn says how many workers may be busy without a slot; at first none.

@@ -19,9 +19,11 @@ func TestCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, out := startWorkers(t, 1, false, target)
+	c, out := startWorkers(t, 1, false)
 	var begun starts
-	o, err := c.Compile(t.Context(), partition(t, 1, "code"), false, begun.note)
+	p := partition(t, 1, "code")
+	p.Target = target
+	o, err := c.Compile(t.Context(), p, false, begun.note)
 	if err != nil || string(o.Data) != "3 haswell -avx2" || o.Times != (Times{3 * time.Millisecond, 4 * time.Millisecond}) {
 		t.Errorf("the object is %q, made in %+v (%v)", o.Data, o.Times, err)
 	}
@@ -40,7 +42,7 @@ func TestCompile(t *testing.T) {
 
 // A worker that says that it cannot is believed; one that answers what it should not is not.
 func TestCompileRefused(t *testing.T) {
-	c, _ := startWorkers(t, 1, false, Target{CPU: "native"})
+	c, _ := startWorkers(t, 1, false)
 	for bitcode, says := range map[string]string{
 		"refuse no such target": "partition 7 failed: no such target",
 		"babble":                "partition 7: its worker's answer cannot be read: ",
@@ -62,7 +64,7 @@ func TestCompileRefused(t *testing.T) {
 
 // A worker that dies is replaced once for a partition.
 func TestCompileLost(t *testing.T) {
-	c, _ := startWorkers(t, 1, false, Target{CPU: "native"})
+	c, _ := startWorkers(t, 1, false)
 	var begun starts
 	if o, err := c.Compile(t.Context(), partition(t, 1, "once"), false, begun.note); err != nil || len(o.Data) == 0 {
 		t.Errorf("the object is %q (%v)", o.Data, err)
@@ -82,7 +84,7 @@ func TestCompileLost(t *testing.T) {
 
 // Many are compiled at once, and as many at a time as is said.
 func TestCompileMany(t *testing.T) {
-	c, _ := startWorkers(t, 3, false, Target{CPU: "native"})
+	c, _ := startWorkers(t, 3, false)
 	c.SetLimit(2)
 	var wait sync.WaitGroup
 	for n := range 12 {
@@ -102,7 +104,7 @@ func TestCompileMany(t *testing.T) {
 
 // A worker that is started when it is needed is not there before.
 func TestLazy(t *testing.T) {
-	c, out := startWorkers(t, 2, true, Target{CPU: "native"})
+	c, out := startWorkers(t, 2, true)
 	if text := out.String(); text != "" {
 		t.Errorf("before there is anything to do the workers print %q", text)
 	}
@@ -116,7 +118,7 @@ func TestLazy(t *testing.T) {
 }
 
 func TestCompileStopped(t *testing.T) {
-	c, _ := startWorkers(t, 1, false, Target{CPU: "native"})
+	c, _ := startWorkers(t, 1, false)
 	ctx, stop := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	p := partition(t, 1, "hang")

@@ -57,7 +57,7 @@ type Batch struct {
 }
 
 // Batch describes how the partitions with this bitcode are compiled by one process.
-func (r *Recipe) Batch(bitcode [][]byte) *Batch {
+func (r *Recipe) Batch(partitions []Partition, bitcode [][]byte) *Batch {
 	b := &Batch{
 		Arguments: slices.Concat(workerOptions, r.options, []string{"-L", checkFile, workerFolder + workerFile}), Request: requestFile,
 		Environment: r.environment(), Files: r.workerFiles(),
@@ -67,7 +67,7 @@ func (r *Recipe) Batch(bitcode [][]byte) *Batch {
 		from, to := fmt.Sprintf("%d.bc", i+1), fmt.Sprintf("%d.o", i+1)
 		b.Files[from] = code
 		b.Objects = append(b.Objects, to)
-		requests.WriteString(emitRequest(from, to, r.target) + "\n")
+		requests.WriteString(emitRequest(from, to, partitions[i].Target) + "\n")
 	}
 	b.Files[requestFile] = []byte(requests.String())
 	b.Files[checkFile] = []byte(checkScript)
@@ -101,7 +101,7 @@ func (r *Recipe) JuliaID() string { return r.value(libJulia) }
 // Elsewhere says why objects cannot be made on another machine; nil: they can.
 func (r *Recipe) Elsewhere() error {
 	switch {
-	case r.target.CPU == "native":
+	case r.target.dependsOnMachine():
 		return errors.New("code is compiled for the processor of this machine, which others may not have: give one that all machines have with --cpu-target")
 	case !r.hasBuildIDs:
 		return errors.New("libjulia or libLLVM has no build id to know it by: take a Julia whose libraries have one, as --build-id of the linker makes it")

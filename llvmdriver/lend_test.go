@@ -12,7 +12,7 @@ import (
 
 // A partition that is lent gets the object of whoever borrows it; one that may not be lent is left to the worker.
 func TestLend(t *testing.T) {
-	c, _ := startWorkers(t, 1, false, Target{CPU: "native"})
+	c, _ := startWorkers(t, 1, false)
 	began, made := make(chan int, 3), make(chan Compiled, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -56,7 +56,7 @@ func TestBatch(t *testing.T) {
 		inputs: [][2]string{{juliaVersion, "1.10.8"}, {libJulia, "01ab"}, {libLLVM, "23cd"}, {llvmArguments, "-unroll-count=2"}}, hasBuildIDs: true,
 		sources: series.Sources(), target: Target{CPU: "haswell", OptLevel: 2}, options: []string{"-C", "haswell"},
 	}
-	b := r.Batch([][]byte{[]byte("one"), []byte("two")})
+	b := r.Batch([]Partition{{Target: r.target}, {Target: r.target}}, [][]byte{[]byte("one"), []byte("two")})
 	if command := strings.Join(b.Arguments, " "); command != "--startup-file=no --history-file=no -C haswell -L check_julia.jl worker/compile/emit.jl" {
 		t.Errorf("the arguments are %s", command)
 	}

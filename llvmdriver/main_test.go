@@ -100,11 +100,11 @@ func (l *log) String() string {
 }
 
 // startWorkers starts fake workers for a target.
-func startWorkers(t *testing.T, jobs int, lazy bool, target Target) (*Compiler, *log) {
+func startWorkers(t *testing.T, jobs int, lazy bool) (*Compiler, *log) {
 	t.Helper()
 	t.Setenv(workerVariable, "yes")
 	out := &log{}
-	c, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: os.Args[0]}, Worker: []string{"emit.jl"}, Jobs: jobs, Lazy: lazy, Target: target, Log: out})
+	c, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: os.Args[0]}, Worker: []string{"emit.jl"}, Jobs: jobs, Lazy: lazy, Log: out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func partition(t *testing.T, number int, bitcode string) Partition {
 	if err := os.WriteFile(path, []byte(bitcode), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Partition{Number: number, Bitcode: path}
+	return Partition{Number: number, Bitcode: path, Target: Target{CPU: "native"}}
 }
 
 // starts notes on which workers a partition is begun, and why again.

@@ -49,10 +49,14 @@ func NewRecipe(in *julia.Installation, sources *julia.Sources, target Target) (*
 	add("compile worker", sources.Compiling())
 	add("optimisation level", fmt.Sprint(target.OptLevel))
 	add("processor", target.CPU)
-	if target.CPU == "native" {
+	if target.dependsOnMachine() {
 		add(thisProcessor, hostProcessor())
 	}
 	add("features", target.Features)
+	if target.OneOfSeveral {
+		// Of a few helpers that the runtime adds to each object, it compiles one variant.
+		add("processor of the process", target.canonicalOption())
+	}
 	// The compile workers inherit it, and hand it to LLVM (jl_init_llvm in src/codegen.cpp).
 	if args := os.Getenv(llvmArguments); args != "" {
 		add(llvmArguments, args)

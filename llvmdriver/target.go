@@ -21,7 +21,18 @@ type Target struct {
 	Option string
 	// OptLevel is the optimisation level, 0 to 3, as julia's -O counts it.
 	OptLevel int
+	// OneOfSeveral says that code is compiled for several targets by processes that are made for the first of them, whose Option this is. CPU and
+	// Features are then all that code may use.
+	OneOfSeveral bool
 }
+
+// dependsOnMachine says that another machine's processor may be another target.
+func (t Target) dependsOnMachine() bool {
+	name, _, _ := strings.Cut(t.Option, ",")
+	return t.CPU == native || name == native
+}
+
+const native = "native"
 
 // canonicalOption is Option with a sign before each feature: the same text for the same processor. It keeps the name that was given, as Julia compiles for
 // "generic" otherwise than for the processor of LLVM's that stands for it.
@@ -53,25 +64,77 @@ func ProcessOptions(series *julia.Series, target Target) []string {
 	return []string{"-O1"}
 }
 
+// OfBase stands for the base's own targets.
+const OfBase = "base"
+
+// ParseTargets reads what new code is to be compiled for: processors as julia's -C takes them, separated by semicolons, or OfBase, for which the result
+// is empty. What -C says about which functions are cloned is taken and left out: all of them are, for each target.
+func ParseTargets(text string, optLevel int) ([]Target, error) {
+	if text == OfBase {
+		return nil, nil
+	}
+	parts := strings.Split(text, ";")
+	if len(parts) == 1 {
+		target, err := ParseTarget(text, optLevel)
+		return []Target{target}, err
+	}
+	var list []Target
+	for i, part := range parts {
+		name, features, _ := strings.Cut(part, ",")
+		kept := []string{name}
+		for _, feature := range signed(features) {
+			switch about, number := strings.TrimLeft(feature, "+-"), 0; {
+			case about == "clone_all":
+			case strings.HasPrefix(about, "base("):
+				if _, err := fmt.Sscanf(about, "base(%d)", &number); err != nil || number < 0 || number >= i {
+					return nil, fmt.Errorf("%q: %s does not name one of the targets before it, which count from 0", text, about)
+				}
+			default:
+				kept = append(kept, feature)
+			}
+		}
+		target, err := ParseTarget(strings.Join(kept, ","), optLevel)
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			return nil, fmt.Errorf("%q has a target without a name: separate targets by one semicolon each", text)
+		}
+		list = append(list, target)
+	}
+	return list, nil
+}
+
+// TargetsOption is several targets as julia's -C takes them.
+func TargetsOption(targets []Target) string {
+	var list []string
+	for i, t := range targets {
+		option := t.canonicalOption()
+		if i > 0 {
+			option += ",clone_all"
+		}
+		list = append(list, option)
+	}
+	return strings.Join(list, ";")
+}
+
 // ParseTarget reads a processor as julia's -C takes it: a name, and features to add or remove, such as "haswell,-avx2".
-// Only one target can be given: the image keeps the base's variants for others, but new code has a single one.
 func ParseTarget(text string, optLevel int) (Target, error) {
 	if text == "" {
-		text = "native"
-	}
-	if strings.Contains(text, ";") {
-		return Target{}, fmt.Errorf("%q names several targets: new code is compiled for one, give that", text)
+		text = native
 	}
 	cpu, features, _ := strings.Cut(text, ",")
 	target := Target{CPU: cpu, Option: text, OptLevel: optLevel}
-	if cpu == "" || strings.ContainsAny(text, " \t\n") {
+	if cpu == "" || cpu == OfBase || strings.ContainsAny(text, "; \t\n") {
 		return Target{}, fmt.Errorf("%q is no target: give a processor such as native, generic or haswell, and features such as +fma after commas", text)
 	}
 	list := signed(features)
 	for _, feature := range list {
-		name := strings.TrimLeft(feature, "+-")
-		if name == "clone_all" || name == "opt_size" || name == "min_size" || strings.HasPrefix(name, "base(") {
-			return Target{}, fmt.Errorf("%q: %s is about images with several targets: new code is compiled for one", text, name)
+		switch name := strings.TrimLeft(feature, "+-"); {
+		case name == "clone_all", strings.HasPrefix(name, "base("):
+			return Target{}, fmt.Errorf("%q: %s is about several targets: leave it out, or give several, separated by semicolons", text, name)
+		case name == "opt_size", name == "min_size":
+			return Target{}, fmt.Errorf("%q: %s is not supported: leave it out, or choose a level with --optimize", text, name)
 		}
 	}
 	if cpu == "generic" {

@@ -1,6 +1,7 @@
 package sysimage
 
 import (
+	"cmp"
 	"debug/elf"
 	"errors"
 	"path/filepath"
@@ -58,29 +59,17 @@ func TestOpenTestBase(t *testing.T) {
 	})
 }
 
-func TestPackages(t *testing.T) {
-	eachLayout(t, func(t *testing.T, l *testLayout) {
-		b := openTest(t, newTestBase(l).write(t, t.TempDir()))
-		packages, err := b.Packages()
-		if err != nil {
-			t.Fatal(err)
+func TestTopLevel(t *testing.T) {
+	m := newTestBase(test1_10)
+	m.heap.module("Inner", "Points")
+	m.heap.module("Innermost", "Inner")
+	b := openTest(t, m.write(t, t.TempDir()))
+	for i, module := range b.Modules {
+		want := map[string]string{"Inner": "Points", "Innermost": "Points"}[module.Name]
+		if got := b.Modules[b.TopLevel(i)].Name; got != cmp.Or(want, module.Name) {
+			t.Errorf("module %s belongs to %s", module.Name, got)
 		}
-		// Points has function 2, of whose two variants each is 16 bytes before that of function 3.
-		byName := map[string]Package{}
-		for _, p := range packages {
-			byName[p.Name] = p
-		}
-		base, points := byName["Base"], byName["Points"]
-		if base.Code != 2 || base.Functions != 3 || points.Code != 1 || points.Functions != 1 {
-			t.Errorf("Base %+v, Points %+v", base, points)
-		}
-		if points.Bytes != 32 {
-			t.Errorf("Points has %d bytes of code, want 32", points.Bytes)
-		}
-		if packages[0].Name != "Base" || byName["Main"].Modules != 1 {
-			t.Errorf("packages %+v", packages)
-		}
-	})
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {

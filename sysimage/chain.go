@@ -42,6 +42,8 @@ type chaining struct {
 	numbers map[string]uint64
 	// functions are the new functions in the order of their indices.
 	functions []newFunction
+	// entries are what C finds where new functions have variants.
+	entries []entry
 	// recordsAt is the offset of fptr_record in the completed blob.
 	recordsAt int
 	// used are the base's functions that get a slot, ascending.
@@ -63,6 +65,9 @@ func (b *Base) chain(blob []byte, index *Index) (*Merged, error) {
 	if h.shift != b.heap.shift {
 		return nil, fmt.Errorf("new heap: %w: it was made by another version of Julia; use the Julia that the base belongs to", ErrDamaged)
 	}
+	if _, ok := b.tables.(*shardTables); index.Variants != nil && !ok {
+		return nil, fmt.Errorf("images of Julia %s get new code for one target: leave the others out", b.Format)
+	}
 	c := &chaining{base: b, index: index, heap: h}
 	for _, step := range []func() error{c.findPlanted, c.restoreInvoke} {
 		if err := step(); err != nil {
@@ -72,6 +77,7 @@ func (b *Base) chain(blob []byte, index *Index) (*Merged, error) {
 	if c.functions, err = b.layout.records.functions(c); err != nil {
 		return nil, err
 	}
+	c.findEntries()
 	if c.used, err = b.used(index); err != nil {
 		return nil, err
 	}
@@ -275,7 +281,11 @@ func (c *chaining) assemble(globals, functions []byte) []byte {
 		c.recordsAt = len(out)
 		out = append(out, section...)
 	}
-	return append(pad(out), tail...)
+	out = append(pad(out), tail...)
+	if c.index.Overlay {
+		out = seal(out, c.base.heap.data)
+	}
+	return out
 }
 
 // relocations returns the section of relocations, with words that have become references, and without the planted ones
@@ -354,12 +364,19 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		Note:    Note{Format: b.Format, Functions: len(c.functions), Globals: len(c.index.Globals)},
 		bases:   b.Layers,
 	}
+	if c.index.Overlay {
+		out.Note.Constants = append(b.constants(), [2]uint32{uint32(b.heap.objects.end()), uint32(b.heap.constants.end())})
+	}
 	for _, im := range b.Layers {
 		out.Note.Bases = append(out.Note.Bases, identify(im))
 		out.Check = append(out.Check, fingerprints(im, b.tables.fingerprint(im))...)
 		out.Drop = append(out.Drop, heapRange(im)...)
 	}
-	out.Sections = append(b.tables.merge(c, uint64(len(blob))), cellSection(c.index.Globals), blobSection(blob))
+	if err := c.addEntries(out); err != nil {
+		return nil, err
+	}
+	out.Sections = append(out.Sections, b.tables.merge(c, uint64(len(blob)))...)
+	out.Sections = append(out.Sections, cellSection(c.index.Globals), blobSection(blob))
 	var err error
 	if out.thin, err = b.layout.load.parts(c, elfpatch.Thin); err != nil {
 		return nil, err

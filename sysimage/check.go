@@ -172,7 +172,8 @@ func (b *Base) checkGlobals() error {
 		if kind, _ := b.heap.split(g.Code); g.Kind != GlobalData || kind != refData {
 			continue
 		}
-		if g.Offset%16 != 0 || !b.heap.validType(b.heap.word(g.Offset-8)) {
+		// What the base has among its constants, an overlay has among its objects, with the number of a type before it.
+		if header := b.heap.word(g.Offset - 8); g.Offset%16 != 0 || header >= smallHeaders && !b.heap.validType(header) {
 			return fmt.Errorf("%w: cell %d of native code is to be filled with what is no object", ErrDamaged, i)
 		}
 	}

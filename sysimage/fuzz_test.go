@@ -110,7 +110,6 @@ func openSpoiled(t *testing.T, file []byte) *Base {
 		return nil
 	}
 	b.Check()
-	b.Packages()
 	b.Index()
 	return b
 }

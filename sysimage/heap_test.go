@@ -100,17 +100,21 @@ type testHeap struct {
 	how                map[uint32]uint32 // ways of finishing objects other than modules, where heaps have that
 	globals, functions []uint64
 	modules            map[string]uint32
+	typeName           uint32            // the type of types' names
+	named              map[string]uint32 // types by their names, see coreType
 	bindings           map[string]uint32 // by "Module.name", where a binding follows its module
 }
 
 // newTestHeap makes the types that this program looks at, nothing, and module Main.
 func newTestHeap(l *testLayout) *testHeap {
 	h := &testHeap{testLayout: l, objects: make([]byte, l.form.width), roots: make([]uint64, l.root.count),
-		how: map[uint32]uint32{}, modules: map[string]uint32{}, bindings: map[string]uint32{}}
-	datatype := h.object(0, 2)
+		how: map[uint32]uint32{}, modules: map[string]uint32{}, bindings: map[string]uint32{}, named: map[string]uint32{}}
+	datatype := h.object(0, typeWords)
 	h.setRef(datatype-8, uint64(datatype), true)
 	h.roots[l.root.dataType] = uint64(datatype)
+	h.typeName = h.object(h.roots[h.root.dataType], typeWords)
 	h.nameType(datatype, "DataType")
+	h.nameType(h.typeName, "TypeName")
 	for root, name := range map[int]string{
 		l.root.simpleVector: "SimpleVector", l.root.module: "Module", l.root.methodInstance: "MethodInstance", l.root.method: "Method",
 		l.root.codeInstance: "CodeInstance", l.root.array: "Array",
@@ -144,14 +148,17 @@ func (h *testHeap) object(typ uint64, words int) uint32 {
 	return offset
 }
 
+// typeWords is the size of a type and of a type's name, of which most words stay empty.
+const typeWords = 8
+
 func (h *testHeap) typeObject(name string) uint32 {
-	t := h.object(h.roots[h.root.dataType], 2)
+	t := h.object(h.roots[h.root.dataType], typeWords)
 	h.nameType(t, name)
 	return t
 }
 
 func (h *testHeap) nameType(t uint32, name string) {
-	typeName := h.object(h.roots[h.root.dataType], 1)
+	typeName := h.object(uint64(h.typeName), typeWords)
 	h.setRef(t, uint64(typeName), false)
 	h.setRef(typeName, h.symbol(name), false)
 }

@@ -90,7 +90,9 @@ func parseV10(h *heap) error {
 		return h.otherRoots()
 	}
 	rest := len(tail) - callableAt - 8
-	if n := le.Uint64(tail[callableAt:]); n != uint64(rest)/8 || rest%8 != 0 {
+	if n := le.Uint64(tail[callableAt:]); n == uint64(rest-sealSize)/8 {
+		rest -= sealSize
+	} else if n != uint64(rest)/8 || rest%8 != 0 {
 		return h.otherRoots()
 	}
 	h.callable = h.numbers(extent{h.tail.start + callableAt + 8, rest})

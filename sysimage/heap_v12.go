@@ -21,7 +21,7 @@ var heapV12 = func() *heapForm {
 func parseV12(h *heap) error {
 	h.shift = shiftV10
 	tail := h.tail.of(h.data)
-	if len(tail) != h.linksAt()+4*4+4 || h.hasLinks() {
+	if end := h.linksAt() + 4*4 + 4; len(tail) != end && len(tail) != end+sealSize || h.hasLinks() {
 		return h.otherRoots()
 	}
 	return h.parseFinished(&h.owners, &h.memories)

@@ -72,8 +72,12 @@ type Index struct {
 	// KeepRoots leaves the root task's local storage as the process planted it, for an image whose processes start with that:
 	// an svec that begins with the three lists of base.index, in its order. Else it is nothing, as in any other image.
 	KeepRoots bool
+	// Overlay says that the new heap has the base's objects where the base has them (Base.Overlay).
+	Overlay bool
 	// Entries are functions for C: the name that it knows them by and the symbol that an object defines.
 	Entries map[string]string
+	// Variants are the targets for which each new function has a variant; nil: it has one, which serves on all targets of the base.
+	Variants *Variants
 	// Used are the indices of those functions of the base that objects refer to, each by the symbol BaseSymbol.
 	Used []int
 }

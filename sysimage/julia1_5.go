@@ -16,6 +16,7 @@ var julia1_5 = &layout{
 	},
 	// The small integers and characters, jl_callingconv_t and id_to_fptrs of src/staticdata.c.
 	max:    referenceBounds{tag: 2*1024 + 256, function: 5, builtin: 36},
+	typeAt: typeFields{layout: 48, names: 16, counted: 0},
 	module: moduleFields{bindings: moduleBindingsV5, size: moduleSizeV5},
 	method: methodFields{module: 8},
 	code:   codeFields{invoke: 64, size: 80, conventions: conventionsOfAll},

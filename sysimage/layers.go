@@ -37,6 +37,8 @@ type Note struct {
 	// Functions and Globals are how many entries at the ends of the tables came with this image.
 	Functions int `json:"functions"`
 	Globals   int `json:"globals"`
+	// Constants are where the blob has constants among its objects, from and to which offset: those of the base, if the blob is an overlay of its.
+	Constants [][2]uint32 `json:"constants,omitempty"`
 	// Build is for those who drive the build.
 	Build map[string]string `json:"build,omitempty"`
 }
@@ -137,6 +139,12 @@ func identify(im *elfpatch.Image) Identity {
 		}
 	}
 	return id
+}
+
+// Is says that an image is the one that an identity was taken of.
+func (b *Base) Is(id Identity) bool {
+	is := identify(b.Layers[0])
+	return is.BuildID == id.BuildID && is.Heap == id.Heap
 }
 
 // readNote reads what chaining left in im, nil if nothing.

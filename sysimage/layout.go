@@ -20,10 +20,13 @@ type layout struct {
 
 	root   rootPlaces
 	max    referenceBounds
+	typeAt typeFields
 	module moduleFields
 	method methodFields
 	code   codeFields
 	array  arrayFields
+	// overlay is what writing overlays needs to know, nil where heaps are left to the runtime.
+	overlay *overlayForm
 }
 
 // layouts are those that this program knows, the oldest first.

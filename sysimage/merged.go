@@ -26,6 +26,8 @@ type Merged struct {
 	Note Note
 
 	bases []*elfpatch.Image
+	// objects are code of this package that all layouts have.
+	objects []*elfpatch.Object
 	// parts are what only one layout needs: thin images, libraries beside their bases, or standalone ones.
 	thin, standalone layoutParts
 }
@@ -51,7 +53,7 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 	if layout == elfpatch.Thin {
 		parts = m.thin
 	}
-	job.Objects = slices.Concat(objects, parts.objects)
+	job.Objects = slices.Concat(objects, m.objects, parts.objects)
 	job.Sections = slices.Concat(m.Sections, parts.sections)
 	job.Redirects = parts.redirects
 	return job, nil

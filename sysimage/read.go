@@ -173,30 +173,3 @@ func mergeCode(code []CodeInstance) ([]CodeInstance, error) {
 	}
 	return merged, nil
 }
-
-// codeModules returns for each element of Code an index into Modules: where its method is defined. It follows code instance,
-// method instance and method.
-func (b *Base) codeModules() ([]int, error) {
-	h := b.heap
-	modules := make([]int, len(b.Code))
-	for i, c := range b.Code {
-		instance, ok := h.object(c.Offset, 8)
-		definition, ok2 := uint32(0), false
-		if ok && !h.is(instance, h.root.methodInstance, 8) {
-			// An ABIOverride of Julia 1.12 has the method instance behind the signature.
-			instance, ok = h.object(instance+8, 8)
-		}
-		if ok && h.is(instance, h.root.methodInstance, 8) {
-			definition, ok2 = h.object(instance, 16)
-		}
-		if ok2 && h.is(definition, h.root.method, 16) {
-			definition, ok2 = h.object(definition+h.method.module, 0)
-		}
-		index, found := slices.BinarySearch(h.modules, definition)
-		if !ok2 || !found {
-			return nil, fmt.Errorf("%w: the code instance at offset %d of the heap belongs to no module", ErrDamaged, c.Offset)
-		}
-		modules[i] = index
-	}
-	return modules, nil
-}

@@ -17,6 +17,7 @@ package sysimage
 
 import (
 	"fmt"
+	"slices"
 
 	"chainbuild/elfpatch"
 )
@@ -36,7 +37,7 @@ const (
 
 var addressShards = &shardForm{
 	pointers: addressPointers, read: readAddressShard, newShard: (*shardMerge).newAddressShard, slotShard: (*shardMerge).addressSlotShard,
-	distances: addressDistances,
+	retarget: (*shardMerge).retargetAddresses, distances: addressDistances,
 }
 
 func readAddressShards(b *Base) (tables, error) { return readShards(b, addressShards) }
@@ -117,18 +118,15 @@ func (w *shardMerge) newAddressShard() {
 	w.anchor = w.here()
 	s[addressCells] = w.counted(len(cells), func(i int) { w.diff(elfpatch.Address{Symbol: cellsSymbol, Offset: 8 * uint64(i)}) })
 	s[addressCellIndices] = w.plain(len(cells), func(i int) { w.uint32(uint32(len(w.base.Globals) + i)) })
-	s[addressSlots] = w.counted(0, nil)
-	s[addressClones] = w.here()
-	s[addressCloneIndices] = w.oneVariant()
+	s[addressSlots] = w.entryTable(w.here())
+	s[addressClones] = w.addressTable(len(functions)*w.furtherTargets(), w.furtherVariant)
+	s[addressCloneIndices] = w.newVariants()
 	w.all = append(w.all, s...)
 }
 
 func (w *shardMerge) addressSlotShard(_ []elfpatch.Address, functions []int) {
-	n, targets := len(functions), len(w.base.Targets)
-	variant := func(target, i int) elfpatch.Address {
-		at, _ := w.base.Locate(w.base.Functions[functions[i]].Variants[target])
-		return at
-	}
+	n, targets := len(functions), len(w.variants.Targets)
+	variant := func(target, i int) elfpatch.Address { return w.located(w.baseVariant(functions[i], target)) }
 	s := make([]elfpatch.Address, addressPointers)
 	s[addressCount] = w.number(n)
 	s[addressFunctions] = w.addressTable(n, func(i int) elfpatch.Address { return variant(0, i) })
@@ -139,6 +137,23 @@ func (w *shardMerge) addressSlotShard(_ []elfpatch.Address, functions []int) {
 	s[addressClones] = w.addressTable((targets-1)*n, func(i int) elfpatch.Address { return variant(1+i/n, i%n) })
 	s[addressCloneIndices] = w.allVariants(n)
 	w.all = append(w.all, s...)
+}
+
+func (w *shardMerge) retargetAddresses(s shard) {
+	r := w.retargeted(s)
+	pointers := slices.Clone(s.pointers)
+	if w.variants.from[0] != 0 {
+		pointers[addressFunctions] = w.addressTable(len(r.code), func(i int) elfpatch.Address { return w.located(r.code[i]) })
+	}
+	pointers[addressClones] = w.addressTable(len(r.clones), func(i int) elfpatch.Address { return w.located(r.clones[i]) })
+	pointers[addressCloneIndices] = r.indices
+	w.all = append(w.all, pointers...)
+}
+
+// located is a place of the base.
+func (w *shardMerge) located(addr uint64) elfpatch.Address {
+	at, _ := w.base.Locate(addr)
+	return at
 }
 
 // addressDistances: the loader counts cells from the header, which lies beside the image's own cells.

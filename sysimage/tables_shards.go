@@ -31,9 +31,10 @@ package sysimage
 // A function that is in several shards is what the last of them says. The blob has a record for each cell; it may have
 // fewer records of functions than there are functions.
 //
-// In the merged tables the shards of the base are repeated as they are: pointers to its tables. After them come
+// In the merged tables the shards of the base are repeated as they are: pointers to its tables. Where the image has a list of targets of its own
+// (variants.go), those of code are written again. After them come
 //
-//   - a shard for the new functions and cells. New functions have one variant, which serves on all targets.
+//   - a shard for the new functions and cells. New functions have a variant for each target, or one that serves on all.
 //   - a shard for each shard of the base that has functions with several variants which new code calls. Those are called
 //     through slots of the new image, which the loader fills if they are slots of some shard. So the shard has these
 //     functions once more, each with the variants that the loader chooses anyway, and the slots for them.
@@ -41,6 +42,7 @@ package sysimage
 // Offsets count from a place of the library that they lead into. So they need no work when the image is loaded.
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -63,6 +65,8 @@ type shardForm struct {
 	// origin are the pointers of the shard that has the functions.
 	newShard  func(w *shardMerge)
 	slotShard func(w *shardMerge, origin []elfpatch.Address, functions []int)
+	// retarget appends a shard of the base for the image's targets, which are not those of the base.
+	retarget func(w *shardMerge, s shard)
 	// distances appends differences that the loader takes, as far as they lead across libraries. base is a shard of the base.
 	distances func(t *table, base []elfpatch.Address)
 }
@@ -84,7 +88,7 @@ const (
 // offsetShards are those of Julia 1.10.
 var offsetShards = &shardForm{
 	pointers: shardPointers, read: readOffsetShard, newShard: (*shardMerge).newOffsetShard, slotShard: (*shardMerge).offsetSlotShard,
-	distances: offsetDistances,
+	retarget: (*shardMerge).retargetOffsets, distances: offsetDistances,
 }
 
 // shardTables are tables in shards.
@@ -146,7 +150,7 @@ func readShards(b *Base, form *shardForm) (tables, error) {
 	if m.threadCells, err = b.pointers(m.ptls, 3); err != nil {
 		return nil, err
 	}
-	if b.Targets, err = parseTargets(m.targetData, b.layout.features); err != nil {
+	if b.Targets, err = readTargets(m.targetData, b.layout.features); err != nil {
 		return nil, err
 	}
 	pointers, err := b.pointers(roots[1], form.pointers*int(shards))
@@ -278,13 +282,23 @@ type shardMerge struct {
 	pointers *table
 	// all are the pointers of the merged shards.
 	all []elfpatch.Address
+	// variants are the image's targets, and whose code serves on them.
+	variants *Variants
 }
 
 func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
 	w := &shardMerge{shardTables: m, chaining: c, table: &table{section: elfpatch.Section{Name: constantSection, Align: 8}},
 		pointers: &table{section: elfpatch.Section{Name: tableSection, Align: 8, Writable: true}}}
+	w.variants = c.base.OwnVariants()
+	if c.index.Variants != nil {
+		w.variants = c.index.Variants
+	}
 	for _, s := range m.shards {
-		w.all = append(w.all, s.pointers...)
+		if w.variants.own(c.base) {
+			w.all = append(w.all, s.pointers...)
+		} else {
+			m.form.retarget(w, s)
+		}
 	}
 	m.form.newShard(w)
 	byShard := make([][]int, len(m.shards))
@@ -302,6 +316,7 @@ func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
 		w.uint32(uint32(n))
 	}
 	w.blobSize(blobSize)
+	targetData := w.targetData()
 	w.section.Symbols = append(w.section.Symbols, elfpatch.Symbol{Name: constantSymbol, Size: uint64(len(w.section.Data))})
 
 	pointers := w.pointers
@@ -311,7 +326,7 @@ func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
 	}
 	pointers.section.Symbols = []elfpatch.Symbol{{Name: pointerSymbol, Size: uint64(len(pointers.section.Data))}}
 	start := pointers.begin()
-	for _, to := range []elfpatch.Address{header, {Symbol: pointerSymbol, Offset: uint64(shards)}, m.ptls, m.smallTypeof, m.targetData} {
+	for _, to := range []elfpatch.Address{header, {Symbol: pointerSymbol, Offset: uint64(shards)}, m.ptls, m.smallTypeof, targetData} {
 		pointers.pointer(to)
 	}
 	pointers.end("jl_image_pointers", start)
@@ -321,6 +336,17 @@ func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
 // here is the place of what comes next.
 func (w *shardMerge) here() elfpatch.Address {
 	return elfpatch.Address{Symbol: constantSymbol, Offset: uint64(w.begin())}
+}
+
+// targetData is the list of targets: that of the base, or a new one where something else is to be read.
+func (w *shardMerge) targetData() elfpatch.Address {
+	list := appendTargets(nil, w.variants.Targets)
+	if bytes.Equal(list, appendTargets(nil, w.base.Targets)) {
+		return w.shardTables.targetData
+	}
+	at := w.here()
+	w.section.Data = append(w.section.Data, list...)
+	return at
 }
 
 // plain appends a table of n entries, counted one with their number before them.
@@ -352,34 +378,130 @@ func (w *shardMerge) newOffsetShard() {
 	s[shardCellBase] = elfpatch.Address{Symbol: cellsSymbol}
 	s[shardCells] = w.counted(len(cells), func(i int) { w.uint32(uint32(8 * i)) })
 	s[shardCellIndices] = w.plain(len(cells), func(i int) { w.uint32(uint32(len(w.base.Globals) + i)) })
-	s[shardSlots] = w.counted(0, nil)
-	s[shardCloneOffsets] = w.here()
-	s[shardCloneIndices] = w.oneVariant()
+	s[shardSlots] = w.entryTable(elfpatch.Address{Symbol: cellsSymbol})
+	w.anchor = code
+	s[shardCloneOffsets] = w.plain(len(functions)*w.furtherTargets(), func(i int) { w.diff(w.furtherVariant(i)) })
+	s[shardCloneIndices] = w.newVariants()
 	w.all = append(w.all, s...)
 }
 
-// oneVariant appends the numbers of cloned functions of a shard with code for the first target alone: the others have no code of their
-// own and fall back to that.
-func (w *shardMerge) oneVariant() elfpatch.Address {
-	return w.plain(len(w.base.Targets), func(i int) {
-		if i == 0 {
-			w.uint32(indexFlag)
-			return
+// furtherTargets is how many targets new functions have code of their own for, besides the first.
+func (w *shardMerge) furtherTargets() int {
+	if w.index.Variants == nil {
+		return 0
+	}
+	return len(w.variants.Targets) - 1
+}
+
+// furtherVariant is the variant of a new function for a further target: entry i of all, target by target.
+func (w *shardMerge) furtherVariant(i int) elfpatch.Address {
+	n := len(w.functions)
+	return elfpatch.Address{Symbol: VariantSymbol(w.functions[i%n].symbol, 1+i/n)}
+}
+
+// newVariants appends the numbers of cloned functions of the shard of new functions. There is code for all of them on each target, and entries have
+// slots; or, where functions have but one variant, it is the first target's, to which the others fall back.
+func (w *shardMerge) newVariants() elfpatch.Address {
+	at := w.here()
+	for i := range w.variants.Targets {
+		if i > 0 && w.index.Variants == nil {
+			w.uint32(0)
+			w.uint32(0)
+			continue
 		}
-		w.uint32(0)
-		w.uint32(0)
+		w.uint32(uint32(len(w.entries)) | indexFlag)
+		for _, e := range w.entries {
+			w.uint32(uint32(e.function))
+		}
+	}
+	return at
+}
+
+// entryTable appends the table of slots of the entries, whose offsets count from anchor.
+func (w *shardMerge) entryTable(anchor elfpatch.Address) elfpatch.Address {
+	w.anchor = anchor
+	return w.counted(len(w.entries), func(i int) {
+		w.uint32(uint32(w.entries[i].function))
+		w.diff(entrySlot(i))
 	})
+}
+
+// A retargeted is what the tables of a shard of the base say for the image's targets.
+type retargeted struct {
+	// code is what the first target has, of all functions.
+	code []uint64
+	// indices are the numbers of cloned functions per target, clones what further targets have.
+	indices elfpatch.Address
+	clones  []uint64
+}
+
+// retargeted works out which code of a shard's functions serves on each target of the image. On further targets, functions fall back to the first
+// one's unless their code is another one; functions that have slots never do.
+func (w *shardMerge) retargeted(s shard) (r retargeted) {
+	slotted := make([]bool, len(s.functionIndices))
+	for _, slot := range s.slots {
+		slotted[slot.function] = true
+	}
+	at := w.here()
+	for t, from := range w.variants.from {
+		code := chosen(s.clones, from)
+		if t == 0 {
+			r.code = code
+		}
+		var indices []uint32
+		for i := range code {
+			switch {
+			case slotted[i] && t > 0:
+				indices = append(indices, uint32(i)|indexFlag)
+			case slotted[i], code[i] != r.code[i]:
+				indices = append(indices, uint32(i))
+			default:
+				continue
+			}
+			if t > 0 {
+				r.clones = append(r.clones, code[i])
+			}
+		}
+		if t == 0 {
+			w.uint32(uint32(len(indices)) | indexFlag)
+		} else {
+			w.uint32(uint32(len(indices)))
+			w.uint32(0)
+		}
+		for _, i := range indices {
+			w.uint32(i)
+		}
+	}
+	r.indices = at
+	return r
+}
+
+func (w *shardMerge) retargetOffsets(s shard) {
+	r := w.retargeted(s)
+	pointers := slices.Clone(s.pointers)
+	origin := pointers[shardFunctionBase].Offset
+	if w.variants.from[0] != 0 {
+		pointers[shardFunctions] = w.counted(len(r.code), func(i int) { w.uint32(uint32(r.code[i] - origin)) })
+	}
+	pointers[shardCloneOffsets] = w.plain(len(r.clones), func(i int) { w.uint32(uint32(r.clones[i] - origin)) })
+	pointers[shardCloneIndices] = r.indices
+	w.all = append(w.all, pointers...)
 }
 
 // allVariants appends the numbers of cloned functions of a shard with n functions, all of which have a variant for each target.
 func (w *shardMerge) allVariants(n int) elfpatch.Address {
-	return w.plain(len(w.base.Targets)*(n+1), func(i int) {
+	return w.plain(len(w.variants.Targets)*(n+1), func(i int) {
 		if i%(n+1) == 0 {
 			w.uint32(uint32(n) | indexFlag)
 			return
 		}
 		w.uint32(uint32(i%(n+1) - 1))
 	})
+}
+
+// baseVariant is the code of a function of the base that serves on a target of the image.
+func (w *shardMerge) baseVariant(function, target int) uint64 {
+	return w.base.Functions[function].Variants[w.variants.from[target]]
 }
 
 // slotOf is the slot of a function of the base.
@@ -397,11 +519,9 @@ func (w *shardMerge) slotTable(functions []int, anchor elfpatch.Address) elfpatc
 }
 
 func (w *shardMerge) offsetSlotShard(of []elfpatch.Address, functions []int) {
-	n, targets := len(functions), len(w.base.Targets)
+	n, targets := len(functions), len(w.variants.Targets)
 	origin := of[shardFunctionBase]
-	variant := func(target, i int) {
-		w.uint32(uint32(w.base.Functions[functions[i]].Variants[target] - origin.Offset))
-	}
+	variant := func(target, i int) { w.uint32(uint32(w.baseVariant(functions[i], target) - origin.Offset)) }
 	s := make([]elfpatch.Address, shardPointers)
 	s[shardFunctionBase] = origin
 	s[shardFunctions] = w.counted(n, func(i int) { variant(0, i) })

@@ -72,7 +72,7 @@ func readSymbolTables(b *Base) (tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.Targets, err = parseTargets(at, b.layout.features); err != nil {
+	if b.Targets, err = readTargets(at, b.layout.features); err != nil {
 		return nil, err
 	}
 	indices, places := table("jl_dispatch_fvars_idxs"), table("jl_dispatch_fvars_offsets")

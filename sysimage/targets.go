@@ -22,7 +22,7 @@ import (
 type Target struct {
 	// Name is what Julia calls the processor, "generic" for the least that x86-64 has.
 	Name string
-	// Flags are Julia's JL_TARGET_…, of which only JL_TARGET_VEC_CALL and JL_TARGET_UNKNOWN_NAME are in the file.
+	// Flags are Julia's JL_TARGET_…, of which only TargetVectorCalls and TargetUnknownName are in the file.
 	Flags uint32
 	// On and Off are the names of features, as LLVM calls them, that code for the target may use, and may not.
 	On, Off []string
@@ -32,7 +32,18 @@ type Target struct {
 	// that are not better off with their own.
 	Complete bool
 	Fallback int
+
+	// on and off are the sets of features, with those that have no name.
+	on, off featureSet
 }
+
+// Flags of targets (src/processor.h).
+const (
+	// TargetVectorCalls, JL_TARGET_VEC_CALL: functions may take or return vectors, in registers whose size depends on the target.
+	TargetVectorCalls = 1 << 0
+	// TargetUnknownName, JL_TARGET_UNKNOWN_NAME: Julia does not know the processor, and so none of its features.
+	TargetUnknownName = 1 << 5
+)
 
 // LLVM returns the target as LLVM names it: a processor and a list of features, "+avx,-sse4a".
 // get_llvm_target_noext in src/processor_x86.cpp does the same.
@@ -51,6 +62,23 @@ func (t Target) LLVM() (cpu, features string) {
 	list = append(list, "+sse2", "+mmx", "+fxsr", "+64bit", "+cx8")
 	return cpu, strings.Join(append(list, t.Extra...), ",")
 }
+
+// Option returns the target as julia's -C takes it: a name, and features to add and to remove.
+func (t Target) Option() string {
+	option := t.Name
+	for _, f := range t.On {
+		option += ",+" + f
+	}
+	for _, f := range t.Off {
+		option += ",-" + f
+	}
+	return strings.Join(append([]string{option}, t.Extra...), ",")
+}
+
+// A featureSet is a set of features as a list of targets has it.
+type featureSet []byte
+
+func (s featureSet) has(bit int) bool { return bit/8 < len(s) && s[bit/8]>>(bit%8)&1 != 0 }
 
 // A feature is a bit of a set and the name that LLVM gives it.
 type feature struct {
@@ -147,7 +175,7 @@ type slot struct {
 }
 
 // checkSlots sees to it that slots are cells, in the order of their functions, and that each target fills only functions into
-// // slots that exist. There are n functions; the distances of cells from origin are multiples of 8; where says which of several
+// slots that exist. There are n functions; the distances of cells from origin are multiples of 8; where says which of several
 // tables it is, after a space.
 func (b *Base) checkSlots(slots []slot, list []clones, n int, origin uint64, where string) error {
 	slotted := make([]bool, n)
@@ -178,17 +206,21 @@ const (
 	maxTargetString = 4096
 )
 
-// parseTargets reads the targets at an address. Bits without a name are left out.
-func parseTargets(at elfpatch.Address, names []feature) ([]Target, error) {
-	damaged := fmt.Errorf("%w: its list of targets is not readable", ErrDamaged)
-	take := func(n uint32) []byte {
+// readTargets reads the targets at an address.
+func readTargets(at elfpatch.Address, names []feature) ([]Target, error) {
+	return parseTargets(func(n uint32) []byte {
 		data, err := at.Base.Bytes(at.Offset, uint64(n))
 		if err != nil {
 			return nil
 		}
 		at.Offset += uint64(n)
 		return data
-	}
+	}, names)
+}
+
+// parseTargets reads targets from a list whose next bytes take returns, nil behind its end.
+func parseTargets(take func(n uint32) []byte, names []feature) ([]Target, error) {
+	damaged := fmt.Errorf("%w: its list of targets is not readable", ErrDamaged)
 	number := func() (uint32, bool) {
 		field := take(4)
 		if field == nil {
@@ -222,7 +254,8 @@ func parseTargets(at elfpatch.Address, names []feature) ([]Target, error) {
 		if len(on) != int(4*words) || len(off) != int(4*words) || !ok3 || !ok4 {
 			return nil, damaged
 		}
-		t.Name, t.Flags, t.On, t.Off = name, flags, featureNames(on, names), featureNames(off, names)
+		t.Name, t.Flags, t.on, t.off = name, flags, on, off
+		t.On, t.Off = featureNames(on, names), featureNames(off, names)
 		if extra != "" {
 			t.Extra = strings.Split(extra, ",")
 		}
@@ -232,10 +265,10 @@ func parseTargets(at elfpatch.Address, names []feature) ([]Target, error) {
 }
 
 // featureNames lists the features whose bits are set.
-func featureNames(set []byte, names []feature) []string {
+func featureNames(set featureSet, names []feature) []string {
 	var list []string
 	for _, f := range names {
-		if f.bit/8 < len(set) && set[f.bit/8]>>(f.bit%8)&1 != 0 {
+		if set.has(f.bit) {
 			list = append(list, f.name)
 		}
 	}

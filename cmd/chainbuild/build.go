@@ -92,6 +92,8 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 		flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
 		flags.BoolVar(&b.watch, "watch", false, "with --statements: go on, and build again when they, the project or a source file changes")
 		flags.DurationVar(&b.watching.Poll, "poll", 0, "with --watch: look at the files each `INTERVAL` (default: when the kernel tells)")
+		flags.BoolVar(&o.FullHeap, "full-heap", false, "let Julia serialise the heap, the base's part included: slower, and caches of packages that were made under the base are stale under the image")
+		flags.BoolVar(&o.VerifyHeap, "verify-heap", false, "let Julia serialise the heap too, and compare")
 		flags.BoolVar(&o.KeepScratch, "keep-scratch", false, "keep the intermediate files and say where they are")
 	})
 	section(cmd, cacheSection, func(flags *pflag.FlagSet) {

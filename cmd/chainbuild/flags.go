@@ -59,8 +59,8 @@ var targetFlags = []settingFlag[settings.Target]{
 		func(t *settings.Target) setting { return &t.Emit },
 	},
 	{
-		"cpu-target", "C", "the `PROCESSOR` that new code is compiled for",
-		[]string{"native", "generic", "haswell"},
+		"cpu-target", "C", "the `PROCESSOR` that new code is compiled for; base: those that the base is for; several with ; between them",
+		[]string{"native", "base", "generic", "haswell"},
 		func(t *settings.Target) setting { return &t.CPU },
 	},
 	{

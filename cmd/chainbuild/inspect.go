@@ -3,13 +3,15 @@ package main
 // This file is the command that tells what an image holds.
 
 import (
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"text/tabwriter"
 
+	"chainbuild/elfpatch"
+	"chainbuild/internal/anatomy"
+	"chainbuild/internal/scratch"
 	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
 	"chainbuild/sysimage"
@@ -17,22 +19,43 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// keptThings is how many methods, types and variables --json and the page list by name. A page of that many has 3 MB.
+const keptThings = 20_000
+
 func newInspectCommand(stdout *os.File) *cobra.Command {
-	var asJSON bool
+	var asJSON, diff, paths bool
+	var page string
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Tell what an image holds",
 		Long: `Tell what a system image holds, one of Julia's own or one that chainbuild made:
 its layout and base, the processors that its code is for, the numbers of functions
 and of cells (pointers in native code that Julia fills when it loads the image), and
-the packages with their numbers and sizes of native code, the largest first.
+how many bytes of its file each package takes, the largest first: code, heap, debug
+information, and what is new beyond the base.
 
-Nothing of the image is run.`,
+With --html, write a page with a map of the image by package, module, method and kind,
+for any browser. With --diff, say what came, went and grew from one image to another.
+With --paths, list the places of this machine that the image knows, and how each is
+reached; the exit code is 3 if some may be missing on another machine.
+
+Whom an object of the heap counts for is written at the end of the page, and in
+docs/inspect.md. Nothing of the image is run.`,
 		Example: `  chainbuild inspect chained.so
-  chainbuild inspect --json chained.so | jq '.packages[:5]'`,
+  chainbuild inspect --html chained.html chained.so
+  chainbuild inspect --diff before.so after.so
+  chainbuild inspect --paths chained.so
+  chainbuild inspect --json chained.so | jq '.packages[:5] | .[] | {name, bytes}'`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage.Errorf("inspect takes one image and not %d: see `%s --help`", len(args), cmd.CommandPath())
+			switch n := len(args); {
+			case diff && n != 2:
+				return usage.Errorf("inspect --diff takes two images and not %d: see `%s --help`", n, cmd.CommandPath())
+			case !diff && n != 1:
+				return usage.Errorf("inspect takes one image and not %d: see `%s --help`", n, cmd.CommandPath())
+			case diff && paths, diff && page != "", paths && page != "":
+				return usage.Errorf("inspect does one of --html, --diff and --paths at a time: see `%s --help`", cmd.CommandPath())
+			case page != "" && asJSON:
+				return usage.Errorf("inspect --html writes a page and no JSON: leave one of --html and --json out")
 			}
 			return nil
 		},
@@ -40,140 +63,119 @@ Nothing of the image is run.`,
 			return []string{"so"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			contents, err := inspect(args[0])
+			switch {
+			case diff:
+				return inspectDiff(stdout, args[0], args[1], asJSON)
+			case paths:
+				return inspectPaths(stdout, args[0], asJSON)
+			}
+			c, err := inspect(args[0])
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(stdout, contents)
+			switch {
+			case page != "":
+				return c.writePage(page)
+			case asJSON:
+				return printJSON(stdout, c)
 			}
-			return contents.print(stdout)
+			return c.print(stdout)
 		},
 	}
+	cmd.Flags().StringVar(&page, "html", "", "write a page about the image to `FILE`")
+	cmd.Flags().BoolVar(&diff, "diff", false, "compare two images, the older one first")
+	cmd.Flags().BoolVar(&paths, "paths", false, "list what ties the image to a machine; exit code 3 if there is something")
 	addJSONFlag(cmd.Flags(), &asJSON, "one JSON object")
 	return cmd
 }
 
-// contents are what an image holds, as inspect prints them.
-type contents struct {
-	Image string `json:"image"`
-	// Layout is "stock" for an image that Julia itself has made, else as --layout takes it.
-	Layout string `json:"layout"`
-	// Format is the version of Julia that brought the image's format.
-	Format string `json:"format"`
-	// Bytes is the size of the file, without its bases.
-	Bytes int64 `json:"bytes"`
-	// Bases are the images that it was chained to, one on top of the other. A thin image needs their files.
-	Bases   []sysimage.Identity `json:"bases"`
-	Targets []target            `json:"targets"`
-	// Functions and Cells are the entries of the tables; New came with this image, the others with its bases.
-	Functions count `json:"functions"`
-	Cells     count `json:"cells"`
-	Heap      heap  `json:"heap"`
-	Packages  []pkg `json:"packages"`
-}
-
-type target struct {
-	Name string   `json:"name"`
-	On   []string `json:"features_on"`
-	Off  []string `json:"features_off"`
-}
-
-type count struct {
-	Total int `json:"total"`
-	New   int `json:"new"`
-}
-
-// heap is the serialised heap, in bytes.
-type heap struct {
-	Total     int64 `json:"total_bytes"`
-	Objects   int64 `json:"object_bytes"`
-	Constants int64 `json:"constant_bytes"`
-	Relocs    int64 `json:"relocation_bytes"`
-}
-
-type pkg struct {
-	Name      string `json:"name"`
-	Modules   int    `json:"modules"`
-	Functions int    `json:"functions"`
-	Bytes     int64  `json:"code_bytes"`
-}
-
-func inspect(path string) (*contents, error) {
+// openImage opens an image that was asked for.
+func openImage(path string) (*sysimage.Base, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	image, err := sysimage.OpenFile(absolute)
-	if err != nil {
-		return nil, usage.Wrap(err)
-	}
-	defer image.Close()
-	packages, err := image.Packages()
-	if err != nil {
-		return nil, err
-	}
-	c := &contents{
-		Image: absolute, Layout: layoutOf(image), Format: image.Format, Bytes: int64(len(image.Layers[0].Data)),
-		Bases:     []sysimage.Identity{},
-		Functions: count{Total: len(image.Functions)}, Cells: count{Total: len(image.Globals)},
-		Heap: heap{Total: image.Blob.Total, Objects: image.Blob.Heap, Constants: image.Blob.Constants, Relocs: image.Blob.Relocs},
-	}
-	if note := image.Note; note != nil {
-		c.Bases = note.Bases
-		c.Functions.New, c.Cells.New = note.Functions, note.Globals
-	} else {
-		c.Functions.New, c.Cells.New = c.Functions.Total, c.Cells.Total
-	}
-	for _, t := range image.Targets {
-		c.Targets = append(c.Targets, target{t.Name, append([]string{}, t.On...), append([]string{}, t.Off...)})
-	}
-	for _, p := range packages {
-		c.Packages = append(c.Packages, pkg{p.Name, p.Modules, p.Functions, p.Bytes})
-	}
-	return c, nil
+	return image, usage.Wrap(err)
 }
 
-func layoutOf(image *sysimage.Base) string {
+// baseOf opens the image that an image was chained to. It is nil without an error if that is not there any more, with the reason.
+func baseOf(image *sysimage.Base) (base *sysimage.Base, missing string, err error) {
+	if image.Note == nil || len(image.Note.Bases) == 0 {
+		return nil, "", nil
+	}
+	return openIdentity(image.Note.Bases[0])
+}
+
+// openIdentity opens the image that an identity was taken of. It is nil without an error if that is not there any more, with the reason.
+func openIdentity(was sysimage.Identity) (base *sysimage.Base, missing string, err error) {
+	base, err = sysimage.OpenFile(was.Path)
 	switch {
-	case image.Note == nil:
-		return "stock"
-	case len(image.Layers) > 1:
-		return "thin"
-	default:
-		return "standalone"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, sysimage.ErrOtherBase), errors.Is(err, elfpatch.ErrNotELF):
+		return nil, fmt.Sprintf("its base %s is not there any more", was.Path), nil
+	case err != nil:
+		return nil, "", err
+	case !base.Is(was):
+		base.Close()
+		return nil, fmt.Sprintf("its base %s was replaced by another build", was.Path), nil
 	}
+	return base, "", nil
 }
 
-func (c *contents) print(w io.Writer) error {
-	table := newRowTable(w)
-	table.row("image", "%s", c.Image)
-	table.row("layout", "%s, %s, of Julia %s's format", c.Layout, words.Bytes(c.Bytes), c.Format)
+// readAnatomies takes an image and its base apart, both at once. The base's is nil if it is not there.
+func readAnatomies(image *sysimage.Base) (of, ofBase *anatomy.Anatomy, missing string, err error) {
+	base, missing, err := baseOf(image)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	done := make(chan error, 1)
+	if base == nil {
+		done <- nil
+	} else {
+		go func() {
+			defer base.Close()
+			var err error
+			ofBase, err = anatomy.Read(base)
+			done <- err
+		}()
+	}
+	of, err = anatomy.Read(image)
+	if baseErr := <-done; err == nil {
+		err = baseErr
+	}
+	return of, ofBase, missing, err
+}
+
+// writePage writes the page about an image.
+func (c *contents) writePage(path string) error {
+	file, err := scratch.CreateBeside(path, 0o666)
+	if err != nil {
+		return usage.Wrap(err)
+	}
+	defer file.Discard()
+	image := anatomy.PageImage{Name: filepath.Base(c.Image), Path: c.Image, Layout: c.Layout, Format: c.Format, Bases: []string{}, Targets: []string{}}
 	for _, base := range c.Bases {
-		table.row("base", "%s", base.Path)
+		image.Bases = append(image.Bases, base.Path)
 	}
-	var names []string
 	for _, t := range c.Targets {
-		names = append(names, t.Name)
+		image.Targets = append(image.Targets, t.Name)
 	}
-	table.row("targets", "%s", strings.Join(names, ", "))
-	ofAll := func(n count) string {
-		if len(c.Bases) == 0 {
-			return words.Thousands(n.Total)
-		}
-		return fmt.Sprintf("%s, %s of them new", words.Thousands(n.Total), words.Thousands(n.New))
-	}
-	table.row("functions", "%s", ofAll(c.Functions))
-	table.row("cells", "%s", ofAll(c.Cells))
-	table.row("heap", "%s: objects %s, constants %s, relocations %s", words.Bytes(c.Heap.Total),
-		words.Bytes(c.Heap.Objects), words.Bytes(c.Heap.Constants), words.Bytes(c.Heap.Relocs))
-	if err := table.Flush(); err != nil {
+	if err := c.anatomy.WritePage(file, image); err != nil {
 		return err
 	}
-	list := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(list, "\nmodules\tfunctions\tcode\t  package\n")
-	for _, p := range c.Packages {
-		fmt.Fprintf(list, "%s\t%s\t%s\t  %s\n", words.Thousands(p.Modules), words.Thousands(p.Functions), words.Bytes(p.Bytes), p.Name)
+	if err := file.Flush(); err != nil {
+		return err
 	}
-	return list.Flush()
+	if err := file.Rename(); err != nil {
+		return err
+	}
+	printNotice(os.Stderr, "wrote %s, %s", path, words.Bytes(fileSize(path)))
+	return nil
+}
+
+func fileSize(path string) int64 {
+	if info, err := os.Stat(path); err == nil {
+		return info.Size()
+	}
+	return 0
 }

@@ -19,9 +19,11 @@ import (
 // projectBuildFlags are the flags that a build of a project has besides those of each build.
 type projectBuildFlags struct {
 	*buildFlags
-	choice                    *projectFlags
-	background, noWait, force bool
-	log                       string
+	choice             *projectFlags
+	background, noWait bool
+	full, force        bool
+	merge, prepare     bool
+	log                string
 }
 
 func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildFlags {
@@ -36,17 +38,22 @@ func addProjectBuildFlags(cmd *cobra.Command, common *buildFlags) *projectBuildF
 	section(cmd, howSection, func(flags *pflag.FlagSet) {
 		flags.BoolVar(&b.background, "background", false, "build in a process of its own and do not wait for it (projects only)")
 		flags.BoolVar(&b.noWait, "no-wait", false, "fail if the project is being built already (projects only)")
-		flags.BoolVar(&b.force, "force", false, "build also what is up to date (projects only)")
+		flags.BoolVar(&b.full, "full", false, "build the image in one piece, not as a layer on the one that there is (projects only)")
+		flags.BoolVar(&b.force, "force", false, "build also what is up to date, in one piece (projects only)")
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&b.log, "log", "", "the `FILE` that standard error goes to")
-	flags.MarkHidden("log")
+	flags.BoolVar(&b.merge, mergeFlag, false, "build the image in one piece, and make way for other builds")
+	flags.BoolVar(&b.prepare, prepareFlag, false, "make what the next build wants")
+	for _, name := range []string{"log", mergeFlag, prepareFlag} {
+		flags.MarkHidden(name)
+	}
 	return b
 }
 
 // checkUnused refuses flags that only a build of a project has.
 func (b *projectBuildFlags) checkUnused(cmd *cobra.Command) error {
-	for _, name := range []string{"exclude", "interactive", "background", "no-wait", "force", "keep"} {
+	for _, name := range []string{"exclude", "interactive", "background", "no-wait", "full", "force", "keep", mergeFlag, prepareFlag} {
 		if cmd.Flags().Changed(name) {
 			return usage.Errorf("--%s is for builds of projects: leave it out, or --statements, --output and --base", name)
 		}
@@ -66,8 +73,15 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if b.background {
+	switch {
+	case b.background:
 		return b.behind(p)
+	case b.prepare:
+		return b.prepareNext(cmd, p)
+	case b.merge:
+		if err := beLast(); err != nil {
+			return err
+		}
 	}
 	start := "chainbuild run"
 	if cmd.Flags().Changed("project") {
@@ -76,7 +90,7 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 	report, end := b.reporter(start)
 	defer end()
 	o := project.BuildOptions{
-		Build: b.options, NoWait: b.noWait, Force: b.force, LogFile: b.log, Log: openLog,
+		Build: b.options, NoWait: b.noWait, Full: b.full || b.merge, Force: b.force, Yields: b.merge, LogFile: b.log, Log: openLog,
 		Say: func(text string) { b.say("%s", text) },
 	}
 	o.Build.Report = report
@@ -92,6 +106,10 @@ func (b *projectBuildFlags) run(cmd *cobra.Command, args []string) error {
 			b.say("removed %s, %s: %s", r.Path, words.Bytes(r.Bytes), r.Why)
 		}
 	}
+	if b.merge {
+		return b.prepareNext(cmd, p)
+	}
+	b.goOnBehind(cmd, p, result)
 	return nil
 }
 

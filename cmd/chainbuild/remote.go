@@ -77,6 +77,11 @@ var remoteFlags = []settingFlag[settings.Remote]{
 		[]string{"property\tworkers have it", "tree\tit is sent"},
 		func(r *settings.Remote) setting { return &r.Julia },
 	},
+	{
+		"remote-properties", "", "`NAME=VALUE,…`: properties of its workers besides those that are asked for anyway; NAME= asks for none",
+		[]string{"container-image=", "Pool="},
+		func(r *settings.Remote) setting { return &r.Properties },
+	},
 }
 
 // addRemoteFlags adds the flags.

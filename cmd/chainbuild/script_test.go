@@ -87,6 +87,7 @@ func another(executable string) string {
 // isolate keeps a script from the depot and the julia of whoever runs the tests, and has its intermediate files in a
 // folder of its own, $TMPDIR, so that it can see whether they are gone.
 func isolate(env *testscript.Env) error {
+	env.Setenv(continuousIntegration, "true") // nothing goes on behind a script
 	home, temporary := filepath.Join(env.WorkDir, "home"), filepath.Join(env.WorkDir, "tmp")
 	env.Setenv("HOME", home)
 	env.Setenv("TMPDIR", temporary)

@@ -92,20 +92,39 @@ func (f *statementFilter) recorded(p *project.Project) ([]*project.Recorded, err
 
 func newStatementsList(stdout *os.File) *cobra.Command {
 	var filter statementFilter
-	var asJSON bool
+	var asJSON, cost bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List what was recorded",
-		Long:  "List what was recorded: in how many sessions, when last, and the statement.\n" + projectHelp,
-		Args:  noArguments,
+		Long: `List what was recorded: in how many sessions, when last, and the statement.
+
+With --cost, list packages instead: what their statements and what is needed for them
+add to the newest image, and how long their code takes to compile. That is estimated
+from the last build that compiled enough. The build spends that time once, a session
+without the image about as much each time.
+` + projectHelp,
+		Args: noArguments,
 	}
 	choice := addProjectFlags(cmd)
 	filter.addFlags(cmd)
-	section(cmd, saidSection, func(flags *pflag.FlagSet) { addJSONFlag(flags, &asJSON, "one JSON array") })
+	section(cmd, saidSection, func(flags *pflag.FlagSet) {
+		flags.BoolVar(&cost, "cost", false, "list packages, and what their statements cost and gain")
+		addJSONFlag(flags, &asJSON, "one JSON array, of --cost one object")
+	})
 	cmd.RunE = choice.on(func(p *project.Project, args []string) error {
 		list, err := filter.recorded(p)
 		if err != nil {
 			return err
+		}
+		if cost {
+			c, err := costOf(p, list, filter.packages)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(stdout, c)
+			}
+			return c.print(stdout)
 		}
 		if asJSON {
 			return printJSON(stdout, list)

@@ -112,6 +112,9 @@ func printStatus(w io.Writer, s *project.Status) error {
 		}
 		table.row("", "%s", im.File)
 		table.row("", "%s, built %s in %.1f s%s", words.Bytes(im.Bytes), words.Minute(im.Built.Local()), im.Seconds, use)
+		if im.Below != nil {
+			table.row("", "a layer of %s on %s", words.Count(im.Statements-len(im.Unresolved)-im.Below.Statements, "statement"), im.Below.ID)
+		}
 		table.row("", "holds %s", packageNames(im.Packages))
 		table.row("", "%d statements, %d of them could not be used", im.Statements, len(im.Unresolved))
 	} else {

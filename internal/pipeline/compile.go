@@ -20,7 +20,7 @@ import (
 type compiler struct {
 	*run
 	pool      *llvmdriver.Compiler
-	recipe    *llvmdriver.Recipe
+	recipes   []*llvmdriver.Recipe // by target
 	log       *os.File
 	jobserver *jobserver.Client // nil: none
 	added     chan added
@@ -47,9 +47,13 @@ type added struct {
 // startCompiler makes ready for partitions. If this image was built before, or there is a remote cache, most objects will be in a cache, and no
 // worker is started that may not be needed; else the workers are ready when the first partition comes.
 func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
-	recipe, err := llvmdriver.NewRecipe(r.julia, r.sources, r.target)
-	if err != nil {
-		return nil, err
+	var recipes []*llvmdriver.Recipe
+	for _, target := range r.targets {
+		recipe, err := llvmdriver.NewRecipe(r.julia, r.sources, target)
+		if err != nil {
+			return nil, err
+		}
+		recipes = append(recipes, recipe)
 	}
 	log, err := os.Create(r.file("compile.log"))
 	if err != nil {
@@ -60,7 +64,7 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 		r.progress.warn(err.Error())
 	}
 	lazy := (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache || server != nil || r.memory.beside == 0
-	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Lazy: lazy, Target: r.target, Log: log}
+	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Lazy: lazy, Log: log}
 	if server != nil {
 		o.Slots = server
 	}
@@ -73,20 +77,31 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	// The front worker is what takes longest, and has a processor for itself, and the job that make has given to us.
 	pool.SetLimit(r.memory.beside)
 	// It must never wait for the compilers: there is room for all partitions.
-	return &compiler{run: r, pool: pool, jobserver: server, recipe: recipe, log: log, added: make(chan added, 1<<16)}, nil
+	return &compiler{run: r, pool: pool, jobserver: server, recipes: recipes, log: log, added: make(chan added, 1<<16)}, nil
 }
 
 // compileArgs are the arguments of a julia that compiles partitions.
 func (r *run) compileArgs() []string {
-	args := append(llvmdriver.ProcessOptions(r.series, r.target), r.heapOption(r.memory.workerHeap)...)
+	args := append(llvmdriver.ProcessOptions(r.series, r.targets[0]), r.heapOption(r.memory.workerHeap)...)
 	if r.workerImage != "" {
 		return append(args, "-J", r.workerImage, "-e", r.sources.Read("compile/start_emit.jl"))
 	}
 	return append(args, r.source("compile/emit.jl"))
 }
 
-// add has a partition of total compiled. It does not wait.
-func (c *compiler) add(p llvmdriver.Partition, total int) { c.added <- added{p, total} }
+// add has a partition of total compiled, for each target. It does not wait. What it is for a further target counts as another partition, behind all
+// for the targets before.
+func (c *compiler) add(p llvmdriver.Partition, total int) {
+	for i, target := range c.targets {
+		variant := p
+		variant.Number += i * total
+		variant.Target, variant.Variant = target, i
+		if i > 0 {
+			variant.Label += " for " + target.CPU
+		}
+		c.added <- added{variant, total * len(c.targets)}
+	}
+}
 
 // noMore says that all partitions were added, and that the front worker has ended.
 func (c *compiler) noMore() {
@@ -139,13 +154,14 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	if err != nil {
 		return object{}, err
 	}
-	hash := c.recipe.Hash(bitcode)
+	recipe := c.recipes[p.Variant]
+	hash := recipe.Hash(bitcode)
 	o := object{partition: p, inputs: hash.Inputs()}
 	var action *remote.Action // nil: the remote cache is not asked, or there is none
 	if data, err := c.cache.Get(hash.Key()); err == nil {
 		o.data, o.hit = data, true
 	} else if c.remote != nil {
-		action = remote.NewAction(c.recipe.Computation(hash.Key(), bitcode))
+		action = remote.NewAction(recipe.Computation(hash.Key(), bitcode))
 		if data, ok := c.askRemote(ctx, p.Number, action); ok {
 			o.data, o.hit, o.remote = data, true, true
 			c.cache.Put(hash.Key(), data)

@@ -206,7 +206,7 @@ func TestStateIsThatOfAStockImage(t *testing.T) {
 		state := filepath.Join(scripts, "state.jl")
 		// The script runs but once: interpreted, it takes half the time. Of the standard libraries Julia's own image has few since Julia 1.11.
 		libraries := on(t, executable, stock).julia("-e", `join(stdout, setdiff(["Dates", "Printf"], string.(Base.loaded_modules_array())), ' ')`)
-		arguments := slices.Concat([]string{"--compile=min", "--project=" + orbits, state}, inKinds, strings.Fields(libraries))
+		arguments := slices.Concat([]string{"--compile=min", "--project=" + orbits, state}, inKinds, []string{"ChainedImage"}, strings.Fields(libraries))
 		// How much was inferred, which is more; names for the places that log, of which Prints has some; lists of packages.
 		differs := []string{"Core.Compiler.assertion_counter", "Base.CoreLogging._log_record_ids", "Base._sysimage_modules", "Base.pkgorigins", "Base.loaded_precompiles"}
 		known := func(text string) string {

@@ -77,7 +77,7 @@ func (c *compiler) startExecuting(ctx context.Context) (end func()) {
 	}
 	c.progress.set(func(r *Result) { r.execution = &ExecutionCounts{} })
 	ctx, cancel := context.WithCancel(ctx)
-	e := &executor{compiler: c, warned: map[string]bool{}, julia: &elsewhereJulia{platform: map[string]string{"OSFamily": "linux", "ISA": "x86-64"}}}
+	e := &executor{compiler: c, warned: map[string]bool{}, julia: &elsewhereJulia{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -127,17 +127,22 @@ func (e *executor) execute(ctx context.Context) {
 
 // prepare finds out whether the server and other machines can compile what is wanted, and makes ready how they get the Julia.
 func (e *executor) prepare(ctx context.Context) error {
-	if err := e.recipe.Elsewhere(); err != nil {
+	if err := e.recipes[0].Elsewhere(); err != nil {
 		return err
 	}
 	if err := e.remote.Executes(ctx); err != nil {
 		return err
 	}
+	e.julia.platform = map[string]string{"OSFamily": "linux", "ISA": "x86-64"}
 	if e.options.Remote.Julia == settings.JuliaTree {
-		return e.julia.take(ctx, e.compiler.julia)
+		if err := e.julia.take(ctx, e.compiler.julia); err != nil {
+			return err
+		}
+	} else {
+		e.julia.script = `exec "${CHAINBUILD_JULIA:-julia}" "$@"`
+		e.julia.platform["chainbuild-julia"] = e.recipes[0].JuliaID()
 	}
-	e.julia.script = `exec "${CHAINBUILD_JULIA:-julia}" "$@"`
-	e.julia.platform["chainbuild-julia"] = e.recipe.JuliaID()
+	e.julia.platform = e.options.Remote.Properties.On(e.julia.platform)
 	return nil
 }
 
@@ -240,14 +245,15 @@ func (b *batchError) Error() string { return b.says }
 
 // compile has the server compile partitions, and calls made with each object.
 func (e *executor) compile(ctx context.Context, loans []*llvmdriver.Loan, made func(loan *llvmdriver.Loan, data []byte, times llvmdriver.Times)) error {
-	bitcode := make([][]byte, len(loans))
+	partitions, bitcode := make([]llvmdriver.Partition, len(loans)), make([][]byte, len(loans))
 	for i, loan := range loans {
 		var err error
+		partitions[i] = loan.Partition
 		if bitcode[i], err = os.ReadFile(loan.Partition.Bitcode); err != nil {
 			return err
 		}
 	}
-	b := e.recipe.Batch(bitcode)
+	b := e.recipes[0].Batch(partitions, bitcode)
 	files := map[string]remote.File{}
 	for name, data := range b.Files {
 		files[name] = remote.File{Data: data}

@@ -5,6 +5,8 @@ package pipeline
 
 import (
 	"bytes"
+	"debug/elf"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"chainbuild/internal/settings"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
+	"chainbuild/objcache"
 	"chainbuild/objcache/remote/remotetest"
 )
 
@@ -34,7 +37,6 @@ func TestExecute(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		properties := map[string]string{"OSFamily": "linux", "ISA": "x86-64"}
 		withJulia := map[string]string{"OSFamily": "linux", "ISA": "x86-64", "chainbuild-julia": juliaID(t, in)}
 		book := `Shelf.describe(Shelf.Book("Ulysses", 730))`
 
@@ -47,6 +49,14 @@ func TestExecute(t *testing.T) {
 		total := local.Partitions.Total
 		if total < 4 {
 			t.Fatalf("%d partitions are too few", total)
+		}
+
+		// On Julia 1.12, places in frames may come out in another order each time (docs/limits.md), which instructions take more or fewer bytes to reach.
+		same := bytes.Equal
+		if series, err := in.Series(); err != nil {
+			t.Fatal(err)
+		} else if series.Name == "1.12" {
+			same = func(a, b []byte) bool { return slices.Equal(meaning(t, a), meaning(t, b)) }
 		}
 
 		// On starts a server and builds with it, on a machine that has nothing but the worker image.
@@ -70,7 +80,7 @@ func TestExecute(t *testing.T) {
 			// Whoever has compiled it, it is the same.
 			all := cached(t, folder)
 			for key, object := range all {
-				if want, ok := objects[key]; !ok || !bytes.Equal(object, want) {
+				if want, ok := objects[key]; !ok || !same(object, want) {
 					t.Errorf("the object %s is another than that of this machine's workers, if they have made it at all (%v)", key, ok)
 				}
 			}
@@ -126,9 +136,12 @@ func TestExecute(t *testing.T) {
 		})
 
 		t.Run("tree", func(t *testing.T) {
-			server := &remotetest.Server{Zstd: true, Executor: &remotetest.Executor{Properties: properties}}
+			// Its workers have properties that only who builds can know.
+			server := &remotetest.Server{Zstd: true, Executor: &remotetest.Executor{Properties: map[string]string{"OSFamily": "linux", "Pool": "b"}}}
 			untilRun(t, server.Executor)
-			out := on(t, "tree", server, func(o *Options) { o.Remote.Julia = settings.JuliaTree })
+			out := on(t, "tree", server, func(o *Options) {
+				o.Remote.Julia, o.Remote.Properties = settings.JuliaTree, settings.RemoteProperties{"ISA": "", "Pool": "b"}
+			})
 			executed(t, out)
 			if len(out.warnings) > 0 {
 				t.Errorf("it warns %q", out.warnings)
@@ -210,18 +223,61 @@ func juliaID(t *testing.T, in *julia.Installation) string {
 	return recipe.JuliaID()
 }
 
-// cached are the entries of a cache, by their names.
+// cached are the objects in a cache, by the names of their entries.
 func cached(t *testing.T, folder string) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "??/*.entry"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("the cache %s is empty (%v)", folder, err)
 	}
-	entries := map[string][]byte{}
+	cache, err := objcache.Open(folder, objcache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	objects := map[string][]byte{}
 	for _, file := range files {
-		if entries[filepath.Base(file)], err = os.ReadFile(file); err != nil {
+		name := filepath.Base(file)
+		digits, err := hex.DecodeString(strings.TrimSuffix(name, ".entry"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if objects[name], err = cache.Get(objcache.Key(digits)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return entries
+	return objects
+}
+
+// meaning is what an object defines and refers to, in the order in which it does so, and its constants.
+func meaning(t *testing.T, object []byte) (all []string) {
+	t.Helper()
+	file, err := elf.NewFile(bytes.NewReader(object))
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols, err := file.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		all = append(all, s.Name)
+	}
+	for _, section := range file.Sections {
+		if !strings.HasPrefix(section.Name, ".rodata") && section.Name != ".rela.text" {
+			continue
+		}
+		data, err := section.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if section.Type != elf.SHT_RELA {
+			all = append(all, section.Name+string(data))
+			continue
+		}
+		for r := range slices.Chunk(data, 24) { // offset, symbol and type, addend
+			all = append(all, string(r[8:16]))
+		}
+	}
+	return all
 }

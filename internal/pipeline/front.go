@@ -36,6 +36,13 @@ type frontEvent struct {
 	Of     int    `json:"of"`
 	Weight int64  `json:"weight"`
 	Label  string `json:"label"`
+
+	PID     int    `json:"pid"` // heap: the worker's process, addresses in its memory, counters
+	Any     uint64 `json:"any"`
+	Task    uint64 `json:"task"`
+	Storage uint64 `json:"storage"`
+	World   uint64 `json:"world"`
+	Symbols uint32 `json:"symbols"`
 }
 
 // A front follows the front worker: what it is at, and what became of the statements.
@@ -46,6 +53,9 @@ type front struct {
 	loading    string // the package that it loads
 	inferred   int    // statements
 	unresolved []Unresolved
+
+	heap     *heapFile
+	handover *handover
 }
 
 // inferredAtOnce is how many statements the front worker's event is about.
@@ -61,15 +71,23 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	defer log.Close()
-	f := &front{run: r, compiler: compiler, unresolved: slices.Clone(r.inputs.refused)}
+	handover, err := newHandover()
+	if err != nil {
+		return nil, err
+	}
+	defer handover.close()
+	f := &front{run: r, compiler: compiler, heap: heap, handover: handover, unresolved: slices.Clone(r.inputs.refused)}
 	for _, u := range f.unresolved {
 		r.progress.unresolved(u)
 	}
 	f.enter(startStage, nil)
-	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file)
+	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file, f.handover.read)
 	if err == nil {
 		err = f.explain(ctx, process.Wait())
 		r.progress.sawPeak(process.PeakRSS())
+	}
+	if err == nil {
+		err = f.verifyHeap()
 	}
 	f.enter("", err)
 	if err != nil {
@@ -81,6 +99,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	index.KeepRoots = r.makesWorkerImage
+	index.Overlay = handover.taken
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }
@@ -138,6 +157,8 @@ func (f *front) handle(event julia.Event) error {
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
 		f.progress.emitted(e.Functions)
+	case "heap":
+		return f.takeHeap(&e)
 	case "partition":
 		name := f.file(fmt.Sprintf("part-%d", e.Number))
 		f.compiler.add(llvmdriver.Partition{Number: e.Number, Label: e.Label, Bitcode: name + ".bc", Names: name + ".map", Functions: e.Functions, Weight: e.Weight}, e.Of)
@@ -179,10 +200,10 @@ func (f *front) countStatements() error {
 			cmp.Compare(slices.Index(f.options.Statements, x.File), slices.Index(f.options.Statements, y.File)),
 			cmp.Compare(x.Line, y.Line))
 	})
-	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused), len(f.unresolved)
+	total, unresolved := len(f.inputs.statements)+len(f.inputs.refused)+f.inputs.inBase, len(f.unresolved)
 	f.progress.set(func(result *Result) {
 		result.Unresolved = f.unresolved
-		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved}
+		result.Statements = StatementCounts{Total: total, Resolved: total - unresolved, Unresolved: unresolved, InBase: f.inputs.inBase}
 	})
 	if f.options.Strict && unresolved > 0 {
 		first := f.unresolved[0]

@@ -10,6 +10,7 @@ import (
 	"chainbuild/internal/scratch"
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
+	"chainbuild/llvmdriver"
 	"chainbuild/statements"
 	"chainbuild/sysimage"
 )
@@ -21,8 +22,8 @@ func testFront(change func(*plan)) *front {
 		inputs: &inputs{statements: []located{
 			{statements.Statement{Line: 1, Source: "f"}, "b.jl"}, {statements.Statement{Line: 3, Source: "g"}, "b.jl"}, {statements.Statement{Line: 2, Source: "h"}, "a.jl"},
 		}},
-		julia: &julia.Installation{Version: "1.5.3"},
-		base:  &sysimage.Base{Layers: []*elfpatch.Image{{Path: "/julia/sys.so"}}},
+		julia: &julia.Installation{Version: "1.5.3"}, targets: []llvmdriver.Target{{}},
+		base: &sysimage.Base{Layers: []*elfpatch.Image{{Path: "/julia/sys.so"}}},
 	}
 	if change != nil {
 		change(p)

@@ -7,7 +7,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"chainbuild/sysimage"
@@ -15,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A heapFile holds the heap that the front worker serialised.
+// A heapFile holds the heap of the front worker.
 type heapFile struct {
 	file   *os.File
 	mapped []byte
+	filled []byte // what fill was given
 }
 
 func newHeapFile() (*heapFile, error) {
@@ -29,21 +29,33 @@ func newHeapFile() (*heapFile, error) {
 	return &heapFile{file: os.NewFile(uintptr(fd), "heap.blob")}, nil
 }
 
-// copyTo writes what was written to a file that is new.
-func (h *heapFile) copyTo(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = h.file.Seek(0, io.SeekStart)
+// room maps size bytes for a heap to be written to.
+func (h *heapFile) room(size int64) ([]byte, error) {
+	err := h.file.Truncate(size)
 	if err == nil {
-		_, err = io.Copy(f, h.file)
+		h.mapped, err = unix.Mmap(int(h.file.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	}
-	return errors.Join(err, f.Close())
+	if err != nil {
+		return nil, fmt.Errorf("no memory for the heap: %w", err)
+	}
+	return h.mapped, nil
 }
+
+// empty takes the room back, so that the front worker can write the heap.
+func (h *heapFile) empty() error {
+	err := unix.Munmap(h.mapped)
+	h.mapped = nil
+	return errors.Join(err, h.file.Truncate(0))
+}
+
+// fill says what blob has come of the room, which it need not lie in.
+func (h *heapFile) fill(blob []byte) { h.filled = blob }
 
 // blob maps what was written, with room behind it for what sysimage.Base.Chain adds. It is valid until close.
 func (h *heapFile) blob() ([]byte, error) {
+	if h.filled != nil {
+		return h.filled, nil
+	}
 	info, err := h.file.Stat()
 	if err != nil {
 		return nil, err

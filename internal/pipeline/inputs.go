@@ -18,6 +18,7 @@ type inputs struct {
 	output     string // absolute path
 	emit       settings.Emit
 	statements []located
+	inBase     int          // further statements that the base has the code of
 	modules    []string     // that statements name, in the order in which they are first named
 	listed     []string     // packages that the files list
 	refused    []Unresolved // lines that are no statements
@@ -68,6 +69,10 @@ func check(o *Options) (*inputs, error) {
 				continue
 			}
 			seen[s.Source] = true
+			if o.InBase[s.Source] {
+				in.inBase++
+				continue
+			}
 			in.statements = append(in.statements, located{s, path})
 			for _, m := range s.Modules {
 				if !modules[m] {

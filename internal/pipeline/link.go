@@ -3,6 +3,7 @@ package pipeline
 // This file links the image.
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ func (r *run) link(merged *sysimage.Merged, objects []object) (*scratch.File, er
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	nameVariants(parsed, objects)
 	job, err := merged.Job(r.options.Layout, parsed)
 	if err != nil {
 		return nil, err
@@ -49,6 +51,33 @@ func (r *run) link(merged *sysimage.Merged, objects []object) (*scratch.File, er
 	}
 	r.progress.set(func(result *Result) { result.Image, result.Bytes = r.inputs.output, written.Bytes })
 	return image, nil
+}
+
+// nameVariants gives what objects for further targets define names of its own. They call each other by these, and share the rest: the cells, the
+// base, the runtime.
+func nameVariants(parsed []*elfpatch.Object, objects []object) {
+	defined := map[string]bool{}
+	for i, o := range parsed {
+		if objects[i].partition.Variant > 0 {
+			continue
+		}
+		for _, s := range o.Symbols {
+			if elf.SymBind(s.Bind) != elf.STB_LOCAL && s.Section != elfpatch.SectionUndefined {
+				defined[s.Name] = true
+			}
+		}
+	}
+	for i, o := range parsed {
+		target := objects[i].partition.Variant
+		if target == 0 {
+			continue
+		}
+		for j := range o.Symbols {
+			if s := &o.Symbols[j]; elf.SymBind(s.Bind) != elf.STB_LOCAL && defined[s.Name] {
+				s.Name = sysimage.VariantSymbol(s.Name, target)
+			}
+		}
+	}
 }
 
 // A countedFile reports what is written to a file.

@@ -24,6 +24,9 @@ type Options struct {
 	Environment []string
 	// Statements are files of precompile statements, at least one.
 	Statements []string
+	// InBase are sources of statements (statements.Statement) that the base has the code of. Nothing is done for those among the statements, but
+	// that they are counted.
+	InBase map[string]bool
 	// Packages are loaded into the image besides those that the statements name.
 	Packages []string
 	// Interactive are packages that are loaded for interactive sessions. Of their code the image has, even with EmitAll, what statements name and
@@ -41,12 +44,21 @@ type Options struct {
 	CacheDir string
 	// CacheSize is the size that the cache is trimmed to; 0: its default.
 	CacheSize settings.Size
+	// WorkerImages is the folder of the worker images of the base; empty: it is in the cache, and without a cache there are none.
+	WorkerImages string
+	// SpareWorkerImage says that a worker image is used if there is one, and not made: for a base that few images will be made on.
+	SpareWorkerImage bool
 	// Remote says which remote cache is asked for what the cache lacks, and told what was compiled.
 	Remote settings.Remote
 	// Explain says for each partition whether its object was in the cache, and if not, what has changed since the last build.
 	Explain bool
 	// VerifyCache compiles also what is in the cache, and fails if the outcome is another.
 	VerifyCache bool
+	// FullHeap leaves it to Julia to serialise the heap, the base's part included. Nothing of the base that is not needed any more stays then,
+	// and the base's objects have other places, so caches of packages that were made under the base are not right under the image.
+	FullHeap bool
+	// VerifyHeap lets Julia serialise the heap too, and fails if it holds something else.
+	VerifyHeap bool
 	// KeepScratch leaves the folder of intermediate files in place and says where it is.
 	KeepScratch bool
 	// Timings is a file for a Chrome trace of the build, written also for a build that fails; empty: none.
@@ -60,8 +72,11 @@ type Options struct {
 
 // A Result describes an image that was built.
 type Result struct {
-	// Image is the absolute path of the image.
+	// Image is the absolute path of the image, Base that of the image that it is chained to.
 	Image string `json:"image"`
+	Base  string `json:"base"`
+	// WorkerImage says that the workers were started from a worker image.
+	WorkerImage bool `json:"worker_image"`
 	// Seconds is the time from the call of Run to the image having its name.
 	Seconds float64 `json:"seconds"`
 	// Bytes is the size of the image's file.
@@ -72,6 +87,8 @@ type Result struct {
 	Functions  FunctionCounts  `json:"functions"`
 	Partitions PartitionCounts `json:"partitions"`
 	Compiling  CompileTimes    `json:"compiling"`
+	// Heap says how the heap was written.
+	Heap HeapCounts `json:"heap"`
 	// Remote says what the remote cache was good for; nil without one.
 	Remote *RemoteCounts `json:"remote,omitempty"`
 	// Stages are the stages of the build in the order in which they started. They may overlap.
@@ -88,6 +105,8 @@ type StatementCounts struct {
 	Total      int `json:"total"`
 	Resolved   int `json:"resolved"`
 	Unresolved int `json:"unresolved"`
+	// InBase are those of the resolved ones that the base has the code of, see Options.
+	InBase int `json:"in_base,omitempty"`
 }
 
 // FunctionCounts count native functions of an image.
@@ -99,6 +118,17 @@ type FunctionCounts struct {
 	// code is right as it is, are compiled again.
 	Invalidated int `json:"invalidated,omitempty"`
 	Revived     int `json:"revived,omitempty"`
+}
+
+// HeapCounts say what a heap is made of.
+type HeapCounts struct {
+	// Overlay says that the base's objects have the places that they have in the base; if not, Reason may say why.
+	Overlay bool   `json:"overlay"`
+	Reason  string `json:"reason,omitempty"`
+	// Words of the base's objects have changed; Objects are new, and have so many Bytes.
+	Words   int   `json:"changed_words,omitempty"`
+	Objects int   `json:"new_objects,omitempty"`
+	Bytes   int64 `json:"new_bytes,omitempty"`
 }
 
 // PartitionCounts count the partitions of the new code.
@@ -145,6 +175,8 @@ type CompileTimes struct {
 	// Passes is 0 where Julia does not tell their time from that of code generation.
 	Passes  float64 `json:"passes_seconds"`
 	Codegen float64 `json:"codegen_seconds"`
+	// Bytes is the size of the objects that they are the times of.
+	Bytes int64 `json:"-"`
 }
 
 // A Stage is one step of a build and the time it took.

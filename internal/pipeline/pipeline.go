@@ -21,6 +21,7 @@ import (
 	"os"
 
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/words"
 	"chainbuild/sysimage"
 
 	"golang.org/x/sync/errgroup"
@@ -32,7 +33,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	writeTimings := recordTimings(&o)
 	progress := newProgress(o.Report)
 	err := build(ctx, o, progress)
-	if timingsErr := writeTimings(); err == nil {
+	if timingsErr := writeTimings(progress.outcome(err)); err == nil {
 		err = timingsErr
 	}
 	return progress.finish(err)
@@ -80,6 +81,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		defer folder.Remove()
 	}
 	r := &run{plan: p, progress: progress, scratch: folder}
+	progress.set(func(result *Result) { result.Base, result.WorkerImage = p.base.Layers[0].Path, p.workerImage != "" })
 
 	if err := progress.stage("prepare", r.prepare); err != nil {
 		return err
@@ -136,6 +138,9 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	if p.options.Explain {
+		if n := p.inputs.inBase; n > 0 {
+			progress.note(fmt.Sprintf("the base, %s, has the code of %s: only what is new is inferred and compiled", p.base.Layers[0].Path, words.Count(n, "statement")))
+		}
 		for _, text := range explain(p.last, objects) {
 			progress.note(text)
 		}
@@ -152,14 +157,15 @@ func (r *run) source(name string) string { return r.file("worker/" + name) }
 
 // chain completes the heap that the front worker wrote.
 func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, error) {
-	if r.options.KeepScratch {
-		if err := heap.copyTo(r.file("heap.blob")); err != nil {
-			return nil, err
-		}
-	}
 	blob, err := heap.blob()
 	if err != nil {
 		return nil, err
 	}
+	if r.options.KeepScratch {
+		if err := os.WriteFile(r.file("heap.blob"), blob, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	index.Variants = r.variants
 	return r.base.Chain(blob, index)
 }

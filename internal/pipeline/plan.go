@@ -20,7 +20,7 @@ import (
 // A plan says which image is to be made, and from what. Nothing in it changes once it is made.
 type plan struct {
 	options Options
-	target  llvmdriver.Target
+	targets []llvmdriver.Target // that new code is compiled for
 	inputs  *inputs
 	julia   *julia.Installation
 	series  *julia.Series
@@ -31,6 +31,8 @@ type plan struct {
 	memory  memoryPlan
 	last    *record // of the last build of this image; nil: none is known
 
+	// variants are what several targets are to the image; nil: there is one, and code for it serves on all that the base is for.
+	variants *sysimage.Variants
 	// workerImage is what the workers start from; "": they start from the base, and their code is compiled from its sources.
 	workerImage string
 	// makesWorkerImage says that the image to be made is a worker image itself.
@@ -39,17 +41,38 @@ type plan struct {
 
 // newPlan checks what is asked for, and looks for what a build of it needs. close must be called.
 func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) {
-	p := &plan{options: o}
-	var err error
-	if p.target, err = llvmdriver.ParseTarget(string(o.CPU), int(o.OptLevel)); err != nil {
+	targets, err := llvmdriver.ParseTargets(string(o.CPU), int(o.OptLevel))
+	if err != nil {
 		return nil, usage.Wrap(err)
 	}
+	inputs, err := check(&o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlan(ctx, o, inputs, progress)
+	if err != nil {
+		return nil, err
+	}
+	p.targets = targets
+	if err := p.chooseVariants(ctx); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	if err := p.openRemote(progress); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	p.last = p.readRecord()
+	return p, nil
+}
+
+// openPlan finds the Julia, the base and the cache for a plan that has inputs already. close must be called.
+func openPlan(ctx context.Context, o Options, inputs *inputs, progress *progress) (*plan, error) {
+	p := &plan{options: o, inputs: inputs}
 	if p.options.Jobs == 0 {
 		p.options.Jobs = runtime.NumCPU()
 	}
-	if p.inputs, err = check(&p.options); err != nil {
-		return nil, err
-	}
+	var err error
 	if p.julia, err = julia.Find(ctx, o.Julia); err != nil {
 		return nil, err
 	}
@@ -66,19 +89,14 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 		return nil, err
 	}
 	p.openCache(progress)
-	if err := p.openRemote(progress); err != nil {
-		p.close(ctx, progress)
-		return nil, err
-	}
-	p.last = p.readRecord()
 	return p, nil
 }
 
 // announce reports what will be built, and how long it should take.
 func (p *plan) announce(progress *progress) {
 	statements, packages := len(p.inputs.statements), len(p.packages())
-	path, err := p.workerImagePath()
-	makesWorkers := err == nil && path != "" && !isUsable(path)
+	path, _, err := p.workerImagePath()
+	makesWorkers := err == nil && path != "" && !p.options.SpareWorkerImage && !isUsable(path)
 	expected := guess(statements, packages, p.options.Jobs, makesWorkers)
 	if p.last != nil && p.last.Stages != nil {
 		workers := expected["workers"]
@@ -125,6 +143,12 @@ func (p *plan) inspect(ctx context.Context) error {
 	}
 	if p.base, err = sysimage.OpenFile(path); err != nil {
 		return usage.Wrap(err)
+	}
+	if p.options.VerifyHeap && !p.base.HasOverlays() {
+		return refuse("the heap of an image of Julia %s is always serialised by Julia, so there is nothing to compare: leave out --verify-heap", p.base.Series())
+	}
+	if p.options.VerifyHeap && p.options.FullHeap {
+		return refuse("--full-heap leaves the heap to Julia, so there is nothing for --verify-heap to compare: leave out one of them")
 	}
 	if err := checkBase(ctx, p.base, p.julia, &p.options, p.inputs.output); err != nil {
 		return err

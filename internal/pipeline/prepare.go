@@ -72,8 +72,14 @@ func (r *run) writeRequest() error {
 	add("base", r.base.Layers[0].Path)
 	add("statements", r.file("statements.txt"))
 	add("emit", string(r.inputs.emit))
+	if r.base.Note != nil {
+		add("chained", "yes")
+	}
 	if r.makesWorkerImage {
 		add("self", "yes")
+	}
+	if r.handsOver() {
+		add("handover", "yes")
 	}
 	if r.options.sources != nil {
 		add("sources", "yes")

@@ -186,6 +186,9 @@ func (p *progress) partitionEnded(number, total int, o object, err error) {
 			r.Partitions.add(o)
 			r.Compiling.Passes += o.times.Passes.Seconds()
 			r.Compiling.Codegen += o.times.Codegen.Seconds()
+			if o.times.Passes+o.times.Codegen > 0 {
+				r.Compiling.Bytes += int64(len(o.data))
+			}
 		}
 		return PartitionEnded{
 			At: now, Partition: number, Hit: o.hit, Remote: o.remote, Executed: o.executed, Err: err, Done: p.done, Total: total,
@@ -222,6 +225,17 @@ func (p *progress) startAnew() {
 		*r = Result{}
 		p.done = 0
 	})
+}
+
+// outcome is what has come of a build that ended with err: nil if that is an error.
+func (p *progress) outcome(err error) *Result {
+	if err != nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	result := p.result
+	return &result
 }
 
 // finish reports the end of the build, and returns what Run does.

@@ -77,7 +77,7 @@ func TestProgress(t *testing.T) {
 	if want := (PartitionCounts{Total: count, Hits: 50, Misses: 150, HitBytes: 500, MissBytes: 1500}); result.Partitions != want {
 		t.Errorf("the partitions are %+v and not %+v", result.Partitions, want)
 	}
-	if want := (CompileTimes{150, 300}); result.Compiling != want {
+	if want := (CompileTimes{150, 300, 1500}); result.Compiling != want {
 		t.Errorf("compiling took %+v and not %+v", result.Compiling, want)
 	}
 	if len(result.Stages) != 20 || result.Functions.New != 20 || result.PeakRSS != 1<<50 || result.Seconds <= 0 {

@@ -56,7 +56,7 @@ func (p *plan) readRecord() *record {
 // writeRecord remembers this build. That it cannot be written is no reason to fail: the next build explains less.
 func (p *plan) writeRecord(objects []object, stages map[string]float64) {
 	path := p.recordPath()
-	if path == "" {
+	if path == "" || p.makesWorkerImage {
 		return
 	}
 	r := record{Partitions: map[string]partitionRecord{}, Stages: stages}

@@ -3,7 +3,10 @@ package pipeline
 // Builds of two machines with one remote cache: each has a cache folder and an output of its own.
 
 import (
+	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 
 	"chainbuild/internal/juliatest"
 	"chainbuild/internal/settings"
+	"chainbuild/objcache/remote"
 	"chainbuild/objcache/remote/remotetest"
 )
 
@@ -48,6 +52,49 @@ func TestRemote(t *testing.T) {
 				t.Errorf("the explanations are %q", second.notes)
 			}
 			r.prints(t, second.Image, book, "Ulysses, 730 pages")
+			// Its workers start from the first machine's image: two that are made are never the same, as each says where it was made.
+			if made, got := workerImageOf(t, r.path("one")), workerImageOf(t, r.path("two")); !bytes.Equal(made, got) {
+				t.Error("the second machine has made a worker image of its own")
+			}
+		})
+
+		t.Run("worker image of no use", func(t *testing.T) {
+			// Plan is that of a machine, with the worker image as the remote cache knows it.
+			plan := func(machine string) (p *plan, action *remote.Action) {
+				o := r.options
+				on(machine, target)(&o)
+				p, err := newPlan(t.Context(), o, newProgress(nil))
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, err := p.workerImageKey()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if action, err = p.workerImageAction(key); err != nil {
+					t.Fatal(err)
+				}
+				return p, action
+			}
+			p, action := plan("two")
+			p.remote.Put(action, []byte("no image"))
+			p.close(t.Context(), newProgress(nil))
+
+			out := r.build(t, on("six", target))
+			out.allHits(t)
+			if len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "another one is made") {
+				t.Errorf("the warnings are %q", out.warnings)
+			}
+			// It takes the place of the other.
+			p, action = plan("seven")
+			defer p.close(t.Context(), newProgress(nil))
+			path := r.path("seven.image")
+			if err := p.fetchWorkerImage(t.Context(), path, action, newProgress(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, workerImageOf(t, r.path("six"))) {
+				t.Errorf("the next machine gets another one (%v)", err)
+			}
 		})
 
 		t.Run("local first", func(t *testing.T) {
@@ -93,6 +140,20 @@ func TestRemote(t *testing.T) {
 			r.prints(t, out.Image, book, "Ulysses, 730 pages")
 		})
 	})
+}
+
+// workerImageOf is the worker image in a cache's folder.
+func workerImageOf(t *testing.T, folder string) []byte {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "workers/*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the worker images are %q (%v)", files, err)
+	}
+	image, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 // What the remote cache is told wrongly is refused before any work.

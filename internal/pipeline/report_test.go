@@ -138,10 +138,11 @@ func TestExecutionReported(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, objects.String())
 		}
 	}
-	if err := timings.write(path); err != nil {
+	if err := timings.write(path, &Result{Base: "/base.so", Statements: StatementCounts{Total: 3, Resolved: 3, InBase: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	if trace, err := os.ReadFile(path); err != nil || !bytes.Contains(trace, []byte(`"name":"3 partitions","cat":"remote execution","ph":"X"`)) {
+	if trace, err := os.ReadFile(path); err != nil || !bytes.Contains(trace, []byte(`"name":"3 partitions","cat":"remote execution","ph":"X"`)) ||
+		!bytes.Contains(trace, []byte(`"in_base":2`)) {
 		t.Errorf("the trace is %s (%v)", trace, err)
 	}
 }
@@ -265,10 +266,10 @@ func TestJSONReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"image":"/out/chained.so",` +
+	const want = `{"base":"","bytes":14200000,"compiling":{"codegen_seconds":0.5,"passes_seconds":0.25},"event":"result","functions":{"base":21316,"new":1408},"heap":{"overlay":false},"image":"/out/chained.so",` +
 		`"partitions":{"hit_bytes":0,"hits":1,"miss_bytes":0,"misses":1,"remote_hits":1,"total":2},"peak_rss_bytes":612000000,"seconds":8.314,` +
 		`"stages":[{"name":"load","seconds":1},{"name":"heap","seconds":5},{"name":"compile","seconds":6}],` +
-		`"statements":{"resolved":1265,"total":1268,"unresolved":3}}`
+		`"statements":{"resolved":1265,"total":1268,"unresolved":3},"worker_image":false}`
 	if string(last) != want {
 		t.Errorf("the last line is\n%s\ninstead of\n%s", last, want)
 	}
@@ -299,7 +300,7 @@ func TestTimings(t *testing.T) {
 		for _, e := range events {
 			o.Report.Report(e)
 		}
-		if err := write(); err != nil {
+		if err := write(nil); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(path)
@@ -360,7 +361,7 @@ func TestTimings(t *testing.T) {
 }
 
 func TestTimingsUnwritable(t *testing.T) {
-	if err := newTimings().write(filepath.Join(t.TempDir(), "nowhere", "trace.json")); err == nil {
+	if err := newTimings().write(filepath.Join(t.TempDir(), "nowhere", "trace.json"), nil); err == nil {
 		t.Error("a file in a folder that does not exist was written")
 	}
 }

@@ -22,7 +22,6 @@ type buildState struct {
 	inferred int
 	packages []string // that were loaded
 	linked   int64    // bytes
-	linking  time.Duration
 	compiled PartitionCounts
 	done     int // partitions
 	new      int // functions

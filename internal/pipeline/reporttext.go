@@ -221,7 +221,15 @@ func (t *TextReporter) finished(e Finished) {
 // Summary says in one line what was built.
 func (r *Result) Summary() string {
 	return fmt.Sprintf("built %s in %s: %s, with %s for %s", nearPath(r.Image), words.Seconds(time.Duration(r.Seconds*float64(time.Second))), words.Bytes(r.Bytes),
-		words.Count(r.Functions.New, "new function"), words.Count(r.Statements.Resolved, "statement"))
+		words.Count(r.Functions.New, "new function"), r.statements())
+}
+
+// statements says how many statements were used, and which of them the base had.
+func (r *Result) statements() string {
+	if r.Statements.InBase == 0 {
+		return words.Count(r.Statements.Resolved, "statement")
+	}
+	return fmt.Sprintf("%s and %s of the base", words.Count(r.Statements.Resolved-r.Statements.InBase, "new statement"), words.Thousands(r.Statements.InBase))
 }
 
 // details say of what it was built.

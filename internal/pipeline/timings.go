@@ -10,6 +10,9 @@ package pipeline
 //	     side; workers in the rows from firstWorkerRow, one each
 //	ts, dur  microseconds from the start of the build
 //	args     of a partition: functions, and once it is compiled passes_seconds and codegen_seconds; of what failed: error
+//
+// "otherData" says of a build that succeeded what it could use again: base, worker_image, statements, functions and partitions, as the result of
+// --json has them.
 
 import (
 	"encoding/json"
@@ -42,14 +45,14 @@ const (
 )
 
 // recordTimings adds what o.Timings asks for to those who follow the build. The returned function writes the file; it is
-// called when the build is over, whatever came of it.
-func recordTimings(o *Options) (write func() error) {
+// called when the build is over, with what came of it, or nil.
+func recordTimings(o *Options) (write func(*Result) error) {
 	if o.Timings == "" {
-		return func() error { return nil }
+		return func(*Result) error { return nil }
 	}
 	timings := newTimings()
 	o.Report = Reporters(timings, o.Report)
-	return func() error { return timings.write(o.Timings) }
+	return func(result *Result) error { return timings.write(o.Timings, result) }
 }
 
 // newTimings starts to count time.
@@ -146,8 +149,8 @@ func (t *timings) freeRow(first, end int, name string, start time.Time) int {
 	return row
 }
 
-// write writes the trace of what was reported so far to the file at path.
-func (t *timings) write(path string) error {
+// write writes the trace of what was reported so far, and what came of it, to the file at path.
+func (t *timings) write(path string, result *Result) error {
 	type event struct {
 		Name     string         `json:"name"`
 		Category string         `json:"cat,omitempty"`
@@ -173,7 +176,11 @@ func (t *timings) write(path string) error {
 			Start: s.start.Sub(t.start).Microseconds(), Length: end.Sub(s.start).Microseconds(),
 		})
 	}
-	text, err := json.Marshal(map[string]any{"traceEvents": events, "displayTimeUnit": "ms"})
+	file := map[string]any{"traceEvents": events, "displayTimeUnit": "ms"}
+	if r := result; r != nil {
+		file["otherData"] = map[string]any{"base": r.Base, "worker_image": r.WorkerImage, "statements": r.Statements, "functions": r.Functions, "partitions": r.Partitions}
+	}
+	text, err := json.Marshal(file)
 	if err != nil {
 		return fmt.Errorf("the timings cannot be written: %w", err)
 	}

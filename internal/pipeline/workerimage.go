@@ -9,8 +9,10 @@ package pipeline
 //	workers/KEY.so
 //
 // KEY is of all that makes it what it is: the base, the Julia, the workers' sources. A build that the worker image fails in tries again
-// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made.
-// Without a cache there is no worker image.
+// without it and removes it; the next build makes another one. One that was not used for a month is removed when one is made. With a remote cache,
+// only one machine of all makes it (workerimageshared.go).
+// Without a cache there is no worker image. Who keeps the base, and removes it one day, names another folder for its worker images
+// (Options.WorkerImages), and decides when to make one (MakeWorkerImage).
 
 import (
 	"context"
@@ -21,6 +23,7 @@ import (
 	"time"
 
 	"chainbuild/internal/settings"
+	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 
@@ -33,39 +36,68 @@ var workersTarget = llvmdriver.Target{CPU: "native", Option: "native", OptLevel:
 // workerImageAge is how long a worker image is kept unused.
 const workerImageAge = 30 * 24 * time.Hour
 
-// workerImagePath is where the worker image for this base is kept; empty without a cache.
-func (p *plan) workerImagePath() (string, error) {
-	dir := p.cache.Dir()
-	if dir == "" {
-		return "", nil
+// MakeWorkerImage makes the worker image of o.Base in o.WorkerImages, unless it is there. Of o it takes besides what does not depend on the image
+// to build. The base is this machine's alone, so no remote cache is asked.
+func MakeWorkerImage(ctx context.Context, o Options) error {
+	if err := makeFolder(o.WorkerImages); err != nil {
+		return err
 	}
+	progress := newProgress(o.Report)
+	p, err := openPlan(ctx, o, &inputs{output: filepath.Join(o.WorkerImages, "worker image")}, progress)
+	if err != nil {
+		return err
+	}
+	defer p.close(ctx, progress)
+	path, _, err := p.workerImagePath()
+	if err != nil || path == "" || isUsable(path) {
+		return err
+	}
+	return progress.stage("workers", func() error {
+		removeOld(o.WorkerImages)
+		return p.makeWorkerImage(ctx, path)
+	})
+}
+
+// workerImageKey is the key of the worker image for this base.
+func (p *plan) workerImageKey() (objcache.Key, error) {
 	h := objcache.NewHash("worker image")
 	for i, layer := range p.base.Layers {
 		h.AddString(fmt.Sprint("path of layer ", i), layer.Path)
-		id := layer.BuildID()
-		if len(id) == 0 {
-			info, err := os.Stat(layer.Path)
-			if err != nil {
-				return "", err
-			}
-			id = fmt.Append(nil, info.Size(), info.ModTime().UnixNano())
+		id, err := julia.LibraryID(layer.Path)
+		if err != nil {
+			return objcache.Key{}, err
 		}
-		h.Add(fmt.Sprint("build id of layer ", i), id)
+		h.AddString(fmt.Sprint("build of layer ", i), id)
 	}
 	h.AddString("Julia", p.julia.Version)
 	h.AddString("sources", p.sources.All())
 	recipe, err := llvmdriver.NewRecipe(p.julia, p.sources, workersTarget)
 	if err != nil {
-		return "", err
+		return objcache.Key{}, err
 	}
 	h.AddString("way of compiling", recipe.Hash(nil).Key().String())
-	return filepath.Join(dir, "workers", h.Key().String()+".so"), nil
+	return h.Key(), nil
+}
+
+// workerImagePath is where the worker image for this base is, or would be; empty without a folder for it.
+func (p *plan) workerImagePath() (path string, key objcache.Key, err error) {
+	folder := p.options.WorkerImages
+	if folder == "" {
+		if p.cache.Dir() == "" {
+			return "", key, nil
+		}
+		folder = filepath.Join(p.cache.Dir(), "workers")
+	}
+	if key, err = p.workerImageKey(); err != nil {
+		return "", key, err
+	}
+	return filepath.Join(folder, key.String()+".so"), key, nil
 }
 
 // withWorkerImage is the same plan with workers that start from the worker image. It makes the image if there is none. The build that was asked
 // for can do without, so nothing that goes wrong here is more than a warning.
 func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
-	path, err := p.workerImagePath()
+	path, key, err := p.workerImagePath()
 	if err != nil || path == "" {
 		return p
 	}
@@ -73,16 +105,12 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 		return p.from(path)
 	}
 	folder := filepath.Dir(path)
-	if os.MkdirAll(folder, 0o700) != nil || unix.Access(folder, unix.W_OK) != nil {
+	if p.options.SpareWorkerImage || makeFolder(folder) != nil {
 		return p // the cache warns of its folder when there is the first object to store
 	}
 	err = progress.stage("workers", func() error {
 		removeOld(folder)
-		// Its stages are of no interest to who waits for another image.
-		if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
-			return err
-		}
-		return os.Chmod(path, 0o700)
+		return p.shareWorkerImage(ctx, path, key, progress)
 	})
 	if err != nil {
 		switch {
@@ -97,11 +125,28 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 	return p.from(path)
 }
 
+// makeFolder makes the folder, or says why nothing can be written there.
+func makeFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return unix.Access(folder, unix.W_OK)
+}
+
+// makeWorkerImage makes the worker image at path.
+func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
+	// Its stages are of no interest to who waits for another image.
+	if err := p.ofWorkerImage(path).run(ctx, newProgress(nil)); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o700)
+}
+
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
-		options: Options{Jobs: p.options.Jobs}, memory: p.memory, target: workersTarget, inputs: &inputs{output: path, emit: settings.EmitAll},
-		julia: p.julia, series: p.series, sources: p.sources, base: p.base, remote: p.remote, makesWorkerImage: true,
+		options: Options{Jobs: p.options.Jobs}, memory: p.memory, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
 	}
 }
 

@@ -42,8 +42,10 @@ type BuildOptions struct {
 	Build pipeline.Options
 	// NoWait refuses if a build of the project runs; else it is waited for.
 	NoWait bool
-	// Force builds even if there is an image of all that is to be in it.
-	Force bool
+	// Full builds an image in one piece, and Force does so even if there is one of all that is to be in it.
+	Full, Force bool
+	// Yields has another build of the project end this one, which nobody waits for, and not wait for it.
+	Yields bool
 	// Say is told in one sentence what is waited for, or what the image will lack; nil: nobody is.
 	Say func(string)
 	// LogFile is where what the build says goes anyway; empty: Log is asked to open one in the state's folder.
@@ -59,6 +61,9 @@ type BuildResult struct {
 	UpToDate bool
 	// Removed are images that are not wanted any more.
 	Removed []Removal
+	// Prepare says that Project.Prepare would make the next build faster, and Merge that the image is a layer that has become large: a build of
+	// an image in one piece would make the next ones faster.
+	Prepare, Merge bool
 }
 
 // busy is the error for who does not want to wait for another process, which has not said yet who it is if builder is nil.
@@ -90,27 +95,51 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 		sources = []string{seedStatement}
 	}
 	id := imageID(p.Key, sources)
-	if all, err := p.images(); err != nil {
+	all, err := p.images()
+	if err != nil {
 		return nil, err
-	} else if im, _ := p.valid(all); im != nil && im.ID == id && !o.Force {
+	}
+	if im, _ := p.valid(all); im != nil && im.holds(id) && !o.Force && (im.Below == nil || !o.Full) {
 		return &BuildResult{Image: im, UpToDate: true}, nil
 	}
 	if left := p.Content.leftOut(notInteractive); len(left) > 0 && o.Say != nil {
 		o.Say(strings.Join(left, ", ") + " are not in the image (" + notInteractive + "): Julia precompiles them when it is first used interactively with it")
 	}
 	log := cmp.Or(o.LogFile, p.newLog())
-	if err := p.startBuilding(log); err != nil {
+	var lower *foundation
+	if err := p.startBuilding(log, o.Yields, nil); err != nil {
 		return nil, err
 	}
 	defer os.Remove(p.path(builderName))
-	im, err := p.buildImage(ctx, o, id, sources, log)
+	if p.Settings.Layers && !o.Full && !o.Force {
+		if lower, err = p.foundation(ctx, o, all, record, sources, log); err != nil {
+			p.noteFailure(ctx, err, log)
+			return nil, err
+		}
+	}
+	if lower != nil {
+		id = layerID(id, lower.Image)
+		if err := p.startBuilding(log, o.Yields, lower); err != nil {
+			return nil, err
+		}
+	}
+	im, prepared, err := p.buildImage(ctx, o, id, sources, lower, log)
+	if err != nil && lower != nil && ctx.Err() == nil && !o.Build.Strict {
+		if o.Say != nil {
+			o.Say("no layer can be made on " + lower.File + ", so the image is built in one piece: " + err.Error())
+		}
+		lower = nil
+		im, prepared, err = p.buildImage(ctx, o, imageID(p.Key, sources), sources, nil, log)
+	}
 	if err != nil {
 		p.noteFailure(ctx, err, log)
 		return nil, err
 	}
 	os.Remove(p.path(failureName))
 	removed, err := p.Clean(CleanOptions{Keep: int(p.Settings.Keep)})
-	return &BuildResult{Image: im, Removed: removed}, err
+	result := &BuildResult{Image: im, Removed: removed, Merge: lower != nil && lower.isLarge()}
+	result.Prepare = p.Settings.Layers && !prepared && !result.Merge
+	return result, err
 }
 
 // lockBuild takes the build lock.
@@ -121,7 +150,7 @@ func (p *Project) lockBuild(ctx context.Context, o *BuildOptions) (unlock func()
 	}
 	file.Close()
 	// lockedfile has no way to try: the lock is taken behind, and who holds it is told if that takes a moment.
-	const moment = 50 * time.Millisecond
+	const moment, endOfMerge = 50 * time.Millisecond, 5 * time.Second
 	type taken struct {
 		file *lockedfile.File
 		err  error
@@ -153,6 +182,14 @@ func (p *Project) lockBuild(ctx context.Context, o *BuildOptions) (unlock func()
 			return nil, context.Cause(ctx)
 		case <-told.C:
 			builder := p.building()
+			if builder != nil && builder.Yields && !o.Yields {
+				if o.Say != nil {
+					o.Say(fmt.Sprintf("process %d, which merges layers of this project's image, ends for this build", builder.PID))
+				}
+				syscall.Kill(builder.PID, syscall.SIGTERM)
+				told.Reset(endOfMerge)
+				continue
+			}
 			if o.NoWait {
 				giveBack()
 				return nil, busy(builder)
@@ -164,10 +201,10 @@ func (p *Project) lockBuild(ctx context.Context, o *BuildOptions) (unlock func()
 	}
 }
 
-// buildImage builds the image with the given ID.
-func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sources []string, log string) (*Image, error) {
+// buildImage builds the image with the given ID, a layer on lower unless that is nil. Prepared says that the next layer has a worker image to use.
+func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sources []string, lower *foundation, log string) (_ *Image, prepared bool, _ error) {
 	if err := p.writeEnvironment(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	im := &Image{
 		ID: id, File: p.path(imagesName, id+imageSuffix), Key: p.Key, Inputs: p.inputs, Content: *p.Content,
@@ -175,13 +212,25 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	}
 	list := strings.TrimSuffix(im.File, imageSuffix) + statementsSuffix
 	if err := renameio.WriteFile(list, []byte(strings.Join(sources, "\n")+"\n"), 0o600); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	b := o.Build
 	b.Julia, b.Output, b.Statements, b.Project = p.Julia.Executable, im.File, []string{list}, p.path(environmentName)
-	b.Packages, b.Interactive = nil, p.Content.Interactive
+	b.Packages, b.Interactive = nil, nil
+	loaded := map[string]bool{}
+	if lower != nil {
+		im.Below = lower.below(sources, p.Settings.Layout)
+		b.Base, b.InBase, b.WorkerImages, b.SpareWorkerImage = lower.File, lower.holds, p.path(workersName, lower.ID), true
+		for _, pkg := range lower.Packages {
+			loaded[pkg.Name] = true
+		}
+	}
 	for _, pkg := range p.Content.Packages {
-		if !slices.Contains(p.Content.Interactive, pkg.Name) {
+		switch {
+		case loaded[pkg.Name]:
+		case slices.Contains(p.Content.Interactive, pkg.Name):
+			b.Interactive = append(b.Interactive, pkg.Name)
+		default:
 			b.Packages = append(b.Packages, pkg.Name)
 		}
 	}
@@ -192,29 +241,30 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	if o.LogFile == "" && o.Log != nil {
 		report, end, err := o.Log(log)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		defer end()
 		b.Report = pipeline.Reporters(b.Report, report)
 	}
 	// An image that is built again is not one until it is described anew.
 	if err := os.Remove(p.path(imagesName, id+descriptionSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, false, err
 	}
 	result, err := runPipeline(ctx, b)
 	if err != nil {
 		os.Remove(list)
-		return nil, err
+		return nil, false, err
 	}
 	if err := os.Chmod(im.File, 0o700); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// What was built is what was read before; if the project has changed meanwhile, the image has the older key.
 	im.Built, im.Seconds, im.Bytes = time.Now().UTC(), result.Seconds, result.Bytes
+	im.ObjectBytes, im.Compiling = result.Partitions.HitBytes+result.Partitions.MissBytes, compilingOf(result)
 	for _, u := range result.Unresolved {
 		im.Unresolved = append(im.Unresolved, u.Statement)
 	}
-	return im, writeJSON(p.path(imagesName, id+descriptionSuffix), im)
+	return im, lower != nil && result.WorkerImage, writeJSON(p.path(imagesName, id+descriptionSuffix), im)
 }
 
 // A Failure is a build that failed, after which none has succeeded.

@@ -132,7 +132,7 @@ func TestBuildOfNothing(t *testing.T) {
 // What is not wanted any more goes after a build.
 func TestBuildRemovesOld(t *testing.T) {
 	p := open(t, isolate(t), nil)
-	p.Settings.Keep = 1
+	p.Settings.Keep, p.Settings.Layers = 1, false
 	fakePipeline(t, succeeds)
 	first, err := p.Build(t.Context(), BuildOptions{})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // CleanOptions say what to remove. The zero value removes nothing that can be used.
 type CleanOptions struct {
-	// Keep is how many images that can be used are kept, the newest ones. 0: all.
+	// Keep is how many images that can be used are kept, the newest ones, besides those that these lie on. 0: all.
 	Keep int
 	// Gone removes also what is known of other projects whose folder is gone.
 	Gone bool
@@ -60,25 +60,50 @@ func (p *Project) cleanImages(o CleanOptions) ([]Removal, error) {
 	if err != nil {
 		return nil, err
 	}
-	var removals []Removal
-	kept := 0
-	known := map[string]bool{}
+	// What is not wanted and why, and what has to stay all the same since something that stays lies on it. A build that has begun lies on its base.
+	unwanted, known := map[string]string{}, map[string]bool{}
+	needed, busy := map[string]bool{}, map[string]bool{}
+	kept, foundationKept := 0, false
+	// The image of what is not under development is kept for the next edit.
+	stable, err := p.stable()
+	if err != nil {
+		return nil, err
+	}
 	for _, im := range all {
 		known[im.ID] = true
-		why := ""
 		switch {
+		case stable != nil && im.Key == stable.Key && im.canLoad(all) == nil && !foundationKept:
+			foundationKept = true
 		case im.Key != p.Key:
-			why = shortReasons(differences(im, p))
-		case im.isWhole() != nil:
-			why = "damaged"
+			unwanted[im.ID] = shortReasons(differences(im, p))
+		case im.canLoad(all) != nil:
+			unwanted[im.ID] = "damaged"
 		case o.Keep > 0 && kept >= o.Keep:
-			why = "there are newer ones"
+			unwanted[im.ID] = "there are newer ones"
 		default:
 			kept++
+		}
+		lower := im.lower(all)
+		switch {
+		case lower == nil:
+		case unwanted[im.ID] == "":
+			needed[lower.ID] = true
+		case used[im.ID]:
+			busy[lower.ID] = true
+		}
+	}
+	building := p.building()
+	if building != nil {
+		busy[building.Base] = true
+	}
+	var removals []Removal
+	for _, im := range all {
+		why := unwanted[im.ID]
+		if why == "" || needed[im.ID] {
 			continue
 		}
-		r := Removal{Path: im.File, Bytes: im.Bytes, Why: why}
-		if used[im.ID] {
+		r := Removal{Path: im.File, Bytes: im.Bytes + sizeOf(p.path(workersName, im.ID)), Why: why}
+		if used[im.ID] || busy[im.ID] {
 			r.Kept = "in use"
 		} else if !o.DryRun {
 			if err := p.removeImage(im.ID); err != nil {
@@ -87,7 +112,7 @@ func (p *Project) cleanImages(o CleanOptions) ([]Removal, error) {
 		}
 		removals = append(removals, r)
 	}
-	if p.building() != nil && !p.isBuilder() {
+	if building != nil && !p.isBuilder() {
 		return removals, nil // whose unfinished files are not left behind
 	}
 	leftovers, err := p.leftovers(known, used)
@@ -96,7 +121,7 @@ func (p *Project) cleanImages(o CleanOptions) ([]Removal, error) {
 	}
 	for _, r := range leftovers {
 		if !o.DryRun {
-			if err := os.Remove(r.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := os.RemoveAll(r.Path); err != nil {
 				return removals, err
 			}
 		}
@@ -111,21 +136,24 @@ func (p *Project) isBuilder() bool {
 	return b != nil && b.PID == os.Getpid()
 }
 
-// removeImage removes the description first: what is left of an image after that is not one.
+// removeImage removes the description first: what is left of an image after that is not one. Its worker image goes with it.
 func (p *Project) removeImage(id string) error {
 	for _, suffix := range []string{descriptionSuffix, imageSuffix, statementsSuffix} {
 		if err := os.Remove(p.path(imagesName, id+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return nil
+	return os.RemoveAll(p.path(workersName, id))
 }
 
 // leftoverAge is the age from which a file in the images' folder that belongs to no image was left behind: a build that
 // has begun, but not noted that it has, is younger.
 const leftoverAge = time.Hour
 
-// leftovers lists files of images that were not finished, or not removed as a whole.
+// leftBehind is why such a file is removed.
+const leftBehind = "left behind"
+
+// leftovers lists files of images that were not finished, or not removed as a whole, and worker images of images that are gone.
 func (p *Project) leftovers(known, used map[string]bool) ([]Removal, error) {
 	entries, err := os.ReadDir(p.path(imagesName))
 	if err != nil {
@@ -139,7 +167,16 @@ func (p *Project) leftovers(known, used map[string]bool) ([]Removal, error) {
 		if err != nil || !info.Mode().IsRegular() || known[id] || used[id] || time.Since(info.ModTime()) < leftoverAge {
 			continue
 		}
-		left = append(left, Removal{Path: p.path(imagesName, entry.Name()), Bytes: info.Size(), Why: "left behind"})
+		left = append(left, Removal{Path: p.path(imagesName, entry.Name()), Bytes: info.Size(), Why: leftBehind})
+	}
+	folders, err := os.ReadDir(p.path(workersName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, folder := range folders {
+		if path := p.path(workersName, folder.Name()); !known[folder.Name()] {
+			left = append(left, Removal{Path: path, Bytes: sizeOf(path), Why: leftBehind})
+		}
 	}
 	return left, nil
 }

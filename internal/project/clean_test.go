@@ -31,7 +31,7 @@ func TestCleanGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := building.startBuilding("log"); err != nil {
+	if err := building.startBuilding("log", false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if removals, err := p.Clean(CleanOptions{}); err != nil || len(removals) != 0 {
@@ -66,7 +66,7 @@ func TestBuilding(t *testing.T) {
 	if b := p.building(); b != nil {
 		t.Errorf("nobody builds, and it is %+v", b)
 	}
-	if err := p.startBuilding("log"); err != nil {
+	if err := p.startBuilding("log", false, nil); err != nil {
 		t.Fatal(err)
 	}
 	b := p.building()

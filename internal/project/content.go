@@ -7,6 +7,9 @@ package project
 // it in; what it needs itself stays in. Settings add packages with all that they need, those under development too, and
 // take some out.
 //
+// Where what is under development is in the image, an edit makes the image stale. So that is a layer (layer.go) on an image of the rest, which
+// stays as it is.
+//
 // Where Julia's own image lacks what an interactive session loads, that is in the image too: its caches fit Julia's own image alone.
 
 import (
@@ -16,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"chainbuild/internal/tomlfile"
 )
@@ -44,6 +48,11 @@ const notInteractive = "interactive = false"
 func (env *environment) content(s *Settings, stdlib string, interactive []string) (*Content, error) {
 	all := maps.Clone(env.packages)
 	roots := slices.Collect(maps.Values(env.direct))
+	self := env.self()
+	if self != nil && s.Development {
+		all[self.UUID] = self
+		roots = append(roots, self.UUID)
+	}
 	for name, uuid := range env.direct {
 		if all[uuid] != nil {
 			continue
@@ -106,7 +115,7 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 			return
 		}
 		reached[uuid] = true
-		if p.Path != "" && !wanted[uuid] && out[uuid] == "" {
+		if p.Path != "" && !s.Development && !wanted[uuid] && out[uuid] == "" {
 			out[uuid] = "under development"
 		}
 		for _, needed := range p.needs {
@@ -138,7 +147,7 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 		}
 	}
 	c := &Content{Packages: []Package{}, Out: []LeftOut{}}
-	if env.name != "" && env.uuid != "" {
+	if env.name != "" && env.uuid != "" && (self == nil || !s.Development) {
 		c.Out = append(c.Out, LeftOut{env.name, "the project itself"})
 	}
 	for uuid := range reached {
@@ -160,6 +169,44 @@ func (env *environment) content(s *Settings, stdlib string, interactive []string
 	slices.SortFunc(c.Packages, func(a, b Package) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID)) })
 	slices.SortFunc(c.Out, func(a, b LeftOut) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Why, b.Why)) })
 	return c, nil
+}
+
+// self is the project itself where that is a package, else nil.
+func (env *environment) self() *Package {
+	if env.name == "" || env.uuid == "" {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Join(env.dir, "src", env.name+".jl")); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return &Package{Name: env.name, UUID: strings.ToLower(env.uuid), Path: env.dir, needs: slices.Sorted(maps.Values(env.direct))}
+}
+
+// stable is the content without what is under development and what needs that, nil if that is all of it.
+func (c *Content) stable() *Content {
+	out := map[string]bool{} // by UUID
+	for changed := true; changed; {
+		changed = false
+		for _, pkg := range c.Packages {
+			needsIt := slices.ContainsFunc(pkg.needs, func(uuid string) bool { return out[uuid] })
+			if !out[pkg.UUID] && (pkg.Path != "" || needsIt) {
+				out[pkg.UUID] = true
+				changed = true
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	rest := &Content{Packages: []Package{}, Interactive: c.Interactive, Out: slices.Clone(c.Out)}
+	for _, pkg := range c.Packages {
+		if out[pkg.UUID] {
+			rest.Out = append(rest.Out, LeftOut{pkg.Name, "under development"})
+		} else {
+			rest.Packages = append(rest.Packages, pkg)
+		}
+	}
+	return rest
 }
 
 // leftOut returns the names of what is left out for this reason.

@@ -53,6 +53,7 @@ type environment struct {
 	name, uuid   string // of the project itself, if it is a package
 	direct       map[string]string
 	packages     map[string]*Package // by UUID
+	hasDepsTable bool                // the manifest lists packages below deps
 	preferences  map[string]any      // [preferences] of the project's file, by package name
 }
 
@@ -116,6 +117,7 @@ func (env *environment) readManifest() error {
 	tables := file.Values
 	if format, ok := tables["manifest_format"].(string); ok && !strings.HasPrefix(format, "1.") {
 		tables, _ = tables["deps"].(map[string]any)
+		env.hasDepsTable = true
 	}
 	byName := map[string][]string{}
 	type unresolved struct {

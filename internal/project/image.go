@@ -6,7 +6,8 @@ package project
 //	images/ID.jl     the statements that it was built from, a type expression a line
 //	images/ID.json   what it was made of: Image. It is written last, so an image without it is not one
 //
-// ID is 16 digits of the key, a "-", and 8 digits of a hash of the statements.
+// ID is 16 digits of the key, a "-", and 8 digits of a hash of the statements; for a layer (layer.go) a "-" again, and 8 digits of a hash of the
+// image below it.
 
 import (
 	"cmp"
@@ -40,10 +41,15 @@ type Image struct {
 	Inputs []objcache.Input `json:"inputs"`
 	// Content is what is in it.
 	Content
+	// Below is the image that it lies on; nil for one in one piece.
+	Below *Below `json:"below,omitempty"`
 	// Built is when, Seconds how long that took, Bytes the file's size.
 	Built   time.Time `json:"built"`
 	Seconds float64   `json:"seconds"`
 	Bytes   int64     `json:"bytes"`
+	// ObjectBytes is the size of the objects that were linked into it, Compiling how long some of them took.
+	ObjectBytes int64     `json:"object_bytes"`
+	Compiling   Compiling `json:"compiling"`
 	// Statements is the number of statements that it was built from, Unresolved those that could not be used.
 	Statements int      `json:"statements"`
 	Unresolved []string `json:"unresolved"`
@@ -54,6 +60,15 @@ func imageID(key objcache.Key, sources []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(sources, "\n")))
 	return fmt.Sprintf("%.16s-%x", key, sum[:4])
 }
+
+// layerID names the layer on an image with what is the ID of an image in one piece of the same key and statements.
+func layerID(id string, lower *Image) string {
+	sum := sha256.Sum256(fmt.Append(nil, lower.ID, lower.Built.UnixNano()))
+	return fmt.Sprintf("%s-%x", id, sum[:4])
+}
+
+// holds says whether the image has the key and the statements of an image in one piece with an ID.
+func (im *Image) holds(id string) bool { return im.ID == id || strings.HasPrefix(im.ID, id+"-") }
 
 // images lists the images, newest first.
 func (p *Project) images() ([]*Image, error) {
@@ -98,7 +113,7 @@ func (p *Project) valid(all []*Image) (im *Image, why error) {
 		if im.Key != p.Key {
 			continue
 		}
-		if err := im.isWhole(); err != nil {
+		if err := im.canLoad(all); err != nil {
 			why = errors.Join(why, err)
 			continue
 		}

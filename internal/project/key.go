@@ -18,7 +18,6 @@ import (
 	"strings"
 
 	"chainbuild/elfpatch"
-	"chainbuild/internal/settings"
 	"chainbuild/objcache"
 )
 
@@ -51,7 +50,7 @@ func (p *Project) makeKey() error {
 	h.AddString(inputBase, base)
 	h.AddString(inputLayout, s.Layout.String())
 	h.AddString(inputCPUTarget, string(s.CPU))
-	if s.CPU == settings.NativeCPU {
+	if s.CPU.DependsOnMachine() {
 		h.AddString(inputProcessor, p.Julia.CPUName)
 	}
 	h.AddString(inputOptimize, fmt.Sprint(s.OptLevel))

@@ -3,7 +3,7 @@ package project
 // This file writes the project that builds look packages up in, environment/ in the state's folder.
 //
 // It lists all packages of the image as its direct dependencies, so that those which only dependencies need can be loaded
-// by name, and those that are left out cannot. The manifest is the project's.
+// by name, and those that are left out cannot. The manifest is the project's, and has an entry for the project itself if that is in the image.
 
 import (
 	"bytes"
@@ -55,6 +55,9 @@ func (p *Project) writeEnvironment() error {
 		}
 		manifest = withAbsolutePaths(manifest, filepath.Dir(p.environment.manifestFile))
 	}
+	if self := p.environment.self(); self != nil && deps[self.Name] == self.UUID {
+		manifest = append(manifest, p.environment.entry(self)...)
+	}
 	return writeOrRemove(filepath.Join(dir, "Manifest.toml"), manifest)
 }
 
@@ -87,9 +90,27 @@ func withAbsolutePaths(manifest []byte, dir string) []byte {
 		if err := toml.Unmarshal(line, &entry); err != nil || entry.Path == "" || filepath.IsAbs(entry.Path) {
 			return line
 		}
-		path := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(filepath.Join(dir, entry.Path))
-		return fmt.Appendf(nil, "path = \"%s\"", path)
+		return fmt.Append(nil, "path = ", quoted(filepath.Join(dir, entry.Path)))
 	})
+}
+
+// entry is the project itself as an entry of its manifest. In a table of its own, dependencies need not be in the manifest.
+func (env *environment) entry(self *Package) []byte {
+	table := ""
+	if env.hasDepsTable {
+		table = "deps."
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "\n[[%s%s]]\npath = %s\nuuid = \"%s\"\n\n    [%[1]s%[2]s.deps]\n", table, self.Name, quoted(self.Path), self.UUID)
+	for _, name := range slices.Sorted(maps.Keys(env.direct)) {
+		fmt.Fprintf(&text, "    %s = \"%s\"\n", name, env.direct[name])
+	}
+	return text.Bytes()
+}
+
+// quoted is a path as text in double quotes, the only ones that Julia 1.5 reads.
+func quoted(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
 
 func writeOrRemove(path string, content []byte) error {

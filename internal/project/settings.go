@@ -7,12 +7,14 @@ package project
 //	[chainbuild]
 //	packages = ["Revise"]      # in the image too, with what they need, even if under development
 //	exclude = ["Plots"]        # not in the image, nor what needs it
+//	development = false        # packages under development are in the image too, and the project itself if it is a package
 //	interactive = true         # what an interactive session loads is in the image too
 //	cpu_target = "native"      # the processor that new code is compiled for
 //	layout = "thin"            # or "standalone"
 //	optimize = 2               # 0 to 3
 //	emit = "all"               # or "traced"
-//	keep = 2                   # valid images to keep
+//	layers = true              # what is new is a layer on the image that there is, see layer.go
+//	keep = 2                   # valid images to keep, besides those that these lie on
 //	stale_after = 200          # new statements that make an image stale
 //	remote_cache = "grpcs://cache.example:443"    # and remote_upload, remote_trust, …: see docs/remote.md
 //
@@ -40,10 +42,14 @@ type Settings struct {
 	Packages []string `toml:"packages"`
 	// Exclude are not in the image, and neither is what needs them.
 	Exclude []string `toml:"exclude"`
+	// Development says that packages under development are in the image, and the project itself if it is one.
+	Development bool `toml:"development"`
 	// Interactive says that the standard libraries that an interactive session loads are in the image.
 	Interactive bool `toml:"interactive"`
 	settings.Target
-	// Keep is how many valid images are kept.
+	// Layers says that an image may be a layer on one that was built before.
+	Layers bool `toml:"layers"`
+	// Keep is how many valid images are kept, besides those that these lie on.
 	Keep Keep `toml:"keep"`
 	// StaleAfter is the number of statements recorded since the image was built from which it counts as stale. It is
 	// used all the same. 0: never.
@@ -53,7 +59,7 @@ type Settings struct {
 
 // defaultSettings are those of a project without the table.
 func defaultSettings() Settings {
-	return Settings{Interactive: true, Target: settings.DefaultTarget(), Keep: 2, StaleAfter: 200}
+	return Settings{Interactive: true, Target: settings.DefaultTarget(), Layers: true, Keep: 2, StaleAfter: 200}
 }
 
 // Keep is a number of images.

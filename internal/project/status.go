@@ -239,6 +239,9 @@ type Builder struct {
 	Log string `json:"log"`
 	// Start tells the process from a later one of its number, see session.go.
 	Start uint64 `json:"start"`
+	// Yields says that it ends when there is another build to do. Base is the ID of the image that it makes a layer on, "" for none.
+	Yields bool   `json:"yields,omitempty"`
+	Base   string `json:"base,omitempty"`
 }
 
 // building returns the build that runs, nil if there is none.
@@ -257,11 +260,15 @@ func (b *Builder) String() string {
 	return fmt.Sprintf("process %d builds this project's image since %s", b.PID, b.Since.Local().Format("15:04:05"))
 }
 
-// startBuilding notes that this process builds; the build lock must be held.
-func (p *Project) startBuilding(log string) error {
+// startBuilding notes that this process builds, on lower unless that is nil; the build lock must be held.
+func (p *Project) startBuilding(log string, yields bool, lower *foundation) error {
 	start, err := startOf(os.Getpid())
 	if err != nil {
 		return err
 	}
-	return writeJSON(p.path(builderName), Builder{PID: os.Getpid(), Since: time.Now(), Log: log, Start: start})
+	b := Builder{PID: os.Getpid(), Since: time.Now(), Log: log, Start: start, Yields: yields}
+	if lower != nil {
+		b.Base = lower.ID
+	}
+	return writeJSON(p.path(builderName), b)
 }

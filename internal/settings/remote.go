@@ -5,10 +5,14 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"chainbuild/internal/words"
 	"chainbuild/objcache/remote"
@@ -35,6 +39,8 @@ type Remote struct {
 	// Exec says whether the server also compiles; Julia says how it gets the Julia to do so.
 	Exec  RemoteExec  `toml:"remote_exec"`
 	Julia RemoteJulia `toml:"remote_julia"`
+	// Properties are further properties of machines that compile.
+	Properties RemoteProperties `toml:"remote_properties"`
 }
 
 // Options are the settings as the cache takes them.
@@ -123,6 +129,66 @@ func (j *RemoteJulia) UnmarshalText(text []byte) error {
 }
 
 func (j RemoteJulia) MarshalText() ([]byte, error) { return []byte(j), nil }
+
+// RemoteProperties are properties of machines that compile for others, by name. An empty value stands for one that is not asked for.
+type RemoteProperties map[string]string
+
+// UnmarshalText takes NAME=VALUE, and several with commas in between. A comma of a value is written with a backslash before it.
+func (p *RemoteProperties) UnmarshalText(text []byte) error {
+	all := RemoteProperties{}
+	for given := range splitProperties(string(text)) {
+		name, value, ok := strings.Cut(given, "=")
+		_, twice := all[name]
+		switch {
+		case !ok || name == "":
+			return fmt.Errorf("%q is no property: write NAME=VALUE, and \\, for a comma within a value", given)
+		case twice:
+			return fmt.Errorf("the property %s is given twice: leave out one", name)
+		case !utf8.ValidString(given) || strings.ContainsFunc(given, unicode.IsControl):
+			return fmt.Errorf("the property %q has characters that cannot be printed: leave them out", given)
+		}
+		all[name] = value
+	}
+	*p = all
+	return nil
+}
+
+// splitProperties yields properties as they were given, without space around them.
+func splitProperties(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if strings.TrimSpace(text) == "" {
+			return
+		}
+		rest, given := text, ""
+		for {
+			part, after, more := strings.Cut(rest, ",")
+			if kept, ok := strings.CutSuffix(part, `\`); ok && more {
+				given, rest = given+kept+",", after
+				continue
+			}
+			if !yield(strings.TrimSpace(given+part)) || !more {
+				return
+			}
+			given, rest = "", after
+		}
+	}
+}
+
+func (p RemoteProperties) MarshalText() ([]byte, error) {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		all = append(all, strings.ReplaceAll(name+"="+p[name], ",", `\,`))
+	}
+	return []byte(strings.Join(all, ",")), nil
+}
+
+// On are properties with these in place of those with the same names.
+func (p RemoteProperties) On(properties map[string]string) map[string]string {
+	all := maps.Clone(properties)
+	maps.Copy(all, p)
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
+	return all
+}
 
 // choose takes one of the choices.
 func choose[T ~string](into *T, text []byte, choices ...T) error {

@@ -20,8 +20,8 @@ func TestText(t *testing.T) {
 		values []string
 		others map[string]string // and what is said of them
 	}{
-		{func() text { return new(CPU) }, []string{"native", "generic", "haswell", "haswell,-avx2,+fma"},
-			map[string]string{"generic;haswell": "several targets", "a b": "is no target", ",x": "is no target"}},
+		{func() text { return new(CPU) }, []string{"native", "generic", "haswell", "haswell,-avx2,+fma", "base", "generic;haswell,clone_all"},
+			map[string]string{"generic;": "without a name", "a b": "is no target", ",x": "is no target"}},
 		{func() text { return new(OptLevel) }, []string{"0", "1", "2", "3"},
 			map[string]string{"4": "no optimisation level 4: use 0 to 3", "-1": "no optimisation level -1", "fast": "use 0 to 3", "": "use 0 to 3"}},
 		{func() text { return new(elfpatch.Layout) }, []string{"thin", "standalone"},
@@ -52,6 +52,14 @@ func TestText(t *testing.T) {
 	var cpu CPU
 	if err := cpu.UnmarshalText(nil); err != nil || cpu != NativeCPU {
 		t.Errorf("no processor is %q (%v)", cpu, err)
+	}
+}
+
+func TestDependsOnMachine(t *testing.T) {
+	for cpu, want := range map[CPU]bool{"native": true, "native,-avx2": true, "generic;native": true, "generic;haswell": false, "base": false, "haswell": false} {
+		if cpu.DependsOnMachine() != want {
+			t.Errorf("%q: %v", cpu, !want)
+		}
 	}
 }
 

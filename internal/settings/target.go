@@ -10,6 +10,7 @@ package settings
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"chainbuild/elfpatch"
 	"chainbuild/llvmdriver"
@@ -18,7 +19,7 @@ import (
 // A Target says what new code is compiled for, which code that is, and how it comes into the image. Images of the same
 // content and the same target are alike.
 type Target struct {
-	// CPU is the one processor that new code is compiled for; empty: native.
+	// CPU is the processor, or the processors, that new code is compiled for; empty: native.
 	CPU CPU `toml:"cpu_target"`
 	// OptLevel is how far new code is optimised.
 	OptLevel OptLevel `toml:"optimize"`
@@ -46,21 +47,35 @@ func (t Target) Check() error {
 	return t.OptLevel.check()
 }
 
-// A CPU is a processor as julia's -C takes it: a name, and features to add or remove, such as "haswell,-avx2".
+// A CPU is a processor as julia's -C takes it: a name, and features to add or remove, such as "haswell,-avx2". It may be several, with semicolons between
+// them, or BaseCPU.
 type CPU string
+
+// BaseCPU are the processors that the base has code for.
+const BaseCPU CPU = llvmdriver.OfBase
 
 // NativeCPU is the processor of this machine.
 const NativeCPU CPU = "native"
 
-// UnmarshalText takes one processor. Whether LLVM knows it, only LLVM can say.
+// UnmarshalText takes one processor or several. Whether LLVM knows it, only LLVM can say.
 func (c *CPU) UnmarshalText(text []byte) error {
-	if _, err := llvmdriver.ParseTarget(string(text), 0); err != nil {
+	if _, err := llvmdriver.ParseTargets(string(text), 0); err != nil {
 		return err
 	}
 	if *c = CPU(text); *c == "" {
 		*c = NativeCPU
 	}
 	return nil
+}
+
+// DependsOnMachine says that it is another processor on another machine.
+func (c CPU) DependsOnMachine() bool {
+	for name := range strings.SplitSeq(string(c), ";") {
+		if name, _, _ = strings.Cut(name, ","); name == string(NativeCPU) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c CPU) MarshalText() ([]byte, error) { return []byte(c), nil }

@@ -17,26 +17,28 @@ const BODY = 2
 """
     read_base_index(request, roots)
 
-The base index as `Any[words, objects, rows, own]`: `words` are those of the file; `objects` is an svec of its code instances, values
-and modules, in its order; `rows` maps a code instance to its 1-based row; `own` is the worker image's heap (see heap_range).
-A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing` and `own` is empty.
+The base index as `Any[words, objects, rows, settled, on_worker_image]`: `words` are those of the file; `objects` is an svec of its code
+instances, values and modules, in its order; `rows` maps a code instance to its 1-based row; `settled` is the heap (see heap_range) in which
+code instances without native code in the base are nothing new: that of a worker image, where they are there for the worker's sake, or
+of a chained base, which has left them out. A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing`.
 """
 function read_base_index(request::Dict{String,Any}, @nospecialize(roots))
     words = read_index_words(value_of(request, "index"))
     image = value_of(request, "image")
+    settled = Any[UInt(0), UInt(0)]
     if roots === nothing
         objects = base_objects(words, heap_symbol(image, "jl_system_image_data"))
-        own = Any[UInt(0), UInt(0)]
+        value_of(request, "chained") == "yes" && (settled = heap_range(image))
     else
         objects = Core.svec(roots[1], roots[2], roots[3])
-        own = heap_range(image)
+        settled = heap_range(image)
     end
     rows = IdDict{Any,Any}()
     codes = objects[1]::Core.SimpleVector
     for row in 1:length(codes)
         rows[codes[row]] = row
     end
-    return Any[words, objects, rows, own]
+    return Any[words, objects, rows, settled, roots !== nothing]
 end
 
 "The words of the file, if it is an index and all of it is there."
@@ -67,10 +69,10 @@ base_function(index::Vector{Any}, row::Int, part::Int) =
     Int(reinterpret(Int32, (index[1]::Vector{UInt32})[HEADER_WORDS + CODE_WORDS * (row - 1) + 1 + part]))
 
 "Whether this process is on a worker image."
-is_on_worker_image(index::Vector{Any}) = (index[4]::Vector{Any})[2]::UInt != 0
+is_on_worker_image(index::Vector{Any}) = index[5]::Bool
 
-"Whether `code` came with the worker image and not with the base: it is there for the worker's sake."
-is_workers_own(index::Vector{Any}, @nospecialize(code)) = lies_in(index[4]::Vector{Any}, code) && !has_base_code(index, code)
+"Whether `code` came with the image that this process is on, which is a worker image or a chained one, and the base has no native code for it."
+is_settled(index::Vector{Any}, @nospecialize(code)) = lies_in(index[4]::Vector{Any}, code) && !has_base_code(index, code)
 
 "The first address of the heap of the image at `path`, which is loaded in this process, and the one past its last, in a `Vector{Any}`."
 function heap_range(path::String)

@@ -205,7 +205,7 @@ function add_instance!(out::Vector{Any}, invalidated::Vector{Any}, seen::IdDict{
                 code.max_world == typemax(UInt) && return
                 had_code |= code.max_world >= BASE_WORLD[1]
             elseif code.min_world <= world <= code.max_world
-                kept |= is_kept(code) && !is_workers_own(index, code)
+                kept |= is_kept(code) && !is_settled(index, code)
                 is_constant(code) && return
             end
             isdefined(code, :next) || break

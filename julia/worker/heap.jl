@@ -15,11 +15,14 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     else
         purge_tables()
     end
+    handover = value_of(request, "handover") == "yes"
+    handover && value_of(request, "self") != "yes" && mark_image()
     reset_modules()
     reset_state()
     end_inference()
     end_session()
     current_task().storage = objects
+    handover && hand_over(objects) && return nothing
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
     try
@@ -32,9 +35,52 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     return nothing
 end
 
+const ANSWER_FD = Cint(5)
+
+"""
+    hand_over(storage)
+
+Tell the builder where in this process's memory the heap is, and wait while it reads it. Returns whether it could; else the runtime has to serialise
+the heap. `storage` will be the root task's local storage.
+"""
+function hand_over(@nospecialize(storage))
+    event(string("{\"event\":\"heap\",\"pid\":", decimal(Int(ccall(:getpid, Cint, ()))), ",\"any\":", address(Any), ",\"task\":", address(current_task()),
+                 ",\"storage\":", address(storage), ",\"world\":", decimal(Int(ccall(:jl_get_world_counter, UInt, ()))),
+                 ",\"symbols\":", decimal(symbol_counter()), "}"))
+    answer = UInt8[0]
+    GC.@preserve answer ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(answer), 1)
+    return answer[1] == 0x31
+end
+
+decimal(n::Int) = string(n)
+address(@nospecialize(x)) = decimal(Int(UInt(address_of(x))))
+
+"How many symbols the runtime has generated: the next one's name ends with that."
+function symbol_counter()
+    n = 0
+    for b in codeunits(string(gensym()))
+        n = 0x30 <= b <= 0x39 ? 10 * n + Int(b - 0x30) : 0
+    end
+    return n
+end
+
+"""
+Register a module that no other image has. Caches of packages name all modules of the image that they were made under, by their build ids, which
+the builder leaves as they are in the base. So a cache that was made under the base is right under this image, and one made under this image is
+right under those alone that have its objects where they are here: its layers.
+"""
+function mark_image()
+    marker = Module(:ChainedImage, false, false)
+    low = ccall(:jl_module_build_id, NTuple{2,UInt64}, (Any,), marker)[2]
+    ccall(:jl_set_module_uuid, Cvoid, (Any, NTuple{2,UInt64}), marker, (0xc4a19b5d00000000, low))
+    Base.register_root_module(marker)
+    return nothing
+end
+
 "What a session leaves in Base: paths, arguments, the program's name."
 function reset_state()
     empty!(ARGS)
+    ccall(:jl_array_del_end, Cvoid, (Any, UInt), Core.ARGS, length(Core.ARGS))
     empty!(Base.LOAD_PATH)
     empty!(Base.DEPOT_PATH)
     Base.HOME_PROJECT[] = Base.ACTIVE_PROJECT[] = nothing

@@ -84,6 +84,8 @@ func (c *Cache) Execute(ctx context.Context, command *Command) (*Executed, error
 	defer end()
 	described := messageBlob(&repb.Command{
 		Arguments: command.Arguments, EnvironmentVariables: environment(command.Environment), OutputPaths: slices.Sorted(slices.Values(command.Outputs)),
+		//lint:ignore SA1019 servers before version 2.2 of the protocol look here
+		Platform: platform(command.Platform),
 	})
 	a := &repb.Action{
 		CommandDigest: described.digest.message(), InputRootDigest: command.Input.root.message(), Platform: platform(command.Platform), DoNotCache: true,

@@ -1,7 +1,7 @@
 # The way from bitcode to an object for an image from Julia 1.10 on: jl_dump_native (src/aotcompile.cpp), the runtime's own.
 #
 # It compiles what a handle of emitted code holds, and writes an archive. passes_1_10.jl and passes_1_12.jl have what differs: how a handle is made
-# around a module that is there already. The processor is that of the process (julia's -C).
+# around a module that is there already. The processor is that of the process (julia's -C), unless the module says another one.
 
 const OPT_LEVEL_OFFSET = fieldoffset(Base.JLOptions, findfirst(isequal(:opt_level), fieldnames(Base.JLOptions)))
 
@@ -12,13 +12,13 @@ function find_llvm()
 end
 
 """
-    dump_object(bitcode, object, level, prepare, handle, dump)
+    dump_object(bitcode, object, level, cpu, features, prepare, target, handle, dump)
 
-Compile the module in file `bitcode` to the relocatable file `object`. `prepare(context)` makes a context ready, `handle(module)` makes a handle with
-the module, `dump(handle, archive)` has the runtime write the archive. Returns the nanoseconds spent in passes, 0 since
+Compile the module in file `bitcode` to the relocatable file `object`, for the process's processor if `cpu` is empty, else for that one.
+`prepare(context)` makes a context ready, `target(module, cpu, features)` says in the module for which processor it is, `handle(module)` makes a handle with the module, `dump(handle, archive)` has the runtime write the archive. Returns the nanoseconds spent in passes, 0 since
 `jl_dump_native` does not tell them from the rest, and in code generation.
 """
-function dump_object(bitcode::String, object::String, level::Int, prepare, handle, dump)
+function dump_object(bitcode::String, object::String, level::Int, cpu::String, features::String, prepare, target, handle, dump)
     start = time_ns()
     unsafe_store!(Ptr{Int8}(cglobal(:jl_options)) + OPT_LEVEL_OFFSET, level % Int8)
     shared = ccall(:LLVMOrcCreateNewThreadSafeContext, Ref_, ())
@@ -26,6 +26,7 @@ function dump_object(bitcode::String, object::String, level::Int, prepare, handl
     prepare(context)
     mod = read_bitcode(bitcode, context)
     place_roots(mod)
+    isempty(cpu) || target(mod, cpu, features)
     safe = ccall(:LLVMOrcCreateNewThreadSafeModule, Ref_, (Ref_, Ref_), mod, shared)
     native = handle(safe)
     ccall(:LLVMOrcDisposeThreadSafeModule, Cvoid, (Ref_,), safe) # the handle has what was in it

@@ -3,6 +3,7 @@
 # It runs as `julia compile/emit.jl`, reads one request per line from stdin (fields separated by tabs) and answers each with one JSON
 # object on file descriptor 3:
 #   emit <bitcode> <object> <opt level> <cpu> <features>   ->  {"passes_ns":…,"codegen_ns":…} or {"error":…}
+#   variant …                                              the same for another processor than the process is for: cpu and features are all of it
 
 let emit = Module(:ChainEmit)
     Base.include(emit, joinpath(Base.@__DIR__, "emit_main.jl"))

@@ -16,14 +16,19 @@ end
 
 json(s::String) = string('"', replace(replace(replace(s, '\\' => "\\\\"), '"' => "\\\""), '\n' => "\\n"), '"')
 
+function emit_request(verb::String, bitcode::String, object::String, level::Int, cpu::String, features::String)
+    verb == "variant" && return emit_variant(bitcode, object, level, cpu, features)
+    return emit_object(bitcode, object, level, cpu, features)
+end
+
 "Answer requests until stdin ends."
 function serve()
     prepare_compiler()
     while !eof(stdin)
         fields = split(readline(stdin), '\t')
-        fields[1] == "emit" || continue
+        fields[1] == "emit" || fields[1] == "variant" || continue
         answer = try
-            passes, codegen = emit_object(String(fields[2]), String(fields[3]), parse(Int, fields[4]), String(fields[5]), String(fields[6]))
+            passes, codegen = emit_request(String(fields[1]), String(fields[2]), String(fields[3]), parse(Int, fields[4]), String(fields[5]), String(fields[6]))
             string("{\"passes_ns\":", passes, ",\"codegen_ns\":", codegen, "}")
         catch e
             string("{\"error\":", json(sprint(showerror, e)), "}")

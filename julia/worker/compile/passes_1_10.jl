@@ -5,7 +5,11 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "dump_native.jl"))
 prepare_compiler() = find_llvm()
 
 function emit_object(bitcode::String, object::String, level::Int, cpu::String, features::String)
-    return dump_object(bitcode, object, level, prepare_context, handle_around, dump_native)
+    return dump_object(bitcode, object, level, "", "", prepare_context, set_target, handle_around, dump_native)
+end
+
+function emit_variant(bitcode::String, object::String, level::Int, cpu::String, features::String)
+    return dump_object(bitcode, object, level, cpu, features, prepare_context, set_target, handle_around, dump_native)
 end
 
 "Have the context be one for Julia's passes, which look at what pointers point to."
@@ -21,6 +25,18 @@ handle_around(safe::Ref_) = ccall(:jl_create_native, Ref_, (Any, Ref_, Ref_, Cin
 
 dump_native(native::Ref_, archive::String) = ccall(:jl_dump_native, Cvoid, (Ref_, Cstring, Cstring, Cstring, Cstring, Ref_, Ref_),
                                                    native, C_NULL, C_NULL, archive, C_NULL, C_NULL, C_NULL)
+
+"Have the functions of a module compiled for a processor: LLVM goes by the attributes of functions, where they have any."
+function set_target(mod::Ref_, cpu::String, features::String)
+    f = ccall(:LLVMGetFirstFunction, Ref_, (Ref_,), mod)
+    while f != C_NULL
+        if ccall(:LLVMIsDeclaration, Cint, (Ref_,), f) == 0
+            ccall(:LLVMAddTargetDependentFunctionAttr, Cvoid, (Ref_, Cstring, Cstring), f, "target-cpu", cpu)
+            ccall(:LLVMAddTargetDependentFunctionAttr, Cvoid, (Ref_, Cstring, Cstring), f, "target-features", features)
+        end
+        f = ccall(:LLVMGetNextFunction, Ref_, (Ref_,), f)
+    end
+end
 
 # One reference has no place in ArrayAllocas.
 places_single_roots() = false

@@ -169,5 +169,8 @@ function emit_object(bitcode::String, object::String, level::Int, cpu::String, f
     return middle - start, time_ns() - middle
 end
 
+"Each request says for which processor it is."
+emit_variant(bitcode::String, object::String, level::Int, cpu::String, features::String) = emit_object(bitcode, object, level, cpu, features)
+
 # One reference has no place in ArrayAllocas.
 places_single_roots() = false

@@ -360,3 +360,10 @@ Compile the module in file `bitcode` to the relocatable file `object`, by the pa
 `level`, 0 to 3, for a processor and features as LLVM calls them. Returns the nanoseconds spent in passes and in code generation.
 """
 function emit_object end
+
+"""
+    emit_variant(bitcode::String, object::String, level::Int, cpu::String, features::String)
+
+The same where the processor is another one than that of the process (julia's -C): `cpu` and `features` are all that the code may use.
+"""
+function emit_variant end

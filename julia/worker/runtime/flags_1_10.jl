@@ -19,7 +19,7 @@ const SPECSIG_OFFSET = PRECOMPILE_OFFSET - 1
 function disown_workers_code(index::Vector{Any}, methods::Vector{Any})
     is_on_worker_image(index) || return nothing
     for code in code_of(methods)
-        is_workers_own(index, code) || continue
+        is_settled(index, code) || continue
         flags = Ptr{UInt8}(pointer_from_objref(code) + SPECSIG_OFFSET)
         unsafe_store!(flags, unsafe_load(flags) & ~0x04)
     end

@@ -40,12 +40,12 @@ bytes(words) = collect(reinterpret(UInt8, words))
     end
 
     codes = Core.svec("first", "second")
-    index = Any[WORDS, Core.svec(codes, Core.svec(), Core.svec()), IdDict{Any,Any}(codes[1] => 1, codes[2] => 2), Any[UInt(0), UInt(0)]]
+    index = Any[WORDS, Core.svec(codes, Core.svec(), Core.svec()), IdDict{Any,Any}(codes[1] => 1, codes[2] => 2), Any[UInt(0), UInt(0)], false]
     @test [base_function(index, row, part) for row in 1:2, part in (WRAPPER, BODY)] == [-1 3; 1 2]
     @test base_codes(index) === codes
     @test base_row(index, codes[2]) == 2 && base_row(index, "other") == 0
     @test has_base_code(index, codes[1]) && !has_base_code(index, "other")
-    @test !is_on_worker_image(index) && !is_workers_own(index, codes[1])
+    @test !is_on_worker_image(index) && !is_settled(index, codes[1])
     objects = GC.@preserve codes base_objects(UInt32[0, 0, 1, 1, 1, 0, 7, 7, 0, 0], Ptr{UInt8}(address_of(codes)))
     @test length(objects) == 3 && all(length(objects[i]) == 1 && objects[i][1] === codes for i in 1:3)
 end

@@ -209,6 +209,9 @@ func (e *Executor) check(action *repb.Action, command *repb.Command) error {
 	}),
 		!slices.IsSorted(command.GetOutputPaths()):
 		return status.Error(codes.InvalidArgument, "something is not in order")
+	//lint:ignore SA1019 servers before version 2.2 of the protocol look here
+	case !proto.Equal(action.GetPlatform(), command.GetPlatform()):
+		return status.Error(codes.InvalidArgument, "older servers would see other properties")
 	case !maps.Equal(properties, e.Properties):
 		return status.Errorf(codes.FailedPrecondition, "no worker has the properties %v", properties)
 	}

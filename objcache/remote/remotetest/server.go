@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -370,15 +371,30 @@ func (s *Server) Read(r *bspb.ReadRequest, stream bspb.ByteStream_ReadServer) er
 	if err != nil {
 		return err
 	}
-	if compressed {
-		data = pack(data)
+	out := sender{stream}
+	if !compressed {
+		_, err := out.Write(data)
+		return err
 	}
+	// As real servers do, it sends what is compressed while it compresses the rest.
+	writer, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	_, err = writer.Write(data)
+	return errors.Join(err, writer.Close())
+}
+
+// A sender sends what is written to it.
+type sender struct{ stream bspb.ByteStream_ReadServer }
+
+func (s sender) Write(data []byte) (int, error) {
 	for part := range slices.Chunk(data, 64<<10) {
-		if err := stream.Send(&bspb.ReadResponse{Data: part}); err != nil {
-			return err
+		if err := s.stream.Send(&bspb.ReadResponse{Data: part}); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return len(data), nil
 }
 
 // Write takes a blob.
