@@ -31,7 +31,7 @@ install: build
 	install -D -m 644 bin/completions/_chainbuild '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chainbuild'
 	install -D -m 644 bin/completions/chainbuild.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chainbuild.fish'
 	cd lib/ChainBuild && for file in Project.toml src/*.jl; do \
-		install -D -m 644 $$file '$(DESTDIR)$(PREFIX)/share/chainbuild/ChainBuild.jl/'$$file || exit 1; \
+		install -D -m 644 $$file '$(DESTDIR)$(PREFIX)/share/chainbuild/ChainBuild/'$$file || exit 1; \
 	done
 
 uninstall:

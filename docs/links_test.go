@@ -22,7 +22,7 @@ func files(t *testing.T) []string {
 			return err
 		}
 		switch rel := strings.TrimPrefix(name, "../"); {
-		case rel == ".git" || rel == "bin" || rel == ".toolchain":
+		case rel == ".git" || rel == "bin" || rel == "dist" || rel == ".toolchain":
 			if entry.IsDir() {
 				return fs.SkipDir
 			}

@@ -35,6 +35,8 @@ type Series struct {
 	Prompt string
 	// TracerCrashes says that --trace-compile ends the process on some types that programs use.
 	TracerCrashes bool
+	// TakesHeapSize says that julia has the option --heap-size-hint.
+	TakesHeapSize bool
 	// CompilesForProcess says that code is generated for the processor of the process that does it, which julia's -C chooses.
 	// Otherwise each request to a compile worker says for which.
 	CompilesForProcess bool
@@ -61,6 +63,7 @@ var all = []*Series{
 		// A new image cannot refer to code of package images; packages' caches without code serve.
 		FrontOptions:       []string{"--pkgimages=no"},
 		CachesFitOneImage:  true,
+		TakesHeapSize:      true,
 		CompilesForProcess: true,
 	},
 	{
@@ -74,6 +77,7 @@ var all = []*Series{
 		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
 		Prompt:             prompt1_12,
 		CachesFitOneImage:  true,
+		TakesHeapSize:      true,
 		CompilesForProcess: true,
 	},
 }

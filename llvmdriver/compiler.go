@@ -57,6 +57,8 @@ type Options struct {
 	Jobs int
 	// Lazy leaves the start of each worker until there is a partition for it.
 	Lazy bool
+	// Slots are needed by workers that are busy; nil: none are.
+	Slots parallel.Slots
 	// Log gets what the workers print.
 	Log io.Writer
 }
@@ -67,6 +69,7 @@ func Start(ctx context.Context, o Options) (*Compiler, error) {
 		Workers: o.Jobs,
 		Lazy:    o.Lazy,
 		Output:  o.Log,
+		Slots:   o.Slots,
 		Command: func() *exec.Cmd {
 			return o.Julia.Command(ctx, append([]string{"--history-file=no"}, o.Worker...)...)
 		},
@@ -143,7 +146,10 @@ func emitRequest(bitcode, object string, target Target) string {
 	return strings.Join([]string{verb, bitcode, object, strconv.Itoa(target.OptLevel), target.CPU, target.Features}, "\t")
 }
 
-// SetLimit says how many workers may be busy at a time, at least 1; at first all may be.
+// SetOwn says how many workers may be busy without a slot; at first none.
+func (c *Compiler) SetOwn(workers int) { c.pool.SetOwn(workers) }
+
+// SetLimit says how many workers may be busy at a time, 0 for none until it is called again; at first all may be.
 func (c *Compiler) SetLimit(workers int) { c.pool.SetLimit(workers) }
 
 // Close ends the workers once they have done what they are at.

@@ -38,6 +38,8 @@ type PoolOptions struct {
 	Command func() *exec.Cmd
 	// Lazy leaves the start of each worker until there is a task for it.
 	Lazy bool
+	// Slots are needed by workers that are busy, besides those of the pool's own (SetOwn); nil: none are needed.
+	Slots Slots
 	// Output gets a copy of all that the workers print; nil: nobody. It must allow for use by several goroutines at once.
 	Output io.Writer
 }
@@ -73,12 +75,15 @@ type Pool struct {
 	options PoolOptions
 	stop    context.CancelFunc
 	places  sync.WaitGroup
+	slots   sync.WaitGroup // for who takes them
 
 	mu      sync.Mutex
-	changed sync.Cond // queue, busy, limit, closed
+	changed sync.Cond // queue, busy, limit, own, taken, closed
 	queue   taskQueue
 	busy    int // workers that have a task
 	limit   int // of busy
+	own     int // workers that need no slot; see slots.go
+	taken   int // slots
 	loans   int // that were made
 	closed  bool
 	peakRSS int64
@@ -136,6 +141,9 @@ func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
 		p.places.Add(1)
 		go w.work(ctx)
 	}
+	if options.Slots != nil {
+		p.slots.Go(func() { p.takeSlots(ctx) })
+	}
 	return p, nil
 }
 
@@ -167,11 +175,11 @@ func (p *Pool) Run(ctx context.Context, tasks []Task, notify func(Update)) error
 	return context.Cause(r.ctx)
 }
 
-// SetLimit says how many workers may be busy at a time, at least 1; at first all may be. Tasks that were begun go on.
+// SetLimit says how many workers may be busy at a time; at first all may be. Tasks that were begun go on. With 0, tasks wait for another limit.
 func (p *Pool) SetLimit(workers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limit = max(1, workers)
+	p.limit = max(0, workers)
 	p.changed.Broadcast()
 }
 
@@ -207,10 +215,16 @@ func (p *Pool) settle(t *queuedTask) bool {
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
+	p.limit = max(1, p.limit)
 	p.changed.Broadcast()
 	p.mu.Unlock()
 	p.places.Wait()
 	p.stop()
+	p.slots.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.own = 0
+	p.giveSlots()
 }
 
 // PeakRSS is the largest resident set, in bytes, of any worker that is gone: after Close, of any worker.
@@ -224,7 +238,7 @@ func (p *Pool) PeakRSS() int64 {
 func (p *Pool) next() (*queuedTask, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.queue) == 0 && !p.closed || len(p.queue) > 0 && p.busy >= p.limit {
+	for len(p.queue) == 0 && !p.closed || len(p.queue) > 0 && p.busy >= p.allowed() {
 		p.changed.Wait()
 	}
 	if len(p.queue) == 0 {
@@ -240,6 +254,7 @@ func (p *Pool) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--
+	p.giveSlots()
 	p.changed.Broadcast()
 }
 

@@ -116,8 +116,7 @@ func TestOpenPatchRelease(t *testing.T) {
 	}
 }
 
-// A base that was written anew is another one. The second time it reaches into the addresses of the image on top of it, and
-// cannot be told apart from that by address.
+// A base that was written anew is another one. The second time it reaches into the addresses of the image on top of it.
 func TestOpenFileOtherBase(t *testing.T) {
 	eachLayout(t, func(t *testing.T, l *testLayout) {
 		for _, objects := range []int{1, 1 << 16} {
@@ -134,9 +133,6 @@ func TestOpenFileOtherBase(t *testing.T) {
 			_, err := OpenFile(path)
 			if !errors.Is(err, ErrOtherBase) || !strings.Contains(err.Error(), "base.so") || !strings.Contains(err.Error(), "thin.so") {
 				t.Errorf("error %v, want %v that names both files", err, ErrOtherBase)
-			}
-			if reaches := strings.Contains(err.Error(), "reaches into"); reaches != (objects > 1) {
-				t.Errorf("error %v for a base with %d objects more", err, objects)
 			}
 		}
 	})

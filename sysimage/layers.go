@@ -106,9 +106,9 @@ func basePath(im *elfpatch.Image) string {
 // joinLayer checks that im is what the layers above it were built on.
 func joinLayer(above []*elfpatch.Image, im *elfpatch.Image) error {
 	for i, upper := range above {
+		// It would reach into the addresses of the image on top of it, which lie above those of the base that was there.
 		if im.EndAddr() > startAddr(upper) {
-			return fmt.Errorf("%s: %w: it reaches into the addresses of %s, which is layered on it; build that one again",
-				im.Path, ErrOtherBase, upper.Path)
+			return otherBase(im, upper)
 		}
 		note, err := readNote(upper)
 		if err != nil {
@@ -120,11 +120,14 @@ func joinLayer(above []*elfpatch.Image, im *elfpatch.Image) error {
 		}
 		is, was := identify(im), note.Bases[depth]
 		if is.BuildID != was.BuildID || is.Heap != was.Heap {
-			return fmt.Errorf("%s: %w after %s was built on it; build that one again, or put the old base back",
-				im.Path, ErrOtherBase, upper.Path)
+			return otherBase(im, upper)
 		}
 	}
 	return nil
+}
+
+func otherBase(im, upper *elfpatch.Image) error {
+	return fmt.Errorf("%s: %w after %s was built on it; build that one again, or put the old base back", im.Path, ErrOtherBase, upper.Path)
 }
 
 // identify describes a layer; what it lacks stays empty.

@@ -37,7 +37,6 @@ export PACKED=$PWD/dist/deb
 rm -rf "$PACKED"
 mkdir -p "$PACKED/man" "$PACKED/doc"
 for page in "$TREE"/share/man/man1/*.1; do gzip -9n <"$page" >"$PACKED/man/${page##*/}.gz"; done
-install -m 644 "$TREE/share/doc/chainbuild/README.md" "$PACKED/doc"
 gzip -9n <CHANGELOG.md >"$PACKED/doc/CHANGELOG.md.gz"
 gzip -9n <"$TREE/share/doc/chainbuild/LICENSES" >"$PACKED/doc/LICENSES.gz"
 {

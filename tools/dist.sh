@@ -40,7 +40,7 @@ licences() {
 }
 doc=$tree/share/doc/chainbuild
 licences >"$doc/LICENSES"
-install -m 644 README.md CHANGELOG.md "$doc"
+install -m 644 CHANGELOG.md "$doc"
 
 go run -C tools/release ./sbom "$tree/bin/chainbuild" "$version" >"dist/$name.sbom.json"
 archive=$name-linux-amd64.tar.gz

@@ -131,4 +131,4 @@ case :$PATH: in
 *) echo "$prefix/bin is not on PATH: add this line to your shell's start-up file:"
 	echo "  export PATH=\"$prefix/bin:\$PATH\"" ;;
 esac
-echo "\`chainbuild doctor\` says whether this machine has all that it needs. The package for Julia is $prefix/share/chainbuild/ChainBuild.jl"
+echo "\`chainbuild doctor\` says whether this machine has all that it needs. The package for Julia is $prefix/share/chainbuild/ChainBuild"

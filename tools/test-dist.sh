@@ -60,7 +60,7 @@ grep -q 'not on PATH' "$scratch/said" || fail "install.sh does not say that the 
 [ "$("$to/bin/chainbuild" --version | cut -d ' ' -f 1,2)" = "chainbuild v1.2.3" ] || fail "the installed program has another version"
 file_type=$(LC_ALL=C readelf -l "$to/bin/chainbuild" 2>/dev/null || true)
 case $file_type in *INTERP*) fail "the program is not static" ;; esac
-for file in share/man/man1/chainbuild-build.1 share/doc/chainbuild/LICENSE share/doc/chainbuild/LICENSES share/chainbuild/ChainBuild.jl/src/ChainBuild.jl \
+for file in share/man/man1/chainbuild-build.1 share/doc/chainbuild/LICENSE share/doc/chainbuild/LICENSES share/chainbuild/ChainBuild/src/ChainBuild.jl \
 	share/bash-completion/completions/chainbuild share/zsh/site-functions/_chainbuild share/fish/vendor_completions.d/chainbuild.fish; do
 	[ -s "$to/$file" ] || fail "the archive has no $file"
 done

@@ -20,8 +20,10 @@ to="$scratch/a root"
 installed=$(cd "$to/opt/chainbuild" && find . -type f ! -name 'chainbuild-*.1' -printf '%m %P\n' | sort -k 2)
 expected='755 bin/chainbuild
 644 share/bash-completion/completions/chainbuild
-644 share/chainbuild/ChainBuild.jl/Project.toml
-644 share/chainbuild/ChainBuild.jl/src/ChainBuild.jl
+644 share/chainbuild/ChainBuild/Project.toml
+644 share/chainbuild/ChainBuild/src/ChainBuild.jl
+644 share/chainbuild/ChainBuild/src/install.jl
+644 share/chainbuild/ChainBuild/src/trace.jl
 644 share/doc/chainbuild/LICENSE
 644 share/fish/vendor_completions.d/chainbuild.fish
 644 share/man/man1/chainbuild.1

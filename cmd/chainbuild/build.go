@@ -88,6 +88,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	addTargetFlags(cmd, outSection, &o.Target)
 	section(cmd, howSection, func(flags *pflag.FlagSet) {
 		addJobsFlag(flags, &o.Jobs)
+		addMaxMemoryFlag(flags, &o.MaxMemory)
 		flags.BoolVar(&o.Strict, "strict", false, "fail if a statement cannot be used")
 		flags.BoolVar(&b.watch, "watch", false, "with --statements: go on, and build again when they, the project or a source file changes")
 		flags.DurationVar(&b.watching.Poll, "poll", 0, "with --watch: look at the files each `INTERVAL` (default: when the kernel tells)")

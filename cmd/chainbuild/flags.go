@@ -124,6 +124,10 @@ func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
 	flags.IntVarP(jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
 }
 
+func addMaxMemoryFlag(flags *pflag.FlagSet, size *settings.Size) {
+	flags.TextVar(size, "max-memory", settings.Size(0), "`SIZE` of the memory that all processes together should keep within, such as 2GB (default: the limit of the control group)")
+}
+
 // oneOf refuses flags of which only one can be meant.
 func oneOf(cmd *cobra.Command, names ...string) error {
 	given := slices.DeleteFunc(names, func(name string) bool { return !cmd.Flags().Changed(name) })

@@ -7,9 +7,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 
+	"chainbuild/internal/jobserver"
 	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
@@ -19,11 +19,12 @@ import (
 // A compiler takes partitions as they come and makes them objects.
 type compiler struct {
 	*run
-	pool    *llvmdriver.Compiler
-	recipes []*llvmdriver.Recipe // by target
-	log     *os.File
-	added   chan added
-	once    sync.Once // for close
+	pool      *llvmdriver.Compiler
+	recipes   []*llvmdriver.Recipe // by target
+	log       *os.File
+	jobserver *jobserver.Client // nil: none
+	added     chan added
+	once      sync.Once // for close
 }
 
 // An object is what a partition was compiled to.
@@ -58,23 +59,30 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	lazy := (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache
-	pool, err := llvmdriver.Start(ctx, llvmdriver.Options{
-		Julia: r.julia, Worker: r.compileArgs(), Jobs: r.options.Jobs, Lazy: lazy, Log: log,
-	})
+	server, err := jobserver.Connect()
 	if err != nil {
+		r.progress.warn(err.Error())
+	}
+	lazy := (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache || server != nil || r.memory.beside == 0
+	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Lazy: lazy, Log: log}
+	if server != nil {
+		o.Slots = server
+	}
+	pool, err := llvmdriver.Start(ctx, o)
+	if err != nil {
+		server.Close()
 		log.Close()
 		return nil, err
 	}
-	// The front worker is what takes longest, and has a processor for itself.
-	pool.SetLimit(min(r.options.Jobs, runtime.NumCPU()-1))
+	// The front worker is what takes longest, and has a processor for itself, and the job that make has given to us.
+	pool.SetLimit(r.memory.beside)
 	// It must never wait for the compilers: there is room for all partitions.
-	return &compiler{run: r, pool: pool, recipes: recipes, log: log, added: make(chan added, 1<<16)}, nil
+	return &compiler{run: r, pool: pool, jobserver: server, recipes: recipes, log: log, added: make(chan added, 1<<16)}, nil
 }
 
 // compileArgs are the arguments of a julia that compiles partitions.
 func (r *run) compileArgs() []string {
-	args := llvmdriver.ProcessOptions(r.series, r.targets[0])
+	args := append(llvmdriver.ProcessOptions(r.series, r.targets[0]), r.heapOption(r.memory.workerHeap)...)
 	if r.workerImage != "" {
 		return append(args, "-J", r.workerImage, "-e", r.sources.Read("compile/start_emit.jl"))
 	}
@@ -97,7 +105,8 @@ func (c *compiler) add(p llvmdriver.Partition, total int) {
 
 // noMore says that all partitions were added, and that the front worker has ended.
 func (c *compiler) noMore() {
-	c.pool.SetLimit(c.options.Jobs)
+	c.pool.SetLimit(c.memory.after)
+	c.pool.SetOwn(1)
 	close(c.added)
 }
 
@@ -186,6 +195,7 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 func (c *compiler) close() {
 	c.once.Do(func() {
 		c.pool.Close()
+		c.jobserver.Close()
 		c.progress.sawPeak(c.pool.PeakRSS())
 		c.log.Close()
 	})

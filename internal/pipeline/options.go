@@ -36,6 +36,8 @@ type Options struct {
 	settings.Target
 	// Jobs is the number of processes that compile at the same time; 0: the number of processors.
 	Jobs int
+	// MaxMemory is what all processes of the build together should take at most; 0: what the machine's control groups allow.
+	MaxMemory settings.Size
 	// Strict makes a statement that cannot be resolved an error.
 	Strict bool
 	// CacheDir is the folder of the object cache; empty: as objcache.DefaultDir says for the Julia's depots; objcache.Off: none.

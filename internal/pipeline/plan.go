@@ -28,7 +28,8 @@ type plan struct {
 	base    *sysimage.Base
 	cache   *objcache.Cache // nil: none
 	remote  *remote.Cache   // nil: none
-	last    *record         // of the last build of this image; nil: none is known
+	memory  memoryPlan
+	last    *record // of the last build of this image; nil: none is known
 
 	// variants are what several targets are to the image; nil: there is one, and code for it serves on all that the base is for.
 	variants *sysimage.Variants
@@ -82,6 +83,10 @@ func openPlan(ctx context.Context, o Options, inputs *inputs, progress *progress
 	}
 	p.julia.Environment = o.Environment
 	if err := progress.stage("inspect", func() error { return p.inspect(ctx) }); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
+	if err := p.limitMemory(progress); err != nil {
 		p.close(ctx, progress)
 		return nil, err
 	}

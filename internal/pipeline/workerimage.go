@@ -145,7 +145,7 @@ func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
 // ofWorkerImage is the plan to make the worker image at path, for the same base.
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
-		options: Options{Jobs: p.options.Jobs}, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
+		options: Options{Jobs: p.options.Jobs}, memory: p.memory, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
 		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
 	}
 }

@@ -1,22 +1,26 @@
 """
-What one wants of chainbuild without leaving Julia: [`ChainBuild.build`](@ref), [`ChainBuild.status`](@ref) and
-[`ChainBuild.record`](@ref), all for the active project. At the start of the REPL one line says if the image that Julia
-runs with is a stale one.
+What one wants of chainbuild without leaving Julia: [`ChainBuild.build`](@ref), [`ChainBuild.status`](@ref), [`ChainBuild.record`](@ref) and
+[`ChainBuild.@trace`](@ref), for the active project. At the start of the REPL one line says if the image that Julia runs with is a stale one.
 
-The work is done by the program `chainbuild`, which is the one that the environment variable `CHAINBUILD` names (it does in a
-Julia that `chainbuild run` has started), else the one on the path.
+The work is done by the program `chainbuild`. It is the one that the environment variable `CHAINBUILD` names (it does in a Julia that
+`chainbuild run` has started), else the one on the path, else the one that [`ChainBuild.install`](@ref) has installed.
 """
 module ChainBuild
+
+include("install.jl")
+include("trace.jl")
 
 "The program, or `nothing` if there is none."
 function find_program()
     named = get(ENV, "CHAINBUILD", "")
-    return isempty(named) ? Sys.which("chainbuild") : named
+    isempty(named) || return named
+    found = Sys.which("chainbuild")
+    return found === nothing ? installed() : found
 end
 
 function program()
     found = find_program()
-    found === nothing && error("there is no program chainbuild: put it on the path, or name it in ENV[\"CHAINBUILD\"]")
+    found === nothing && error("there is no program chainbuild: install it with ChainBuild.install, put it on the path, or name it in ENV[\"CHAINBUILD\"]")
     return found
 end
 
@@ -71,9 +75,6 @@ end
 "The image that this Julia runs with."
 image() = unsafe_string(Base.JLOptions().image_file)
 
-# Julia reads the name of the file when it compiles something, so the text has to stay.
-const RECORDING = Ref("")
-
 """
     ChainBuild.record() -> String
 
@@ -81,15 +82,13 @@ Record from now on what this Julia compiles, as in one that `chainbuild run` has
 written to. If it is being recorded already, that goes on.
 """
 function record()
-    current = Base.JLOptions().trace_compile
-    current == C_NULL || return unsafe_string(current)
-    path = chomp(read(`$(program()) statements record --pid=$(getpid()) --loaded=$(image()) $(flags())`, String))
-    RECORDING[] = path
-    field = findfirst(isequal(:trace_compile), collect(fieldnames(Base.JLOptions)))
-    options = Ptr{UInt8}(cglobal(:jl_options)) + fieldoffset(Base.JLOptions, field)
-    unsafe_store!(Ptr{Ptr{UInt8}}(options), pointer(RECORDING[]))
-    return RECORDING[]
+    current = traced_to()
+    current === nothing || return current
+    return start_tracing(record_file())
 end
+
+"The file that what this process compiles belongs to, in the record of the project."
+record_file() = String(chomp(read(`$(program()) statements record --pid=$(getpid()) --loaded=$(image()) $(flags())`, String)))
 
 """
     ChainBuild.list_packages(path)
