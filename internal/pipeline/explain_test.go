@@ -35,13 +35,16 @@ func TestExplain(t *testing.T) {
 	if last := p.readRecord(); last != nil {
 		t.Errorf("before the first build there is the record %+v", last)
 	}
-	p.writeRecord(before, map[string]float64{"infer": 2.5})
+	p.writeRecord(before, map[string]float64{"infer": 2.5}, CompileTimes{Passes: 1, Codegen: 2, Bytes: 300_000})
 	last := p.readRecord()
 	if last == nil {
 		t.Fatal("there is no record")
 	}
 	if last.Stages["infer"] != 2.5 {
 		t.Errorf("the record has the stages %v", last.Stages)
+	}
+	if last.PerByte != 1e-5 || last.ObjectBytes != 2000 {
+		t.Errorf("the record has %d bytes of objects, %v seconds for each", last.ObjectBytes, last.PerByte)
 	}
 	hit := made(t, "1", "b", "2", "sin")
 	hit.hit = true
