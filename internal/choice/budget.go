@@ -29,7 +29,7 @@ func (o *Outcome) keepWithin(costs *Costs) {
 	}
 	slices.SortFunc(order, func(a, b int) int {
 		x, y := o.Kept[a], o.Kept[b]
-		return cmp.Or(cmp.Compare(y.worth(), x.worth()), cmp.Compare(x.Source, y.Source))
+		return cmp.Or(cmp.Compare(y.Weight(), x.Weight()), cmp.Compare(x.Source, y.Source))
 	})
 	o.Estimates = &Estimates{Guessed: costs.Guessed}
 	taken := make([]bool, len(o.Kept))

@@ -249,7 +249,7 @@ func (o *Outcome) apply(p *policy.Policy, answers []sdk.Answer) error {
 func (c Candidate) instead(p *policy.Policy, text string) (fresh Candidate, refused *Unreadable, err error) {
 	at := Candidate{Statement: statements.Statement{Line: c.Line}, File: c.File, AddedBy: p.Name, weight: c.weight}
 	if c.weight == nil {
-		weight := c.worth()
+		weight := c.Weight()
 		at.weight = &weight
 	}
 	if strings.ContainsAny(text, "\n\r") {
@@ -267,8 +267,8 @@ func (c Candidate) instead(p *policy.Policy, text string) (fresh Candidate, refu
 	return at, nil, nil
 }
 
-// worth is the candidate's weight.
-func (c Candidate) worth() float64 {
+// Weight is what the candidate counts for in a budget: as a policy has said, else its Count.
+func (c Candidate) Weight() float64 {
 	if c.weight != nil {
 		return *c.weight
 	}

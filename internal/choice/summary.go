@@ -27,7 +27,7 @@ func (o *Outcome) Summary() (lines []string) {
 			lines = append(lines, fmt.Sprintf("  %6d  %s", reasons[name], name))
 		}
 		if more := len(names) - shownReasons; more > 0 {
-			lines = append(lines, fmt.Sprintf("  and %s more; -v lists all", words.Count(more, "reason")))
+			lines = append(lines, fmt.Sprintf("  and %s more", words.Count(more, "reason")))
 		}
 	}
 	added := map[string]int{}
