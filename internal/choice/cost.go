@@ -2,9 +2,9 @@ package choice
 
 // This file estimates what statements cost, from the image of an earlier build.
 //
-// What a package has in the image beyond the base is divided by the number of statements that count for it. Of a package that came with the image
-// only its code counts: the rest is there if there is any statement of it at all. The time is the package's share of the image's new code, of
-// the time that all of it takes to compile.
+// The machine code that a package has in the image beyond the base, with its debug information, is divided by the number of statements that count for
+// the package. The heap is not counted: most of what is new in it is there if there is any statement at all. The time is the package's share of the
+// image's new code, of the time that all of it takes to compile.
 
 import (
 	"context"
@@ -38,7 +38,7 @@ type Cost struct {
 }
 
 // guess is what statements of the standard libraries cost on the average, with Julia 1.5 and 1.10.
-var guess = Cost{Seconds: 0.02, Bytes: 20_000}
+var guess = Cost{Seconds: 0.02, Bytes: 10_000}
 
 // Costs are what statements cost.
 type Costs struct {
@@ -163,22 +163,16 @@ func (e *Earlier) divide(has, had *census, copied bool) *Costs {
 		if !slices.Contains(has.Ages, name) {
 			continue // a group of what counts for no package
 		}
-		was, old := had.Packages[name]
-		if !copied {
-			was[anatomy.Code], was[anatomy.Debug], was[anatomy.Tables] = 0, 0, 0
-		}
-		for kind := range size {
-			size[kind] -= was[kind]
-		}
-		bytes := size.Total()
-		if !old {
-			bytes = size[anatomy.Code] + size[anatomy.Debug]
+		if was := had.Packages[name]; copied {
+			size[anatomy.Code] -= was[anatomy.Code]
+			size[anatomy.Debug] -= was[anatomy.Debug]
 		}
 		code[name] = max(size[anatomy.Code], 0)
+		bytes := code[name] + max(size[anatomy.Debug], 0)
 		allCode += code[name]
-		allBytes += max(bytes, 0)
+		allBytes += bytes
 		if n := count[name]; n > 0 {
-			c.packages[name] = Cost{Bytes: max(bytes, 0) / int64(n)}
+			c.packages[name] = Cost{Bytes: bytes / int64(n)}
 		}
 	}
 	if all == 0 || allCode == 0 {

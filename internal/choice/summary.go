@@ -40,7 +40,7 @@ func (o *Outcome) Summary() (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s has added %s", name, words.Count(added[name], "statement")))
 	}
 	if e := o.Estimates; e != nil {
-		text := fmt.Sprintf("the budget of %s takes %s: about %.1f s of a processor to compile, and %s of the image", o.Budget, words.Count(len(o.Kept), "statement"), e.Seconds, words.Bytes(e.Bytes))
+		text := fmt.Sprintf("the budget of %s takes %s: about %.1f s of a processor to compile, and %s of machine code", o.Budget, words.Count(len(o.Kept), "statement"), e.Seconds, words.Bytes(e.Bytes))
 		if e.Guessed {
 			text += "; no earlier build of this image tells, so each counts for the same"
 		}

@@ -15,13 +15,22 @@ import (
 	"chainbuild/policy"
 )
 
-// choose opens the policies, as far as they have something to say yet, and has them and the budget choose among the statements.
+// choose has the policies and the budget choose among the statements, as far as they have something to say yet.
 func (p *plan) choose(ctx context.Context, progress *progress) error {
-	o := &p.options
-	outcome := o.Choice
-	if len(o.Policies) == 0 && o.Budget.IsNone() && outcome == nil {
+	if o := &p.options; len(o.Policies) == 0 && o.Budget.IsNone() && o.Choice == nil {
 		return nil
 	}
+	if err := progress.stage("policies", func() error { return p.askPolicies(ctx) }); err != nil {
+		return err
+	}
+	progress.chosen(p.outcome)
+	return nil
+}
+
+// askPolicies opens the policies and makes the choice, unless it is made.
+func (p *plan) askPolicies(ctx context.Context) error {
+	o := &p.options
+	outcome := o.Choice
 	if outcome == nil || p.mayUpload() {
 		for _, path := range o.Policies {
 			opened, err := policy.Open(ctx, path, policy.Options{Cache: p.cache})
@@ -57,7 +66,6 @@ func (p *plan) choose(ctx context.Context, progress *progress) error {
 			Statement: u.Excerpt + " (" + u.Reason + ")", Reason: addedBy("not a precompile statement", u.AddedBy)})
 	}
 	p.outcome = outcome
-	progress.chosen(outcome)
 	return nil
 }
 

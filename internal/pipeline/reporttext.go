@@ -4,6 +4,7 @@ package pipeline
 // built. A verbose report has a line for each event, under the stage's own name.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"chainbuild/internal/choice"
 	"chainbuild/internal/screen"
+	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
 )
 
@@ -133,7 +135,7 @@ func (t *TextReporter) report(e Event) {
 // stageEnded says what is over.
 func (t *TextReporter) stageEnded(e StageEnded) {
 	switch text := t.state.over(e.Name); {
-	case t.style == Verbose:
+	case t.style == Verbose, errors.As(e.Err, new(*usage.Error)): // a request that is refused has one line, which whoever asked prints
 	case e.Err != nil:
 		t.screen.Say(screen.Failed, "%s failed after %s", lowerFirst(doing(e.Name)), words.Seconds(e.Took))
 	case text != "":

@@ -9,7 +9,8 @@ import (
 	"chainbuild/internal/words"
 )
 
-// A Budget is what the code of a build's statements may cost: Seconds of a processor to compile, or Bytes of the image. Of both one is 0; if both are, there is
+// A Budget is what the code of a build's statements may cost: Seconds of a processor to compile, or Bytes of machine
+// code with its debug information. Of both one is 0; if both are, there is
 // no bound.
 type Budget struct {
 	Seconds float64

@@ -76,8 +76,8 @@ type Statement struct {
 	LastSeen  string `json:"last_seen,omitempty"`
 	// AddedBy is the policy that has added it; empty: it was recorded.
 	AddedBy string `json:"added_by,omitempty"`
-	// Seconds and Bytes estimate, from earlier builds, how long its code takes a processor to compile and what it adds to the image. They are 0 where no
-	// earlier build tells, and if the policy does not want costs.
+	// Seconds and Bytes estimate, from earlier builds, how long its code takes a processor to compile, and how much machine code that is, with debug
+	// information. They are 0 where no earlier build tells, and if the policy does not want costs.
 	Seconds float64 `json:"seconds,omitempty"`
 	Bytes   int64   `json:"bytes,omitempty"`
 }
