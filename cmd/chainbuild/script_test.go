@@ -267,19 +267,15 @@ func truncate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Truncate(path, info.Size()/2))
 }
 
-// writeWasm writes a policy, which answers with the text of a file, or does what is said in place of one.
+// writeWasm writes a policy, which answers with the text of a file, or fails: wasm file answer|-traps
 func writeWasm(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: wasm file answer|-hangs|-traps|-uploads-trap")
+		ts.Fatalf("usage: wasm file answer|-traps")
 	}
 	var m policytest.Module
 	switch args[1] {
-	case "-hangs":
-		m.Body = policytest.Hangs
 	case "-traps":
 		m.Body = policytest.Traps
-	case "-uploads-trap":
-		m.Body, m.Questions = policytest.Traps, 2
 	default:
 		m.Answer = ts.ReadFile(args[1])
 	}
