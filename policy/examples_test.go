@@ -10,6 +10,7 @@ import (
 
 // The example policies do as modules what their own tests say.
 func TestExamples(t *testing.T) {
+	skipShort(t)
 	rules := open(t, policytest.Build(t, "chainbuild/examples/policies/rules", "rules.wasm"), Options{})
 	answers, err := ask(t, rules, []sdk.Statement{
 		{Source: "Tuple{typeof(Test.finish)}", Package: "Test", Packages: []string{"Test"}},

@@ -40,6 +40,14 @@ func ask(t *testing.T, p *Policy, list []sdk.Statement) ([]sdk.Answer, error) {
 	return p.Statements(t.Context(), sdk.StatementBatch{Julia: "1.10.8"}, list)
 }
 
+// skipShort skips what compiles programs, which takes minutes under the race detector.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("programs are not compiled in short mode")
+	}
+}
+
 // refused checks that an error is one line that begins with the policy's name and says what is wrong.
 func refused(t *testing.T, err error, path, says string) {
 	t.Helper()
@@ -151,8 +159,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	// A table or a memory that grows is copied, so somewhat more than twice the limits.
-	if took := after.TotalAlloc - before.TotalAlloc; took > 400<<20 {
+	// A table or a memory that grows is copied, so this is several times the limits. Without them it would be many gigabytes.
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<30 {
 		t.Errorf("the two have allocated %d MB", took>>20)
 	}
 }
@@ -172,6 +180,7 @@ func TestTablesAreBounded(t *testing.T) {
 
 // Go programs get nothing but the question, and the same answer in each run.
 func TestHostileProgram(t *testing.T) {
+	skipShort(t)
 	path := policytest.Build(t, "./testdata/hostile", "hostile.wasm")
 	cacheDir := filepath.Join(t.TempDir(), "cache")
 	cache, err := objcache.Open(cacheDir, objcache.Options{})

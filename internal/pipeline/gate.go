@@ -16,7 +16,6 @@ import (
 	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache/remote"
-	"chainbuild/policy"
 	"chainbuild/policy/sdk"
 )
 
@@ -25,7 +24,7 @@ const maxAsked = 2 << 20
 
 // A gate asks policies about uploads. Its methods may be called by several goroutines at once. A nil *gate lets everything through.
 type gate struct {
-	policies []*policy.Policy
+	policies []judge
 	julia    string
 	progress *progress
 
@@ -33,6 +32,12 @@ type gate struct {
 	waiting []*asked
 	asking  bool  // somebody asks about those that wait
 	failure error // of a policy
+}
+
+// A judge is a policy that is asked about uploads.
+type judge struct {
+	name    string
+	uploads func(ctx context.Context, julia string, list []sdk.Upload) ([]sdk.UploadAnswer, error)
 }
 
 // An asked upload waits for its answer.
@@ -52,7 +57,7 @@ func (p *plan) openGate(progress *progress) {
 	g := &gate{julia: p.julia.Version, progress: progress}
 	for _, one := range p.policies {
 		if one.Answers(sdk.AboutUploads) {
-			g.policies = append(g.policies, one)
+			g.policies = append(g.policies, judge{one.Name, one.Uploads})
 		}
 	}
 	if g.policies != nil {
@@ -142,14 +147,14 @@ func (g *gate) askAll(ctx context.Context, batch []*asked) error {
 		for i, a := range left {
 			uploads[i] = a.upload
 		}
-		answers, err := one.Uploads(ctx, g.julia, uploads)
+		answers, err := one.uploads(ctx, g.julia, uploads)
 		if err != nil {
 			return err
 		}
 		for i, answer := range answers {
 			if answer.Do == sdk.DoWithhold {
 				left[i].allowed = false
-				g.progress.withheld(left[i].partition, left[i].upload.Kind, one.Name, answer.Reason)
+				g.progress.withheld(left[i].partition, left[i].upload.Kind, one.name, answer.Reason)
 			}
 		}
 	}

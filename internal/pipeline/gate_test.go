@@ -7,8 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"chainbuild/internal/policytest"
+	"chainbuild/internal/settings"
+	"chainbuild/llvmdriver"
 	"chainbuild/policy"
 	"chainbuild/policy/sdk"
 )
@@ -25,7 +28,7 @@ func newGate(t *testing.T, answers ...string) (*gate, *progress) {
 			t.Fatal(err)
 		}
 		t.Cleanup(p.Close)
-		g.policies = append(g.policies, p)
+		g.policies = append(g.policies, judge{p.Name, p.Uploads})
 	}
 	return g, progress
 }
@@ -70,13 +73,23 @@ func TestGateFails(t *testing.T) {
 
 // Those who ask at the same time are answered each for his own.
 func TestGateAtOnce(t *testing.T) {
-	path := policytest.Build(t, "chainbuild/examples/policies/rules", "rules.wasm")
-	p, err := policy.Open(t.Context(), path, policy.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	g := &gate{progress: newProgress(nil), policies: []*policy.Policy{p}}
+	calls := 0 // without a lock, since nobody may ask a policy while another does
+	g := &gate{progress: newProgress(nil)}
+	g.policies = []judge{{"p.wasm", func(_ context.Context, _ string, list []sdk.Upload) ([]sdk.UploadAnswer, error) {
+		calls++
+		for others := 0; calls == 1 && others < 100-len(list); time.Sleep(time.Millisecond) {
+			g.mu.Lock()
+			others = len(g.waiting)
+			g.mu.Unlock()
+		}
+		answers := make([]sdk.UploadAnswer, len(list))
+		for i, upload := range list {
+			if answers[i] = sdk.Allow(); len(upload.Packages) > 0 {
+				answers[i] = sdk.Withhold("secret")
+			}
+		}
+		return answers, nil
+	}}}
 	var all sync.WaitGroup
 	for i := range 100 {
 		all.Go(func() {
@@ -91,6 +104,22 @@ func TestGateAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if calls != 2 {
+		t.Errorf("the policy was asked %d times about 100 uploads", calls)
+	}
+}
+
+// Bitcode is asked about only where a server would get it.
+func TestMayLend(t *testing.T) {
+	g, _ := newGate(t, withhold)
+	c := &compiler{run: &run{plan: &plan{gate: g}}}
+	if allowed, err := c.mayLend(t.Context(), llvmdriver.Partition{}, nil); err != nil || !allowed {
+		t.Errorf("where no server executes, it may be lent: %v, %v", allowed, err)
+	}
+	c.options.Remote.Exec = settings.ExecYes
+	if allowed, err := c.mayLend(t.Context(), llvmdriver.Partition{}, nil); err != nil || allowed {
+		t.Errorf("where one does, it may be lent: %v, %v", allowed, err)
+	}
 }
 
 func TestPackagesIn(t *testing.T) {
