@@ -24,7 +24,7 @@ type Earlier struct {
 	Image string
 	// Seconds is how long compiling all of its new code takes a processor; 0: not known.
 	Seconds float64
-	// Statements count the statements that it was built from, by the packages that they name, see ModulesKey.
+	// Statements count the statements that could be used for it, by the packages that they name, see ModulesKey.
 	Statements map[string]int
 }
 

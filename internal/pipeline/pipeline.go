@@ -148,7 +148,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 			progress.note(text)
 		}
 	}
-	p.writeRecord(objects, progress.stageSeconds(), progress.outcome(nil).Compiling)
+	p.writeRecord(objects, progress.stageSeconds(), progress.outcome(nil))
 	return nil
 }
 

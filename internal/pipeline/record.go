@@ -64,7 +64,7 @@ func (p *plan) readRecord() *record {
 }
 
 // writeRecord remembers this build. That it cannot be written is no reason to fail: the next build explains less.
-func (p *plan) writeRecord(objects []object, stages map[string]float64, compiling CompileTimes) {
+func (p *plan) writeRecord(objects []object, stages map[string]float64, result *Result) {
 	path := p.recordPath()
 	if path == "" || p.makesWorkerImage {
 		return
@@ -74,14 +74,20 @@ func (p *plan) writeRecord(objects []object, stages map[string]float64, compilin
 		r.Partitions[o.partition.Label] = partitionRecord{Inputs: o.inputs, Functions: o.partition.Defined()}
 		r.ObjectBytes += int64(len(o.data))
 	}
+	useless := map[string]bool{}
+	for _, u := range result.Unresolved {
+		useless[u.Statement] = true
+	}
 	for _, s := range p.inputs.statements {
-		r.Statements[choice.ModulesKey(s.Modules)]++
+		if !useless[s.Source] {
+			r.Statements[choice.ModulesKey(s.Modules)]++
+		}
 	}
 	if p.last != nil {
 		r.PerByte = p.last.PerByte
 	}
-	if compiling.Bytes >= MinTimed {
-		r.PerByte = (compiling.Passes + compiling.Codegen) / float64(compiling.Bytes)
+	if c := result.Compiling; c.Bytes >= MinTimed {
+		r.PerByte = (c.Passes + c.Codegen) / float64(c.Bytes)
 	}
 	text, err := json.Marshal(r)
 	if err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil {

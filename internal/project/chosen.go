@@ -92,8 +92,14 @@ func (p *Project) earlier() *choice.Earlier {
 		return nil
 	}
 	e := &choice.Earlier{Image: c.Image.File, Seconds: c.Seconds(), Statements: map[string]int{}}
+	useless := map[string]bool{}
+	for _, source := range c.Image.Unresolved {
+		useless[source] = true
+	}
 	for source := range c.Sources {
-		e.Statements[choice.ModulesKey(modulesOf(source))]++
+		if !useless[source] {
+			e.Statements[choice.ModulesKey(modulesOf(source))]++
+		}
 	}
 	return e
 }
