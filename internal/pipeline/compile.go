@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"chainbuild/internal/jobserver"
-	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/objcache/remote"
@@ -117,7 +116,7 @@ func (c *compiler) objects(ctx context.Context) ([]object, error) {
 	var objects []object
 	var all sync.WaitGroup
 	defer all.Wait()
-	if c.options.Remote.Exec == settings.ExecYes {
+	if c.executes() {
 		defer c.startExecuting(ctx)()
 	}
 	for {
@@ -170,7 +169,13 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	if o.hit && !c.options.VerifyCache {
 		return o, nil
 	}
-	made, err := c.pool.Compile(ctx, p, !o.hit, func(worker int, lost error) {
+	lend := !o.hit
+	if lend {
+		if lend, err = c.mayLend(ctx, p, bitcode); err != nil {
+			return object{}, err
+		}
+	}
+	made, err := c.pool.Compile(ctx, p, lend, func(worker int, lost error) {
 		if lost != nil {
 			c.progress.warn(fmt.Sprintf("partition %d is tried again: %v", p.Number, lost))
 		}
@@ -185,7 +190,9 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	case !o.hit:
 		// What goes wrong, the caches report.
 		c.cache.Put(hash.Key(), made.Data)
-		c.remote.Put(action, made.Data)
+		if err := c.store(ctx, action, p, made.Data); err != nil {
+			return object{}, err
+		}
 	}
 	o.data, o.times, o.executed = made.Data, made.Times, made.Elsewhere
 	return o, nil

@@ -145,7 +145,7 @@ func (f *front) handle(event julia.Event) error {
 	case "unresolved":
 		if e.Line >= 0 && e.Line < len(f.inputs.statements) {
 			s := f.inputs.statements[e.Line]
-			u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: e.Reason}
+			u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: addedBy(e.Reason, s.AddedBy)}
 			f.unresolved = append(f.unresolved, u)
 			f.progress.unresolved(u)
 		}

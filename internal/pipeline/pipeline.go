@@ -48,6 +48,9 @@ func build(ctx context.Context, o Options, progress *progress) error {
 	defer plan.close(ctx, progress)
 	plan.announce(progress)
 	plan = plan.withWorkerImage(ctx, progress)
+	if err := plan.gate.failed(); err != nil {
+		return err
+	}
 	err = plan.run(ctx, progress)
 	var useless *workerImageError
 	if errors.As(err, &useless) && ctx.Err() == nil {
@@ -145,7 +148,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 			progress.note(text)
 		}
 	}
-	p.writeRecord(objects, progress.stageSeconds())
+	p.writeRecord(objects, progress.stageSeconds(), progress.outcome(nil))
 	return nil
 }
 
@@ -167,5 +170,9 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 		}
 	}
 	index.Variants = r.variants
-	return r.base.Chain(blob, index)
+	merged, err := r.base.Chain(blob, index)
+	if err == nil {
+		merged.Note.Build = noteOf(r.outcome)
+	}
+	return merged, err
 }
