@@ -130,6 +130,9 @@ func (f *front) handle(event julia.Event) error {
 				return err
 			}
 		}
+		if f.stage == startStage {
+			f.compiler.frontStarted()
+		}
 		f.enter(e.Name, nil)
 	case "loading":
 		f.loading = e.Package
