@@ -20,10 +20,11 @@ type difference struct {
 
 // compare finds what the process has changed of the base.
 func (o *overlay) compare() (d difference) {
+	constant := o.constantReturn()
 	parts := make([]scanner, runtime.GOMAXPROCS(0))
 	o.fail(inParts(o.end, func(part, start, end int) error {
 		s := &parts[part]
-		s.overlay = &overlay{Underlay: o.Underlay, live: o.live, memory: o.memory.view(), start: o.start}
+		s.overlay = &overlay{Underlay: o.Underlay, live: o.live, memory: o.memory.view(), start: o.start, constant: constant}
 		s.readRootTypes()
 		s.skip = o.globalRoots()
 		s.symbolsAt = make([]uint64, len(o.h.names))
@@ -105,6 +106,9 @@ func (s *scanner) nextDifference(at, end int) int {
 // isChanged says of a special word whether the process has changed it. What is before an object, and functions, are the loader's.
 func (s *scanner) isChanged(word uint32) bool {
 	is, was := le.Uint64(s.memory.image[word:]), s.h.word(word)
+	if s.isNative.has(word) {
+		return s.isNativeChanged(word, is, was)
+	}
 	if s.isMemoryRef.has(word) {
 		memory := le.Uint64(s.memory.image[word+8:])
 		return memory == 0 || is-s.memory.u64(memory+8) != was
@@ -125,6 +129,26 @@ func (s *scanner) isChanged(word uint32) bool {
 			}
 		}
 		return s.valuesAt[n] != is
+	}
+	return false
+}
+
+// isNativeChanged is isChanged for a word that holds something of native code, of which an image gets what was compiled for it. Only code that returns
+// a constant is in the heap.
+func (s *scanner) isNativeChanged(word uint32, is, was uint64) bool {
+	i, _ := slices.BinarySearch(s.headers, word)
+	at := s.headers[i-1] + 8
+	form := s.form.code
+	switch word - at {
+	case s.h.code.invoke:
+		return was == 0 && is == s.constant
+	case s.h.code.invoke + 8:
+		return false
+	}
+	for i := range uint32(8) {
+		if at := int(word - at + i); (form.time == 0 || at < form.time || at >= form.time+2) && at != form.specialised && byte(is>>(8*i)) != byte(was>>(8*i)) {
+			return true
+		}
 	}
 	return false
 }

@@ -29,6 +29,8 @@ type Underlay struct {
 	// isReference and isMemoryRef are the words that the lists of relocations name. A word that isRelative is a reference to an object or a constant,
 	// and the loader adds the blob's address; of words that are isSpecial it makes something else.
 	isReference, isMemoryRef, isRelative, isSpecial bitset
+	// isNative are words of code instances that hold something of their native code.
+	isNative bitset
 
 	typeWords, referenceWords, ownerWords, memoryWords relocationList
 }
@@ -61,7 +63,11 @@ func (b *Base) Underlay(room Room) (*Underlay, error) {
 		return nil, err
 	}
 	u.data = append(data[:0], h.data[:u.end]...)
-	for _, set := range []*bitset{&u.isReference, &u.isMemoryRef, &u.isRelative, &u.isSpecial} {
+	const page = 4096
+	for at := 0; at < len(u.memoryRoom); at += page {
+		u.memoryRoom[at] = 0 // the first touch of a page takes longer than reading it
+	}
+	for _, set := range []*bitset{&u.isReference, &u.isMemoryRef, &u.isRelative, &u.isSpecial, &u.isNative} {
 		*set = newBitset(h.objects.size)
 	}
 	return u, u.readRelocations()
@@ -70,6 +76,7 @@ func (b *Base) Underlay(room Room) (*Underlay, error) {
 // readRelocations reads the base's lists of relocations.
 func (u *Underlay) readRelocations() error {
 	kindOf := u.kindsOfObjects()
+	nativeWords := u.nativeWords()
 	err := u.typeWords.read(u.h, u.h.types, func(word uint32) {
 		u.headers = append(u.headers, word)
 		u.isSpecial.add(word)
@@ -80,6 +87,11 @@ func (u *Underlay) readRelocations() error {
 			u.weakHeaders = append(u.weakHeaders, weakHeader{word, special})
 		case arrayObject:
 			u.arrayHeaders = append(u.arrayHeaders, word)
+		case codeObject:
+			for _, at := range nativeWords {
+				u.isNative.add(word + 8 + at)
+				u.isSpecial.add(word + 8 + at)
+			}
 		}
 	})
 	if err != nil {
@@ -109,6 +121,16 @@ func (u *Underlay) readRelocations() error {
 	})
 }
 
+// nativeWords are the words in a CodeInstance that hold something of its native code.
+func (u *Underlay) nativeWords() []uint32 {
+	invoke, form := u.h.code.invoke, u.form.code
+	words := []uint32{invoke, invoke + 8, uint32(form.specialised) &^ 7}
+	if form.time > 0 {
+		words = append(words, uint32(form.time)&^7)
+	}
+	return words
+}
+
 // An objectKind says what an overlay wants to know of an object of the base.
 type objectKind uint8
 
@@ -117,6 +139,7 @@ const (
 	methodObject
 	weakObject  // holds others weakly
 	arrayObject // has elements, maybe elsewhere
+	codeObject
 )
 
 // kindsOfObjects returns a function that says of a header what object is behind it, and of which special type.
@@ -128,6 +151,7 @@ func (u *Underlay) kindsOfObjects() func(header uint32) (objectKind, specialType
 	h, form := u.h, u.form
 	known := map[uint64]answer{
 		h.roots[h.root.method]:         {methodObject, specialMethod},
+		h.roots[h.root.codeInstance]:   {codeObject, specialCode},
 		h.roots[form.typeNameType]:     {weakObject, specialTypeName},
 		h.roots[h.root.methodInstance]: {weakObject, specialInstance},
 		h.roots[form.bindingType]:      {weakObject, specialBinding},

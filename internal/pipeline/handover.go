@@ -62,7 +62,6 @@ func (h *handover) room(size int64) ([]byte, error) {
 	h.rooms = append(h.rooms, room)
 	// Where a kernel cannot do this, it is slower.
 	unix.Madvise(room, unix.MADV_HUGEPAGE)
-	unix.Madvise(room[:size], unix.MADV_POPULATE_WRITE)
 	return room[:size], nil
 }
 

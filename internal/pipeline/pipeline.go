@@ -136,7 +136,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	defer image.Discard()
-	if err := progress.stage("verify", func() error { return r.verify(ctx, image.Name()) }); err != nil {
+	if err := progress.stage("verify", func() error { return r.verify(ctx, image) }); err != nil {
 		return err
 	}
 	if err := image.Rename(); err != nil {

@@ -12,9 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"chainbuild/internal/scratch"
 	"chainbuild/objcache"
-
-	"github.com/google/renameio/v2"
 )
 
 // A record is what an image was made of.
@@ -65,6 +64,6 @@ func (p *plan) writeRecord(objects []object, stages map[string]float64) {
 	}
 	text, err := json.Marshal(r)
 	if err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil {
-		renameio.WriteFile(path, text, 0o600)
+		scratch.WriteFile(path, text, 0o600)
 	}
 }
