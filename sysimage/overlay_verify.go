@@ -65,7 +65,10 @@ const (
 func loadSide(b *Base, h *heap, start uint64) *side {
 	image := slices.Clone(h.data[:h.constants.end()])
 	m := &liveMemory{image: image, start: start, pages: map[uint64][]byte{}, from: noMemory{}}
-	o := &overlay{h: h, base: b, form: b.layout.overlay, memory: m, start: start, end: len(image), sets: map[uint64]bool{}, lists: map[uint64]weakList{}}
+	o := &overlay{
+		Underlay: &Underlay{h: h, base: b, form: b.layout.overlay, end: len(image)},
+		memory:   m, start: start, sets: map[uint64]bool{}, lists: map[uint64]weakList{},
+	}
 	s := &side{o}
 	symbols := make([]uint64, len(h.names))
 	var names []byte

@@ -65,17 +65,12 @@ const inferredAtOnce = 8
 const startStage = "start"
 
 // runFront runs the front worker. Partitions go to the compiler as they come, the heap to heap. It returns what the heap is chained with.
-func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) (*sysimage.Index, error) {
+func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, handover *handover) (*sysimage.Index, error) {
 	log, err := os.Create(r.file("front.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	handover, err := newHandover()
-	if err != nil {
-		return nil, err
-	}
-	defer handover.close()
 	f := &front{run: r, compiler: compiler, heap: heap, handover: handover, unresolved: slices.Clone(r.inputs.refused)}
 	for _, u := range f.unresolved {
 		r.progress.unresolved(u)
@@ -134,6 +129,9 @@ func (f *front) handle(event julia.Event) error {
 			if err := f.countStatements(); err != nil {
 				return err
 			}
+		}
+		if f.stage == startStage {
+			f.compiler.frontStarted()
 		}
 		f.enter(e.Name, nil)
 	case "loading":

@@ -99,13 +99,18 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	defer heap.close()
+	handover, err := r.newHandover()
+	if err != nil {
+		return err
+	}
+	defer handover.close()
 
 	// The objects are compiled from the moment that the front worker has written the first partition's bitcode; the heap is chained when it has ended.
 	var merged *sysimage.Merged
 	var objects []object
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		index, err := r.runFront(groupCtx, compiler, heap)
+		index, err := r.runFront(groupCtx, compiler, heap, handover)
 		if err != nil {
 			return err
 		}
@@ -134,7 +139,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	defer image.Discard()
-	if err := progress.stage("verify", func() error { return r.verify(ctx, image.Name()) }); err != nil {
+	if err := progress.stage("verify", func() error { return r.verify(ctx, image) }); err != nil {
 		return err
 	}
 	if err := image.Rename(); err != nil {

@@ -13,9 +13,8 @@ import (
 	"path/filepath"
 
 	"chainbuild/internal/choice"
+	"chainbuild/internal/scratch"
 	"chainbuild/objcache"
-
-	"github.com/google/renameio/v2"
 )
 
 // A record is what an image was made of.
@@ -91,6 +90,6 @@ func (p *plan) writeRecord(objects []object, stages map[string]float64, result *
 	}
 	text, err := json.Marshal(r)
 	if err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil {
-		renameio.WriteFile(path, text, 0o600)
+		scratch.WriteFile(path, text, 0o600)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chainbuild/internal/scratch"
 	"chainbuild/parallel"
 	"chainbuild/sysimage"
 
@@ -15,10 +16,11 @@ import (
 )
 
 // verify checks the image's structure and boots it in a stock Julia, at the same time.
-func (r *run) verify(ctx context.Context, image string) error {
+func (r *run) verify(ctx context.Context, image *scratch.File) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		made, err := sysimage.OpenFile(image)
+		image.WriteBack()
+		made, err := sysimage.OpenFile(image.Name())
 		if err != nil {
 			return err
 		}
@@ -28,7 +30,7 @@ func (r *run) verify(ctx context.Context, image string) error {
 		}
 		return made.Check("ChainFront", "ChainEmit")
 	})
-	group.Go(func() error { return r.boot(ctx, image) })
+	group.Go(func() error { return r.boot(ctx, image.Name()) })
 	return group.Wait()
 }
 
