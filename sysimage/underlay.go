@@ -33,6 +33,18 @@ type Underlay struct {
 	isNative bitset
 
 	typeWords, referenceWords, ownerWords, memoryWords relocationList
+	// checksum is that of the base's blob (seal).
+	checksum uint32
+
+	// written is what the overlay's lists of relocations are, once there is one.
+	written *writtenLists
+}
+
+// writtenLists say of a blob what reading its lists of relocations would.
+type writtenLists struct {
+	sizes []int // in bytes, without their ends
+	// fresh is where in the list of references those of the base end and new ones begin.
+	fresh relocationStep
 }
 
 // A weakHeader is the header of an object of the base that holds others weakly.
@@ -70,6 +82,7 @@ func (b *Base) Underlay(room Room) (*Underlay, error) {
 	for _, set := range []*bitset{&u.isReference, &u.isMemoryRef, &u.isRelative, &u.isSpecial, &u.isNative} {
 		*set = newBitset(h.objects.size)
 	}
+	u.checksum = checksum(h.data)
 	return u, u.readRelocations()
 }
 
