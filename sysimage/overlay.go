@@ -250,7 +250,7 @@ func (o *overlay) relocations() []byte {
 		start := len(out)
 		out, last = of.appendTo(out, o.h, removed)
 		if of == &o.referenceWords {
-			o.written.fresh = relocationStep{len(out) - start, last}
+			o.written.fresh = relocationStep{at: len(out) - start, after: last}
 		}
 		for _, word := range added {
 			out = form.append(out, uint64(word), last)
