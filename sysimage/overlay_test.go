@@ -16,8 +16,8 @@ type testOverlay struct {
 	*testHeap
 	base    *Base
 	process *side
-	// typ is a type with two references and a number. x and y are objects of it, list has both.
-	typ, x, y, list uint32
+	// typ is a type with two references and a number. x and y are objects of it, list has both. Constants lie behind y, at island.
+	typ, x, y, list, island uint32
 	// fresh is what the process has allocated, at the address at.
 	fresh []byte
 	at    uint64
@@ -47,6 +47,8 @@ func newTestOverlay(t *testing.T, l *testLayout) *testOverlay {
 	h.setRef(o.y, uint64(o.x), false)
 	h.setRef(o.y+8, h.symbol("old"), false)
 	h.set(o.y+16, 7)
+	o.island = uint32(len(h.objects))
+	h.objects = append(h.objects, make([]byte, 32)...)
 	o.list = h.svec(uint64(o.x), uint64(o.y))
 	im, err := elfpatch.Parse("base.so", m.file())
 	if err != nil {
@@ -55,6 +57,7 @@ func newTestOverlay(t *testing.T, l *testLayout) *testOverlay {
 	if o.base, err = Open(im); err != nil {
 		t.Fatal(err)
 	}
+	o.base.Note = &Note{Constants: [][2]uint32{{o.island, o.island + 32}}}
 	o.process = loadSide(o.base, o.base.heap, 1<<44)
 	o.at = o.process.start + 5<<40
 	return o
@@ -242,6 +245,31 @@ func TestOverlay(t *testing.T) {
 		}
 		if name, ok := h.symbolAt(svec + 24); !ok || name != "old" {
 			t.Errorf("a symbol that the base has is called %q", name)
+		}
+	})
+}
+
+// Constants among the objects are compared too, if the object before them has changed or not; and those behind the objects.
+func TestCompareConstants(t *testing.T) {
+	eachOverlay(t, func(t *testing.T, o *testOverlay) {
+		behind := uint32(o.base.heap.constants.start)
+		for _, word := range []uint32{o.y + 16, o.island, o.island + 16, behind} {
+			o.store(word, 1<<50)
+			u, err := o.base.Underlay(func(size int64) ([]byte, error) { return make([]byte, size), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := readLive(o.base.layout.form, o, o.process.start, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := (&overlay{Underlay: u, memory: m, start: o.process.start}).compare()
+			if word == o.y+16 {
+				continue
+			}
+			if !slices.Equal(d.headers, []uint32{o.y - 8}) || !slices.Contains(d.constants, int(word)) {
+				t.Errorf("the word at %d was changed, with the object at %d: there are %+v", word, o.y, d)
+			}
 		}
 	})
 }
