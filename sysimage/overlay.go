@@ -244,13 +244,19 @@ func (o *overlay) newTail(storage uint64) []byte {
 func (o *overlay) relocations() []byte {
 	form := o.h.form
 	out := make([]byte, 0, o.h.relocs.size+8*(len(o.tags)+len(o.refs)))
+	o.written = &writtenLists{}
 	list := func(of *relocationList, removed bitset, added []uint32) {
 		var last uint64
+		start := len(out)
 		out, last = of.appendTo(out, o.h, removed)
+		if of == &o.referenceWords {
+			o.written.fresh = relocationStep{at: len(out) - start, after: last}
+		}
 		for _, word := range added {
 			out = form.append(out, uint64(word), last)
 			last = uint64(word)
 		}
+		o.written.sizes = append(o.written.sizes, len(out)-start)
 		out = form.append(out, 0, last)
 	}
 	list(&o.typeWords, nil, o.tags)

@@ -15,7 +15,7 @@ import (
 // A difference is what the process has changed.
 type difference struct {
 	headers   []uint32 // of objects with a changed word, ascending
-	constants []int    // words, ascending
+	constants []int    // words
 }
 
 // compare finds what the process has changed of the base.
@@ -52,17 +52,13 @@ type scanner struct {
 
 // scan compares from one offset in the blob to another one.
 func (s *scanner) scan(start, end int) {
-	live, file := s.memory.image, s.data
-	inConstants := within(s.islands)
 	objects := min(end, s.h.objects.end())
-	for at := alignInt(max(start, 8), 8); at+8 <= objects; {
-		at = s.nextDifference(at, objects)
-		if at+8 > objects {
+	for at := max(start, 8); at+8 <= objects; {
+		if at = s.nextDifference(at, objects); at+8 > objects {
 			break
 		}
-		if inConstants(uint64(at)) {
-			s.found.constants = append(s.found.constants, at)
-			at += 8
+		if i := slices.IndexFunc(s.islands, func(e extent) bool { return e.start <= at && at < e.end() }); i >= 0 {
+			at = alignInt(s.islands[i].end(), 8)
 			continue
 		}
 		i, _ := slices.BinarySearch(s.headers, uint32(at))
@@ -78,10 +74,12 @@ func (s *scanner) scan(start, end int) {
 		}
 		at = int(s.headers[i]) + 8 // an object is written as a whole
 	}
-	constants := s.h.constants
-	for at := alignInt(max(start, constants.start), 8); at+8 <= min(end, constants.end()); at += 8 {
-		if le.Uint64(live[at:]) != le.Uint64(file[at:]) {
-			s.found.constants = append(s.found.constants, at)
+	live, file := s.memory.image, s.data
+	for _, constants := range append(slices.Clone(s.islands), s.h.constants) {
+		for at := alignInt(max(start, constants.start), 8); at+8 <= min(end, constants.end()); at += 8 {
+			if le.Uint64(live[at:]) != le.Uint64(file[at:]) {
+				s.found.constants = append(s.found.constants, at)
+			}
 		}
 	}
 }

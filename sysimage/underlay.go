@@ -4,6 +4,7 @@ package sysimage
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -33,6 +34,18 @@ type Underlay struct {
 	isNative bitset
 
 	typeWords, referenceWords, ownerWords, memoryWords relocationList
+	// checksum is that of the base's blob (seal).
+	checksum uint32
+
+	// written is what the overlay's lists of relocations are, once there is one.
+	written *writtenLists
+}
+
+// writtenLists say of a blob what reading its lists of relocations would.
+type writtenLists struct {
+	sizes []int // in bytes, without their ends
+	// fresh is where in the list of references those of the base end and new ones begin.
+	fresh relocationStep
 }
 
 // A weakHeader is the header of an object of the base that holds others weakly.
@@ -70,6 +83,7 @@ func (b *Base) Underlay(room Room) (*Underlay, error) {
 	for _, set := range []*bitset{&u.isReference, &u.isMemoryRef, &u.isRelative, &u.isSpecial, &u.isNative} {
 		*set = newBitset(h.objects.size)
 	}
+	u.checksum = checksum(h.data)
 	return u, u.readRelocations()
 }
 
@@ -185,15 +199,16 @@ func (u *Underlay) kindsOfObjects() func(header uint32) (objectKind, specialType
 // A relocationList is a list of relocations of the base.
 type relocationList struct {
 	bytes extent
-	// steps are places in the list, ascending, from which on it can be read; last is its last word.
+	// steps are places in the list from which on it can be read; last is its last word.
 	steps []relocationStep
 	last  uint64
 }
 
-// A relocationStep is an offset in a list, and the word before it.
+// A relocationStep is an offset in a list, and the word before it; to the next step all words are between least and most. They need not ascend.
 type relocationStep struct {
-	at    int
-	after uint64
+	at          int
+	after       uint64
+	least, most uint32
 }
 
 // stepWords is how many words are between two steps.
@@ -205,13 +220,15 @@ func (l *relocationList) read(h *heap, bytes extent, do func(word uint32)) error
 	list := bytes.of(h.data)
 	for at, n := 0, 0; at < len(list); n++ {
 		if n%stepWords == 0 {
-			l.steps = append(l.steps, relocationStep{at, l.last})
+			l.steps = append(l.steps, relocationStep{at: at, after: l.last, least: math.MaxUint32})
 		}
 		word, size := h.form.next(list[at:], l.last)
 		if size <= 0 || word == 0 || word+8 > uint64(h.objects.end()) {
 			return fmt.Errorf("%w: a list of relocations of the heap ends in the middle", ErrDamaged)
 		}
 		do(uint32(word))
+		step := &l.steps[len(l.steps)-1]
+		step.least, step.most = min(step.least, uint32(word)), max(step.most, uint32(word))
 		l.last = word
 		at += size
 	}
@@ -227,7 +244,7 @@ func (l *relocationList) appendTo(out []byte, h *heap, removed bitset) ([]byte, 
 		if i+1 < len(l.steps) {
 			end, lastOfStep = l.steps[i+1].at, l.steps[i+1].after
 		}
-		if last == step.after && (removed == nil || !removed.hasAny(uint32(step.after)+8, uint32(lastOfStep)+8)) {
+		if last == step.after && (removed == nil || !removed.hasAny(step.least, step.most+8)) {
 			out = append(out, list[step.at:end]...)
 			last = lastOfStep
 			continue

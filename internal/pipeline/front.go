@@ -94,7 +94,9 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, 
 		return nil, err
 	}
 	index.KeepRoots = r.makesWorkerImage
-	index.Overlay = handover.taken
+	if handover.taken {
+		index.Underlay = handover.underlay
+	}
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }
