@@ -138,6 +138,9 @@ func (l *linker) importSymbols() error {
 		to := l.pointers[i].to
 		switch {
 		case to.base != nil:
+			if l.isLate(&l.pointers[i]) {
+				continue
+			}
 			if l.job.Layout == Thin {
 				if err := l.checkReach(to.base); err != nil {
 					return err
@@ -155,7 +158,7 @@ func (l *linker) importSymbols() error {
 			}
 		}
 	}
-	t.relas += len(l.pointers)
+	t.relas += len(l.pointers) - l.lateCount()
 	return nil
 }
 
@@ -179,6 +182,8 @@ func (l *linker) fillTables() error {
 		p := &l.pointers[i]
 		place, to := p.place(), p.to
 		switch {
+		case l.isLate(p):
+			p.write()
 		case to.base != nil && l.job.Layout == Thin:
 			d.rela(place, elf.R_X86_64_64, to.base.handle, int64(to.value-to.base.reach.Value))
 		case to.base == nil && to.symbol.kind == symbolImport:
