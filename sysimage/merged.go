@@ -25,7 +25,7 @@ type Merged struct {
 	// Note will be Base.Note when the image is opened. Its field Build may be set.
 	Note Note
 
-	bases []*elfpatch.Image
+	bases, attached []*elfpatch.Image
 	// objects are code of this package that all layouts have.
 	objects []*elfpatch.Object
 	// parts are what only one layout needs: thin images, libraries beside their bases, or standalone ones.
@@ -46,7 +46,7 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 		return nil, err
 	}
 	job := &elfpatch.Job{
-		Layout: layout, Bases: m.bases, Drop: m.Drop, Check: m.Check,
+		Layout: layout, Bases: m.bases, Attached: m.attached, Drop: m.Drop, Check: m.Check,
 		Objects: objects, Sections: m.Sections, Slots: m.Slots, Exports: m.Exports, Aliases: m.Aliases, Note: note,
 	}
 	parts := m.standalone
