@@ -29,6 +29,8 @@ type Series struct {
 	// CachesFitOneImage says that packages' caches refer to places in the image that they were made with, so that they can be
 	// loaded on that image alone.
 	CachesFitOneImage bool
+	// PackageImages says that native code of package images can be taken over.
+	PackageImages bool
 	// Interactive are the standard libraries that an interactive session loads and Julia's own image has not, by name.
 	Interactive []string
 	// Prompt are precompile statements of an interactive session, for images with Interactive.
@@ -70,9 +72,9 @@ var all = []*Series{
 		Name: "1.12",
 		Runtime: []string{"session_1_10.jl", "loading_1_12.jl", "tables_1_12.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_12.jl", "emit_1_12.jl",
 			"llvm_1_10.jl", "heap_1_12.jl"},
-		Passes: "passes_1_12.jl",
-		// Package images are loaded without their code (loading_1_12.jl).
+		Passes:        "passes_1_12.jl",
 		KeepsBaseCode: true,
+		PackageImages: true,
 		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
 		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
 		Prompt:             prompt1_12,

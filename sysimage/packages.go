@@ -63,7 +63,8 @@ func (b *Base) Hold(paths []string) (h *Held, err error) {
 	}
 	const page = 1 << 12
 	numbers := []int{}
-	for number, path := range paths {
+	for _, path := range slices.Sorted(slices.Values(paths)) {
+		number := slices.Index(paths, path)
 		p, err := openPackage(b.layout, path, (next+page-1)&^(page-1))
 		if err != nil {
 			return h, fmt.Errorf("%w: %w", ErrPackageImage, err)

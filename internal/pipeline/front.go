@@ -43,6 +43,8 @@ type frontEvent struct {
 	Storage uint64 `json:"storage"`
 	World   uint64 `json:"world"`
 	Symbols uint32 `json:"symbols"`
+
+	Paths []string `json:"paths"` // images: the package images that the worker has loaded
 }
 
 // A front follows the front worker: what it is at, and what became of the statements.
@@ -56,6 +58,7 @@ type front struct {
 
 	heap     *heapFile
 	handover *handover
+	held     *sysimage.Held // package images whose code the worker has loaded, nil for none
 }
 
 // inferredAtOnce is how many statements the front worker's event is about.
@@ -100,6 +103,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 	}
 	index.KeepRoots = r.makesWorkerImage
 	index.Overlay = handover.taken
+	index.Packages = f.held
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }
@@ -157,6 +161,8 @@ func (f *front) handle(event julia.Event) error {
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
 		f.progress.emitted(e.Functions)
+	case "images":
+		return f.holdPackageImages(e.Paths)
 	case "heap":
 		return f.takeHeap(&e)
 	case "partition":

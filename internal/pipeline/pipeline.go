@@ -49,6 +49,13 @@ func build(ctx context.Context, o Options, progress *progress) error {
 	plan.announce(progress)
 	plan = plan.withWorkerImage(ctx, progress)
 	err = plan.run(ctx, progress)
+	var unusable *packageImagesError
+	if errors.As(err, &unusable) && ctx.Err() == nil {
+		progress.warn("no code of package images is used: " + unusable.Error())
+		progress.startAnew()
+		plan = plan.ignoringPackageImages()
+		err = plan.run(ctx, progress)
+	}
 	var useless *workerImageError
 	if errors.As(err, &useless) && ctx.Err() == nil {
 		progress.warn(fmt.Sprintf("the worker image %s is of no use and was removed: %v", plan.workerImage, err))
@@ -167,5 +174,8 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 		}
 	}
 	index.Variants = r.variants
+	if index.Packages != nil {
+		return index.Packages.Base.Chain(blob, index)
+	}
 	return r.base.Chain(blob, index)
 }

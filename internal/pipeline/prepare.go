@@ -81,6 +81,9 @@ func (r *run) writeRequest() error {
 	if r.handsOver() {
 		add("handover", "yes")
 	}
+	if r.usesPackageImages() {
+		add("images", "use")
+	}
 	if r.options.sources != nil {
 		add("sources", "yes")
 	}

@@ -1,6 +1,6 @@
 # What loading packages needs, as Julia 1.10 has it.
 
-begin_loading() = nothing
+begin_loading(code::Bool) = nothing
 
 # Other sessions make package images, which this process cannot load.
 cache_options() = "--pkgimages=no"

@@ -1,6 +1,6 @@
 # What loading packages needs, as Julia 1.5 has it.
 
-begin_loading() = nothing
+begin_loading(code::Bool) = nothing
 
 cache_options() = ""
 caches_have_code() = false
