@@ -12,6 +12,7 @@ package elfpatch
 import (
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -49,16 +50,15 @@ func (l *linker) lateCount() (n int) {
 
 // write stores the virtual address that a late pointer leads to.
 func (p *pointer) write() {
-	data := &p.piece.data
 	if p.piece == nil {
 		le.PutUint64(p.out.data[p.offset:], p.to.value)
 		return
 	}
 	if !p.piece.owned {
-		*data = append([]byte(nil), *data...)
+		p.piece.data = slices.Clone(p.piece.data)
 		p.piece.owned = true
 	}
-	le.PutUint64((*data)[p.offset:], p.to.value)
+	le.PutUint64(p.piece.data[p.offset:], p.to.value)
 }
 
 // attached lists the libraries to open, with the pointers into them, and says in names what these are.
