@@ -30,9 +30,12 @@ const (
 	openLazily   = 1 // RTLD_LAZY
 )
 
-// attachedReach bounds how far from the image a library may be: Julia's tables count in 4 bytes, and what is meant by the distance of two libraries
-// is that of their starts.
-const attachedReach = 1 << 30
+// attachedReach bounds how far from the image's tables, and from the lowest base, a library may begin: what counts in 4 bytes must reach all of it. Libraries
+// larger than attachedSize are refused.
+const (
+	attachedReach = 1<<31 - attachedSize
+	attachedSize  = 1 << 28
+)
 
 // isLate says that a pointer is the guard's to fill.
 func (l *linker) isLate(p *pointer) bool {
@@ -68,6 +71,9 @@ func (l *linker) attached(checks [][]guardCheck, names map[string]*symbol) ([]gu
 		if !b.attached {
 			continue
 		}
+		if b.image.EndAddr()-b.image.Moved() > attachedSize {
+			return nil, fmt.Errorf("%s has more than %d bytes: leave it out", b.image.Path, attachedSize)
+		}
 		if b.reach.Name == "" {
 			return nil, fmt.Errorf("%s exports nothing, so nobody can tell where it was loaded: leave it out", b.image.Path)
 		}
@@ -102,7 +108,7 @@ func (l *linker) attached(checks [][]guardCheck, names map[string]*symbol) ([]gu
 }
 
 // attach adds the code for one library. It needs the stack at a multiple of 16 bytes, and uses RBX and R12 beside what calls may change.
-func (g *guardWriter) attach(a *Asm, library *guardAttached, afar Label) {
+func (g *guardWriter) attach(a *Asm, library *guardAttached, bases []guardLibrary, afar Label) {
 	gone, wrong, done := a.NewLabel(), a.NewLabel(), a.NewLabel()
 	const handle, origin = RBX, R12
 	a.Address(RDI, g.text(library.path))
@@ -132,13 +138,21 @@ func (g *guardWriter) attach(a *Asm, library *guardAttached, afar Label) {
 	for _, check := range library.checks {
 		g.words(guardTables, check.addr-library.pins[0].addr, uint64(len(check.data)), guardHash(check.data))
 	}
-	a.Address(RCX, AtSymbol(ImageStart, 0))
-	a.Move(RDX, origin)
-	a.Sub(RDX, RCX)
-	a.AddImm(RDX, attachedReach)
-	a.MoveImm(RCX, 2*attachedReach)
-	a.Compare(RDX, RCX)
-	a.Jump(AboveEqual, afar)
+	near := func() {
+		a.Move(RDX, origin)
+		a.Sub(RDX, RCX)
+		a.AddImm(RDX, attachedReach)
+		a.MoveImm(RCX, 2*attachedReach)
+		a.Compare(RDX, RCX)
+		a.Jump(AboveEqual, afar)
+	}
+	a.Address(RCX, AtSymbol(g.sectionSymbol(guardTables), 0))
+	near()
+	if lowest := len(bases) - 1; lowest >= 0 {
+		a.MoveImm(RCX, int64(bases[lowest].pins[0].addr))
+		a.AddMem(RCX, g.bias(lowest))
+		near()
+	}
 	// The bias.
 	a.MoveImm(RCX, int64(library.pins[0].addr))
 	a.Move(RAX, origin)

@@ -166,7 +166,7 @@ func guard(spec guardSpec) (*Object, error) {
 			a.Push(r)
 		}
 		for i := range spec.attached {
-			g.attach(&a, &spec.attached[i], afar)
+			g.attach(&a, &spec.attached[i], spec.libraries, afar)
 		}
 		for _, r := range []Reg{R13, R12, RBX} {
 			a.Pop(r)

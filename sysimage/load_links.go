@@ -22,12 +22,17 @@ const linksPrefix = "chainbuild_links_"
 // A functionList is where the list of functions that the loader registers (jl_image_fptrs_t in src/processor.h) has what, in bytes. Variants that it
 // has chosen for single functions are in lists of their own, by index, ascending.
 type functionList struct {
-	pointers                              int32
+	code                                  int32
 	variants, variantCode, variantIndices int32
+	// distances: code is int32 distances from what is at 0, and not pointers.
+	distances bool
 }
 
-// addressList is that of Julia 1.12.
-var addressList = functionList{pointers: 8, variants: 16, variantCode: 24, variantIndices: 32}
+// distanceList is that of Julia 1.10, addressList that of Julia 1.12.
+var (
+	distanceList = functionList{code: 16, variants: 24, variantCode: 32, variantIndices: 40, distances: true}
+	addressList  = functionList{code: 8, variants: 16, variantCode: 24, variantIndices: 32}
+)
 
 // links lists the tables of links in the layers.
 func (b *Base) links() (list []elfpatch.Address) {
@@ -63,9 +68,21 @@ func (form functionList) assembleLinks(a *elfpatch.Asm, row, functions elfpatch.
 		link, index, value = elfpatch.RDI, elfpatch.RAX, elfpatch.RCX
 		variant, left, r   = elfpatch.RDX, elfpatch.RSI, elfpatch.R8
 		code, cell         = elfpatch.R9, elfpatch.R10
+		start              = elfpatch.R11
 		mask               = 0x7fffffff // without the bit that asks for slots to be filled
 	)
 	again, done, search, store := a.NewLabel(), a.NewLabel(), a.NewLabel(), a.NewLabel()
+	// load reads an entry of a list of code.
+	size := int32(8)
+	load := func(from elfpatch.Mem) { a.Load(value, from) }
+	if form.distances {
+		size = 4
+		load = func(from elfpatch.Mem) {
+			a.LoadSigned32(value, from)
+			a.Add(value, start)
+		}
+		a.Load(start, elfpatch.At(functions, 0))
+	}
 	a.Load(link, elfpatch.At(row, 0))
 	a.Load(variant, elfpatch.At(functions, form.variantIndices))
 	a.Load(code, elfpatch.At(functions, form.variantCode))
@@ -75,8 +92,8 @@ func (form functionList) assembleLinks(a *elfpatch.Asm, row, functions elfpatch.
 	a.Test(cell, cell)
 	a.Jump(elfpatch.Equal, done)
 	a.Load(index, elfpatch.At(link, 8))
-	a.Load(value, elfpatch.At(functions, form.pointers))
-	a.Load(value, elfpatch.AtIndex(value, index, 8, 0))
+	a.Load(value, elfpatch.At(functions, form.code))
+	load(elfpatch.AtIndex(value, index, uint8(size), 0))
 	a.Bind(search)
 	a.Test(left, left)
 	a.Jump(elfpatch.Equal, store)
@@ -86,11 +103,11 @@ func (form functionList) assembleLinks(a *elfpatch.Asm, row, functions elfpatch.
 	a.Jump(elfpatch.Above, store)
 	past := a.NewLabel()
 	a.Jump(elfpatch.NotEqual, past)
-	a.Load(value, elfpatch.At(code, 0))
+	load(elfpatch.At(code, 0))
 	a.Go(store)
 	a.Bind(past)
 	a.AddImm(variant, 4)
-	a.AddImm(code, 8)
+	a.AddImm(code, size)
 	a.SubImm(left, 1)
 	a.Go(search)
 	a.Bind(store)

@@ -116,7 +116,10 @@ func (r *run) frontArgs() []string {
 	} else {
 		args = append(args, "--output-incremental=yes", "-J", r.file("shim.so"))
 	}
-	args = append(append(args, r.series.FrontOptions...), r.heapOption(r.memory.frontHeap)...)
+	if !r.usesPackageImages() {
+		args = append(args, r.series.WithoutCode...)
+	}
+	args = append(args, r.heapOption(r.memory.frontHeap)...)
 	if r.options.Project != "" {
 		args = append(args, "--project="+r.options.Project)
 	}

@@ -39,7 +39,7 @@ Whether this process can load the package `id`, which is not loaded and has a so
 function is_cached end
 
 """
-    cache_options()
+    cache_options(code::Bool)
 
 The options of a julia that makes caches which this process can load.
 """

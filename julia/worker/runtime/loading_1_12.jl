@@ -8,7 +8,7 @@ function begin_loading(code::Bool)
     return nothing
 end
 
-cache_options() = ""
+cache_options(code::Bool) = ""
 caches_have_code() = true
 
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)
