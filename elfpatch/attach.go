@@ -16,6 +16,9 @@ import (
 	"strconv"
 )
 
+// Section .chainbuild.attached, which nothing loads, lists the pointers for those who copy the image: 8 bytes each, the virtual address of the pointer.
+const attachedSection = ".chainbuild.attached"
+
 // A guardAttached is a library that the guard opens.
 type guardAttached struct {
 	guardLibrary
@@ -62,6 +65,40 @@ func (p *pointer) write() {
 		p.piece.owned = true
 	}
 	le.PutUint64(p.piece.data[p.offset:], p.to.value)
+}
+
+// addAttached makes the list of the pointers, which fillAttached fills.
+func (l *linker) addAttached() {
+	if n := l.lateCount(); n > 0 {
+		out := l.output(attachedSection, uint32(elf.SHT_PROGBITS), 0)
+		out.size = 8 * uint64(n)
+		l.loader.attached = out
+	}
+}
+
+func (l *linker) fillAttached() {
+	if l.loader.attached == nil {
+		return
+	}
+	for i := range l.pointers {
+		if p := &l.pointers[i]; l.isLate(p) {
+			l.loader.attached.data = le.AppendUint64(l.loader.attached.data, p.place())
+		}
+	}
+}
+
+// latePointers are the pointers of a thin image into attached libraries, as relocations.
+func (m *Image) latePointers() (list []Rela, err error) {
+	places, _, _ := m.Section(attachedSection)
+	for ; len(places) >= 8; places = places[8:] {
+		place := le.Uint64(places)
+		field, err := m.Bytes(place, 8)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Rela{Offset: place, Type: uint32(elf.R_X86_64_RELATIVE), Addend: int64(le.Uint64(field))})
+	}
+	return list, nil
 }
 
 // attached lists the libraries to open, with the pointers into them, and says in names what these are.

@@ -4,6 +4,7 @@ package elfpatch
 // This file is the vocabulary of a link: what goes into an image, said without knowing what the image is for.
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -177,6 +178,22 @@ type Job struct {
 	Redirects []Redirect
 	// Note is the content of the image's own note section, read back with Image.Note.
 	Note []byte
+}
+
+// byAddress are the libraries in ascending order of their addresses.
+func (job *Job) byAddress() []*Image {
+	list := job.libraries()
+	slices.SortFunc(list, func(a, b *Image) int { return cmp.Compare(start(a), start(b)) })
+	return list
+}
+
+// start is the lowest address of an image's program.
+func start(m *Image) uint64 {
+	lowest := uint64(maxAddr)
+	for _, s := range loaded(m) {
+		lowest = min(lowest, s.Addr)
+	}
+	return lowest
 }
 
 // libraries are all that the image refers to.

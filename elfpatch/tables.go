@@ -21,6 +21,7 @@ type loaderTables struct {
 	note     *output
 	relas    int // how many dynamic relocations there are
 	imports  map[string]*imported
+	attached *output // the list of pointers into attached libraries, nil if there are none
 	initial  *output // .init_array, nil if there is none
 	final    *output // .fini_array
 }
@@ -103,6 +104,7 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 	}
 	l.addSymbolTable()
 	l.addDebugFields()
+	l.addAttached()
 	return nil
 }
 
@@ -197,6 +199,7 @@ func (l *linker) fillTables() error {
 		}
 	}
 	l.fillCarried()
+	l.fillAttached()
 	if err := d.finish(); err != nil {
 		return err
 	}

@@ -41,7 +41,11 @@ type layoutParts struct {
 
 // Job is the link of the image with the objects that define its new functions.
 func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpatch.Job, error) {
-	note, err := json.Marshal(m.Note)
+	said := m.Note
+	if layout == elfpatch.Standalone {
+		said.Packages = nil // their code is in the image
+	}
+	note, err := json.Marshal(said)
 	if err != nil {
 		return nil, err
 	}
