@@ -32,6 +32,14 @@ type Merged struct {
 	thin, standalone layoutParts
 }
 
+// PackageImages are the paths of the package images whose code is used.
+func (m *Merged) PackageImages() (paths []string) {
+	for _, p := range m.Note.Packages {
+		paths = append(paths, p.Path)
+	}
+	return paths
+}
+
 // A layoutParts is what an image of one layout has besides what all have.
 type layoutParts struct {
 	objects   []*elfpatch.Object

@@ -261,8 +261,7 @@ func openNoted(im *elfpatch.Image) (list []*elfpatch.Image, err error) {
 			return list, err
 		}
 		if h, err := readPackageHeader(data); err != nil || h.checksum != id.Checksum {
-			return list, fmt.Errorf("%s: %w: its package was precompiled again after %s was built with its code; build that one again",
-				id.Path, ErrOtherBase, im.Path)
+			return list, fmt.Errorf("%s was built with the code of the package image %s, which is another one since: build it again", im.Path, id.Path)
 		}
 		p.Move(id.Moved)
 	}

@@ -89,6 +89,9 @@ func (h *Held) Empty() bool { return len(h.images) == 0 }
 
 // Close closes the package images.
 func (h *Held) Close() error {
+	if h == nil {
+		return nil
+	}
 	var list []*elfpatch.Image
 	for _, p := range h.images {
 		list = append(list, p.image)

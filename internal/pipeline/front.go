@@ -58,7 +58,6 @@ type front struct {
 
 	heap     *heapFile
 	handover *handover
-	held     *sysimage.Held // package images whose code the worker has loaded, nil for none
 }
 
 // inferredAtOnce is how many statements the front worker's event is about.
@@ -103,7 +102,6 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 	}
 	index.KeepRoots = r.makesWorkerImage
 	index.Overlay = handover.taken
-	index.Packages = f.held
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }

@@ -5,6 +5,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"chainbuild/internal/settings"
@@ -19,6 +20,22 @@ func (e *packageImagesError) Unwrap() error { return e.error }
 // usesPackageImages says that the front worker loads package images with their code.
 func (p *plan) usesPackageImages() bool {
 	return p.options.PackageImages == settings.PackageImagesUse && p.series.PackageImages && !p.makesWorkerImage
+}
+
+// noPackageImages says why code of package images cannot be used that was asked for, "" if nothing is known that is in the way.
+func (p *plan) noPackageImages() string {
+	const optimised = 2 // by Julia's default, which package images are made with
+	switch {
+	case p.options.PackageImages != settings.PackageImagesUse:
+		return ""
+	case !p.series.PackageImages:
+		return fmt.Sprintf("Julia %s has no package images", p.series.Name)
+	case p.options.CPU != "" && p.options.CPU != settings.NativeCPU:
+		return fmt.Sprintf("it is for this machine's processor, and new code is to be for %s", p.options.CPU)
+	case p.options.OptLevel != optimised:
+		return fmt.Sprintf("it was optimised with level %d, and new code is to be with %d", optimised, p.options.OptLevel)
+	}
+	return ""
 }
 
 // ignoringPackageImages is the same plan with all code of packages compiled.
@@ -37,7 +54,7 @@ func (f *front) holdPackageImages(paths []string) error {
 	if err != nil {
 		return err
 	}
-	f.held = held
+	f.run.held = held
 	if err := os.WriteFile(f.file("images.index"), held.Index, 0o600); err != nil {
 		return err
 	}

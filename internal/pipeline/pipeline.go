@@ -47,6 +47,10 @@ func build(ctx context.Context, o Options, progress *progress) error {
 	}
 	defer plan.close(ctx, progress)
 	plan.announce(progress)
+	if reason := plan.noPackageImages(); reason != "" {
+		progress.warn("no code of package images is used: " + reason)
+		plan = plan.ignoringPackageImages()
+	}
 	plan = plan.withWorkerImage(ctx, progress)
 	err = plan.run(ctx, progress)
 	var unusable *packageImagesError
@@ -71,6 +75,8 @@ type run struct {
 	*plan
 	progress *progress
 	scratch  *scratch.Folder
+	// held are package images whose code the front worker has loaded; nil: none.
+	held *sysimage.Held
 }
 
 // run makes the image that was planned.
@@ -88,6 +94,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		defer folder.Remove()
 	}
 	r := &run{plan: p, progress: progress, scratch: folder}
+	defer func() { r.held.Close() }()
 	progress.set(func(result *Result) { result.Base, result.WorkerImage = p.base.Layers[0].Path, p.workerImage != "" })
 
 	if err := progress.stage("prepare", r.prepare); err != nil {
@@ -173,9 +180,15 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 			return nil, err
 		}
 	}
-	index.Variants = r.variants
-	if index.Packages != nil {
-		return index.Packages.Base.Chain(blob, index)
+	index.Variants, index.Packages = r.variants, r.held
+	base := r.base
+	if r.held != nil {
+		base = r.held.Base
 	}
-	return r.base.Chain(blob, index)
+	merged, err := base.Chain(blob, index)
+	if err != nil {
+		return nil, err
+	}
+	r.progress.set(func(result *Result) { result.PackageImages = merged.PackageImages() })
+	return merged, nil
 }
