@@ -174,6 +174,50 @@ func TestAttachedBelow(t *testing.T) {
 	}
 }
 
+// A standalone image has the lines of the libraries that it carries.
+func TestAttachedLines(t *testing.T) {
+	addr2line := tool(t, "addr2line")
+	folder := t.TempDir()
+	library := func(name, flag string) string {
+		source := "#line 70 \"" + name + ".jl\"\n" + strings.NewReplacer("TEXT", name, "FACTOR", "3").Replace(attachedSource)
+		return compile(t, folder, name+".so", source, "-shared", "-fPIC", "-O0", "-gdwarf-4", "-fno-var-tracking", flag)
+	}
+	base := openTestImage(t, library("lowest", "-O0"))
+	m := openTestImage(t, library("first", "-gpubnames"))
+	m.Move(alignUp(base.EndAddr(), pageSize))
+	path := filepath.Join(folder, "image.so")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Write(f, &Job{Layout: Standalone, Bases: []*Image{base}, Attached: []*Image{m}})
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []*Image{base, m} {
+		addr := symbolAddr(t, of.Path, "secret") + of.Moved()
+		want := strings.TrimSuffix(filepath.Base(of.Path), ".so") + ".jl:73"
+		if out := run(t, addr2line, "-f", "-e", path, fmt.Sprintf("%#x", addr)); !strings.Contains(out, "secret") || !strings.Contains(out, want) {
+			t.Errorf("%#x is %q instead of %s", addr, out, want)
+		}
+	}
+}
+
+func FuzzDebugFields(f *testing.F) {
+	f.Add([]byte{12, 0, 0, 0, 4, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0}, []byte{1, 0x11, 0, 0x10, 0x17, 0x11, 1, 0, 0, 0}, []byte{2, 0, 0, 0, 4, 0}, make([]byte, 32))
+	f.Fuzz(func(t *testing.T, info, abbrev, lines, ranges []byte) {
+		contents := map[string][]byte{".debug_info": info, ".debug_abbrev": abbrev, ".debug_line": lines, ".debug_ranges": ranges}
+		fields, err := debugFieldsOf(contents)
+		if err != nil {
+			return
+		}
+		if err := shiftDebug("fuzzed", contents, fields.encode(), map[string]uint64{addressTarget: 1, ".debug_str": 1}); errors.Is(err, ErrDamaged) {
+			t.Error(err)
+		}
+	})
+}
+
 // What has no search table is listed from the frames themselves, as the system's linker lists it.
 func TestFramesWithoutTable(t *testing.T) {
 	folder := t.TempDir()
