@@ -71,6 +71,9 @@ base_row(index::Vector{Any}, @nospecialize(code)) = get(index[3]::IdDict{Any,Any
 
 has_base_code(index::Vector{Any}, @nospecialize(code)) = haskey(index[3]::IdDict{Any,Any}, code)
 
+"Whether `code` has native code in a package image."
+is_of_package_image(index::Vector{Any}, @nospecialize(code)) = base_row(index, code) > length(base_codes(index))
+
 "The index in the base's table of the function that is `part`, WRAPPER or BODY, of the code instance in `row`; -1 if there is none."
 function base_function(index::Vector{Any}, row::Int, part::Int)
     words = index[1]::Vector{UInt32}
