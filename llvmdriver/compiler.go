@@ -55,8 +55,8 @@ type Options struct {
 	Worker []string
 	// Jobs is the number of workers.
 	Jobs int
-	// Lazy leaves the start of each worker until there is a partition for it.
-	Lazy bool
+	// Ready is how many workers are started at once; the others are started when they are needed.
+	Ready int
 	// Slots are needed by workers that are busy; nil: none are.
 	Slots parallel.Slots
 	// Log gets what the workers print.
@@ -67,7 +67,7 @@ type Options struct {
 func Start(ctx context.Context, o Options) (*Compiler, error) {
 	pool, err := parallel.NewPool(ctx, parallel.PoolOptions{
 		Workers: o.Jobs,
-		Lazy:    o.Lazy,
+		Ready:   o.Ready,
 		Output:  o.Log,
 		Slots:   o.Slots,
 		Command: func() *exec.Cmd {
@@ -148,6 +148,9 @@ func emitRequest(bitcode, object string, target Target) string {
 
 // SetOwn says how many workers may be busy without a slot; at first none.
 func (c *Compiler) SetOwn(workers int) { c.pool.SetOwn(workers) }
+
+// SetReady says how many workers are to run before there are partitions.
+func (c *Compiler) SetReady(workers int) { c.pool.SetReady(workers) }
 
 // SetLimit says how many workers may be busy at a time, 0 for none until it is called again; at first all may be.
 func (c *Compiler) SetLimit(workers int) { c.pool.SetLimit(workers) }

@@ -19,7 +19,7 @@ func TestCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, out := startWorkers(t, 1, false)
+	c, out := startWorkers(t, 1, 1)
 	var begun starts
 	p := partition(t, 1, "code")
 	p.Target = target
@@ -42,7 +42,7 @@ func TestCompile(t *testing.T) {
 
 // A worker that says that it cannot is believed; one that answers what it should not is not.
 func TestCompileRefused(t *testing.T) {
-	c, _ := startWorkers(t, 1, false)
+	c, _ := startWorkers(t, 1, 1)
 	for bitcode, says := range map[string]string{
 		"refuse no such target": "partition 7 failed: no such target",
 		"babble":                "partition 7: its worker's answer cannot be read: ",
@@ -64,7 +64,7 @@ func TestCompileRefused(t *testing.T) {
 
 // A worker that dies is replaced once for a partition.
 func TestCompileLost(t *testing.T) {
-	c, _ := startWorkers(t, 1, false)
+	c, _ := startWorkers(t, 1, 1)
 	var begun starts
 	if o, err := c.Compile(t.Context(), partition(t, 1, "once"), false, begun.note); err != nil || len(o.Data) == 0 {
 		t.Errorf("the object is %q (%v)", o.Data, err)
@@ -84,7 +84,7 @@ func TestCompileLost(t *testing.T) {
 
 // Many are compiled at once, and as many at a time as is said.
 func TestCompileMany(t *testing.T) {
-	c, _ := startWorkers(t, 3, false)
+	c, _ := startWorkers(t, 3, 3)
 	c.SetLimit(2)
 	var wait sync.WaitGroup
 	for n := range 12 {
@@ -102,23 +102,27 @@ func TestCompileMany(t *testing.T) {
 	wait.Wait()
 }
 
-// A worker that is started when it is needed is not there before.
-func TestLazy(t *testing.T) {
-	c, out := startWorkers(t, 2, true)
-	if text := out.String(); text != "" {
-		t.Errorf("before there is anything to do the workers print %q", text)
-	}
-	if _, err := c.Compile(t.Context(), partition(t, 1, "code"), false, func(int, error) {}); err != nil {
-		t.Error(err)
-	}
-	c.Close()
-	if n := strings.Count(out.String(), "arguments"); n != 1 {
-		t.Errorf("%d workers were started for one partition", n)
+// A worker that is started when it is needed is not there before, and not at all while one that runs is free.
+func TestReady(t *testing.T) {
+	for _, ready := range []int{0, 1} {
+		c, out := startWorkers(t, 3, ready)
+		if text := out.String(); ready == 0 && text != "" {
+			t.Errorf("before there is anything to do the workers print %q", text)
+		}
+		for range 5 {
+			if _, err := c.Compile(t.Context(), partition(t, 1, "code"), false, func(int, error) {}); err != nil {
+				t.Error(err)
+			}
+		}
+		c.Close()
+		if n := strings.Count(out.String(), "arguments"); n != 1 {
+			t.Errorf("with %d workers that are ready, %d were started for one partition at a time", ready, n)
+		}
 	}
 }
 
 func TestCompileStopped(t *testing.T) {
-	c, _ := startWorkers(t, 1, false)
+	c, _ := startWorkers(t, 1, 1)
 	ctx, stop := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	p := partition(t, 1, "hang")
@@ -140,7 +144,7 @@ func TestStartRefuses(t *testing.T) {
 	if _, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: os.Args[0]}}); err == nil {
 		t.Error("no workers were started")
 	}
-	if _, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: "/gone/julia"}, Jobs: 1}); err == nil || !strings.Contains(err.Error(), "/gone/julia") {
+	if _, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: "/gone/julia"}, Jobs: 1, Ready: 1}); err == nil || !strings.Contains(err.Error(), "/gone/julia") {
 		t.Errorf("a Julia that is not there: %v", err)
 	}
 }

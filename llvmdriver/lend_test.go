@@ -12,7 +12,7 @@ import (
 
 // A partition that is lent gets the object of whoever borrows it; one that may not be lent is left to the worker.
 func TestLend(t *testing.T) {
-	c, _ := startWorkers(t, 1, false)
+	c, _ := startWorkers(t, 1, 1)
 	began, made := make(chan int, 3), make(chan Compiled, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -100,11 +100,11 @@ func (l *log) String() string {
 }
 
 // startWorkers starts fake workers for a target.
-func startWorkers(t *testing.T, jobs int, lazy bool) (*Compiler, *log) {
+func startWorkers(t *testing.T, jobs, ready int) (*Compiler, *log) {
 	t.Helper()
 	t.Setenv(workerVariable, "yes")
 	out := &log{}
-	c, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: os.Args[0]}, Worker: []string{"emit.jl"}, Jobs: jobs, Lazy: lazy, Log: out})
+	c, err := Start(t.Context(), Options{Julia: &julia.Installation{Executable: os.Args[0]}, Worker: []string{"emit.jl"}, Jobs: jobs, Ready: ready, Log: out})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func workerCommand(mode string) *exec.Cmd {
 
 func workerPool(t *testing.T, ctx context.Context, workers int, mode string) *Pool {
 	t.Helper()
-	pool, err := NewPool(ctx, PoolOptions{Workers: workers, Command: func() *exec.Cmd { return workerCommand(mode) }})
+	pool, err := NewPool(ctx, PoolOptions{Workers: workers, Ready: workers, Command: func() *exec.Cmd { return workerCommand(mode) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func children(reply *os.File) {
 
 // parent runs a pool of its own, tells the id of its worker, and waits to be killed.
 func parent(reply *os.File) {
-	pool, err := NewPool(context.Background(), PoolOptions{Workers: 1, Command: func() *exec.Cmd { return workerCommand("plain") }})
+	pool, err := NewPool(context.Background(), PoolOptions{Workers: 1, Ready: 1, Command: func() *exec.Cmd { return workerCommand("plain") }})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

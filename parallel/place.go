@@ -26,46 +26,50 @@ type place struct {
 func (w *place) work(ctx context.Context) {
 	defer w.pool.places.Done()
 	for {
-		task, ok := w.pool.next()
-		if !ok {
+		task, ok := w.pool.next(w)
+		switch {
+		case !ok:
 			w.dismiss()
 			return
+		case task == nil:
+			w.pool.started(w.start(ctx))
+			continue
 		}
-		w.do(ctx, task)
-		w.pool.done()
-		if w.pool.settle(task) {
+		answered := w.do(ctx, task)
+		w.pool.done(w)
+		if answered || w.pool.settle(task) {
 			task.run.left.Done()
 		}
 	}
 }
 
 // do tries a task up to two times, and settles it with an update that has its reply, or ends its run. A task that is settled elsewhere meanwhile is
-// given up.
-func (w *place) do(ctx context.Context, task *queuedTask) {
+// given up. It says whether it has settled the task.
+func (w *place) do(ctx context.Context, task *queuedTask) bool {
 	run := task.run
 	for attempt := 1; ; attempt++ {
 		if run.ctx.Err() != nil || isClosed(task.settled) {
-			return
+			return false
 		}
 		run.tell(Update{Task: task.index, Worker: w.number})
 		reply, err := w.try(ctx, task)
 		if err == nil {
 			if w.pool.settle(task) {
 				run.tell(Update{Task: task.index, Worker: w.number, Reply: reply})
-				run.left.Done()
+				return true
 			}
-			return
+			return false
 		}
 		var said *saidError
 		switch {
 		case run.ctx.Err() != nil, isClosed(task.settled):
-			return
+			return false
 		case ctx.Err() != nil:
 			run.cancel(context.Cause(ctx))
-			return
+			return false
 		case errors.As(err, &said), attempt == 2:
 			run.cancel(&TaskError{Task: task.Name, Attempts: attempt, Err: err})
-			return
+			return false
 		}
 		run.tell(Update{Task: task.index, Worker: w.number, Lost: err})
 	}

@@ -36,8 +36,8 @@ type PoolOptions struct {
 	// Command makes the command of a worker. It reads tasks from its standard input, one a line, answers each with one
 	// line on file descriptor 3, and exits when its input ends.
 	Command func() *exec.Cmd
-	// Lazy leaves the start of each worker until there is a task for it.
-	Lazy bool
+	// Ready is how many workers are started at once (see SetReady).
+	Ready int
 	// Slots are needed by workers that are busy, besides those of the pool's own (SetOwn); nil: none are needed.
 	Slots Slots
 	// Output gets a copy of all that the workers print; nil: nobody. It must allow for use by several goroutines at once.
@@ -78,9 +78,11 @@ type Pool struct {
 	slots   sync.WaitGroup // for who takes them
 
 	mu      sync.Mutex
-	changed sync.Cond // queue, busy, limit, own, taken, closed
+	changed sync.Cond // queue, busy, free, ready, limit, own, taken, closed
 	queue   taskQueue
 	busy    int // workers that have a task
+	free    int // workers that run and have none
+	ready   int // workers that are to run before there are tasks
 	limit   int // of busy
 	own     int // workers that need no slot; see slots.go
 	taken   int // slots
@@ -122,21 +124,22 @@ type queuedTask struct {
 	settled chan struct{} // closed when it is settled; guarded by the pool
 }
 
-// NewPool starts the workers, unless they are to be started when they are needed. When ctx ends they are all stopped. Close must be called.
+// NewPool starts the workers that are to be ready. When ctx ends they are all stopped. Close must be called.
 func NewPool(ctx context.Context, options PoolOptions) (*Pool, error) {
 	if options.Workers < 1 {
 		return nil, fmt.Errorf("a pool of %d workers can do nothing: it needs at least 1", options.Workers)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	p := &Pool{options: options, stop: stop, limit: options.Workers}
+	p := &Pool{options: options, stop: stop, limit: options.Workers, ready: options.Ready}
 	p.changed.L = &p.mu
 	for number := range options.Workers {
 		w := &place{pool: p, number: number}
-		if !options.Lazy {
+		if number < options.Ready {
 			if err := w.start(ctx); err != nil {
 				p.Close()
 				return nil, err
 			}
+			p.free++
 		}
 		p.places.Add(1)
 		go w.work(ctx)
@@ -234,26 +237,57 @@ func (p *Pool) PeakRSS() int64 {
 	return p.peakRSS
 }
 
-// next waits for a task, for a worker that is then busy. There is none any more once the pool is closed and the queue is empty.
-func (p *Pool) next() (*queuedTask, bool) {
+// SetReady says how many workers are to run before there are tasks. The others are started when there is a task that none of those is free for.
+func (p *Pool) SetReady(workers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.queue) == 0 && !p.closed || len(p.queue) > 0 && p.busy >= p.allowed() {
-		p.changed.Wait()
-	}
-	if len(p.queue) == 0 {
-		return nil, false
-	}
-	p.busy++
+	p.ready = workers
 	p.changed.Broadcast()
-	return heap.Pop(&p.queue).(*queuedTask), true
 }
 
-// done says that a worker that was busy is not any more.
-func (p *Pool) done() {
+// next waits for a task, for the worker of a place, which is then busy; it runs, or will be started. There is no task any more once the pool is closed and
+// the queue is empty. There is none either if the worker is to be started before there is one.
+func (p *Pool) next(w *place) (task *queuedTask, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	runs := w.process != nil
+	for {
+		switch {
+		case len(p.queue) == 0 && p.closed:
+			return nil, false
+		case len(p.queue) > 0 && p.busy < p.allowed() && (runs || p.free < len(p.queue)):
+			p.busy++
+			if runs {
+				p.free--
+			}
+			p.changed.Broadcast()
+			return heap.Pop(&p.queue).(*queuedTask), true
+		case !runs && !p.closed && w.number < p.ready:
+			return nil, true
+		}
+		p.changed.Wait()
+	}
+}
+
+// started says that a worker was started before there was a task, or could not be: the error is the next task's.
+func (p *Pool) started(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.ready = 0
+		return
+	}
+	p.free++
+}
+
+// done says that the worker of a place, which was busy, is not any more.
+func (p *Pool) done(w *place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--
+	if w.process != nil {
+		p.free++
+	}
 	p.giveSlots()
 	p.changed.Broadcast()
 }

@@ -54,7 +54,7 @@ func (s *shelf) Give() error {
 // sharingPool is a pool of 4 workers with slots.
 func sharingPool(t *testing.T, slots Slots, own int) *Pool {
 	t.Helper()
-	pool, err := NewPool(t.Context(), PoolOptions{Workers: 4, Lazy: true, Slots: slots, Command: func() *exec.Cmd { return workerCommand("plain") }})
+	pool, err := NewPool(t.Context(), PoolOptions{Workers: 4, Slots: slots, Command: func() *exec.Cmd { return workerCommand("plain") }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,7 @@ type parser struct {
 	out      []byte            // the normalised source of the statement
 	modules  []string          // the heads of its dotted paths
 	packages []string          // that comments list
+	paths    *[]Path           // what is named is added to; nil: nothing is
 	names    map[string]string // module names met in the file, so that each is allocated once
 	start    int               // where the statement starts
 	nest     int               // the number of open brackets
@@ -252,6 +253,7 @@ func (p *parser) statement() bool {
 // oneReading is statement for names that end where choices says.
 func (p *parser) oneReading() bool {
 	p.out, p.modules = p.out[:0], p.modules[:0]
+	p.forgetPaths(0)
 	p.start, p.nest, p.depth, p.reason = p.pos, 0, 0, ""
 	line := p.src[p.pos:]
 	if i := bytes.IndexByte(line, '\n'); i >= 0 {
@@ -761,7 +763,7 @@ func (p *parser) getField() bool {
 	if !p.space() {
 		return false
 	}
-	begin := len(p.out)
+	begin, noted := len(p.out), p.notedPaths()
 	r, _ := utf8.DecodeRune(p.src[p.pos:])
 	if !nameStart(r) {
 		return p.unexpected("where the module of getfield should be")
@@ -770,9 +772,11 @@ func (p *parser) getField() bool {
 	if !ok {
 		return false
 	}
+	p.forgetPaths(noted)
 	if plain {
 		p.module(p.out[begin:])
 	}
+	module := len(p.out)
 	if !p.spaced(",", "where getfield should name a symbol") || !p.space() {
 		return false
 	}
@@ -792,6 +796,7 @@ func (p *parser) getField() bool {
 	if !ok || !p.spaced(")", "where getfield( should be closed") {
 		return false
 	}
+	p.notePath(p.out[begin:module], p.out[module+len(", "):])
 	p.nest--
 	p.emit(")")
 	return true
@@ -803,7 +808,7 @@ func (p *parser) path() (plain, ok bool) {
 	if !p.name() {
 		return false, false
 	}
-	head := len(p.out)
+	head, last := len(p.out), begin
 	if word := string(p.out[begin:head]); reserved[word] {
 		return false, p.fail("there is " + word + " where a type or a value should be")
 	} else if julian := tracedFloats[word]; julian != "" {
@@ -816,6 +821,7 @@ func (p *parser) path() (plain, ok bool) {
 		}
 		p.pos++
 		p.emit(".")
+		last = len(p.out)
 		r, _ := utf8.DecodeRune(p.src[p.pos:])
 		switch {
 		case nameStart(r):
@@ -841,6 +847,7 @@ func (p *parser) path() (plain, ok bool) {
 			p.emit(")")
 		}
 	}
+	p.notePath(p.out[begin:max(begin, last-1)], p.out[last:])
 	return len(p.out) == head, true
 }
 

@@ -60,7 +60,11 @@ type newFunction struct {
 
 // chain completes a new heap for an image that is chained to this one. It takes over blob.
 func (b *Base) chain(blob []byte, index *Index) (*Merged, error) {
-	h, err := parseHeap(b.layout, blob)
+	var written *writtenLists
+	if index.Underlay != nil {
+		written = index.Underlay.written
+	}
+	h, err := parseWrittenHeap(b.layout, blob, written)
 	if err != nil {
 		return nil, fmt.Errorf("new heap: %w", err)
 	}
@@ -296,8 +300,8 @@ func (c *chaining) assemble(globals, functions []byte) []byte {
 		out = append(out, section...)
 	}
 	out = append(pad(out), tail...)
-	if c.index.Overlay {
-		out = seal(out, c.base.heap.data)
+	if c.index.Underlay != nil {
+		out = seal(out, c.index.Underlay.checksum)
 	}
 	return out
 }
@@ -319,6 +323,10 @@ func (c *chaining) relocations() []byte {
 	// kept last. What follows one that was left out is written anew.
 	at, from := 0, 0
 	word, last, gap := uint64(0), uint64(0), false
+	if h.written != nil {
+		// What was planted is new.
+		at, word, last = h.written.fresh.at, h.written.fresh.after, h.written.fresh.after
+	}
 	for at < len(list) {
 		start := at
 		next, size := form.next(list[at:], word)
@@ -378,7 +386,7 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		Note:    Note{Format: b.Format, Functions: len(c.functions), Globals: len(c.index.Globals)},
 		bases:   b.Layers, attached: b.Packages,
 	}
-	if c.index.Overlay {
+	if c.index.Underlay != nil {
 		out.Note.Constants = append(b.constants(), [2]uint32{uint32(b.heap.objects.end()), uint32(b.heap.constants.end())})
 	}
 	for _, im := range b.Layers {

@@ -94,6 +94,8 @@ type heap struct {
 	names [][]byte
 	// shift is the number of bits below those that say a reference's kind.
 	shift uint
+	// written is what is known of the lists of relocations, nil if they have to be read.
+	written *writtenLists
 }
 
 // An extent is a part of a blob.
@@ -104,8 +106,11 @@ func (e extent) end() int { return e.start + e.size }
 func (e extent) of(data []byte) []byte { return data[e.start:e.end():e.end()] }
 
 // parseHeap finds the parts of a blob and checks all that it has to walk through for that.
-func parseHeap(l *layout, data []byte) (*heap, error) {
-	h := &heap{layout: l, data: data}
+func parseHeap(l *layout, data []byte) (*heap, error) { return parseWrittenHeap(l, data, nil) }
+
+// parseWrittenHeap is parseHeap for a blob whose lists of relocations are known.
+func parseWrittenHeap(l *layout, data []byte, written *writtenLists) (*heap, error) {
+	h := &heap{layout: l, data: data, written: written}
 	if err := h.parseSections(); err != nil {
 		return nil, err
 	}
@@ -373,8 +378,13 @@ func (h *heap) walk(list extent, do func(word uint64) error) error {
 // parseRelocs finds the lists of relocations, of which there may be more than two, and returns where the last one ends.
 func (h *heap) parseRelocs(more ...*extent) (end int, err error) {
 	at := h.relocs.start
-	for _, list := range append([]*extent{&h.types, &h.references}, more...) {
+	for i, list := range append([]*extent{&h.types, &h.references}, more...) {
 		list.start = at
+		if h.written != nil {
+			list.size = h.written.sizes[i]
+			at = list.end() + len(h.form.append(nil, 0, 0))
+			continue
+		}
 		for word, last := uint64(1), uint64(0); word != 0; last = word {
 			var size int
 			word, size = h.form.next(h.data[at:h.relocs.end()], last)

@@ -206,7 +206,7 @@ func (h *testHeap) module(name, parent string, names ...string) uint32 {
 
 // code makes a code instance of a method that is defined in module; convention is how it is called, 0 for a wrapper.
 func (h *testHeap) codeInstance(module string, convention uint64) uint32 {
-	method := h.object(h.roots[h.root.method], 8)
+	method := h.object(h.roots[h.root.method], methodWords)
 	h.setRef(method+h.method.module, uint64(h.modules[module]), false)
 	instance := h.object(h.roots[h.root.methodInstance], 4)
 	h.setRef(instance, uint64(method), false)
@@ -219,7 +219,10 @@ func (h *testHeap) codeInstance(module string, convention uint64) uint32 {
 }
 
 // value makes some object.
-func (h *testHeap) value() uint64 { return uint64(h.object(h.roots[h.root.method], 8)) }
+func (h *testHeap) value() uint64 { return uint64(h.object(h.roots[h.root.method], methodWords)) }
+
+// methodWords is the size of a method.
+const methodWords = 26
 
 // constant makes some object without pointers among the constants.
 func (h *testHeap) constant() uint64 {

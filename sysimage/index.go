@@ -74,8 +74,8 @@ type Index struct {
 	// KeepRoots leaves the root task's local storage as the process planted it, for an image whose processes start with that:
 	// an svec that begins with the three lists of base.index, in its order. Else it is nothing, as in any other image.
 	KeepRoots bool
-	// Overlay says that the new heap has the base's objects where the base has them (Base.Overlay).
-	Overlay bool
+	// Underlay is what the new heap is an overlay on, nil if the runtime has serialised it.
+	Underlay *Underlay
 	// Entries are functions for C: the name that it knows them by and the symbol that an object defines.
 	Entries map[string]string
 	// Variants are the targets for which each new function has a variant; nil: it has one, which serves on all targets of the base.

@@ -6,6 +6,9 @@ package sysimage
 import (
 	"fmt"
 	"io"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // pageSize is what is read at once of memory outside of the image: what Julia's collector allocates at once.
@@ -25,8 +28,9 @@ type liveMemory struct {
 	err error
 }
 
-// readLive reads the objects and constants of the image that a process is on and whose blob it has at the address blob.
-func readLive(form *heapForm, from io.ReaderAt, blob uint64) (*liveMemory, error) {
+// readLive reads the objects and constants of the image that a process is on and whose blob it has at the address blob. They are read to room, if that
+// is large enough.
+func readLive(form *heapForm, from io.ReaderAt, blob uint64, room []byte) (*liveMemory, error) {
 	m := &liveMemory{from: from, start: blob, pages: map[uint64][]byte{}}
 	word := make([]byte, form.width)
 	end := 0
@@ -40,11 +44,36 @@ func readLive(form *heapForm, from io.ReaderAt, blob uint64) (*liveMemory, error
 		}
 		end = alignInt(end+form.width, align) + int(size)
 	}
-	m.image = make([]byte, end)
-	if _, err := from.ReadAt(m.image, int64(blob)); err != nil {
+	if cap(room) < end {
+		room = make([]byte, end)
+	}
+	m.image = room[:end]
+	err := inParts(end, func(_, start, end int) error {
+		_, err := from.ReadAt(m.image[start:end], int64(blob)+int64(start))
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("the memory of the process cannot be read: %w", err)
 	}
 	return m, nil
+}
+
+// inParts calls do for equal parts of size bytes side by side, one for each processor. They begin at words of a bitset.
+func inParts(size int, do func(part, start, end int) error) error {
+	var group errgroup.Group
+	parts := runtime.GOMAXPROCS(0)
+	each := alignInt(size/parts+1, 512)
+	for part := range parts {
+		if start := part * each; start < size {
+			group.Go(func() error { return do(part, start, min(start+each, size)) })
+		}
+	}
+	return group.Wait()
+}
+
+// view is the same memory for another goroutine.
+func (m *liveMemory) view() *liveMemory {
+	return &liveMemory{from: m.from, image: m.image, start: m.start, pages: map[uint64][]byte{}}
 }
 
 // bytes returns n bytes at an address. They are valid until the next call, and not to be written to.

@@ -4,7 +4,8 @@ package sysimage
 //
 // A process that was started from the base has the base's objects in memory as the loader has left them, but for what it has changed since; what
 // is new lies elsewhere. The runtime's serialiser (src/staticdata.c) writes all of that in a new order. An overlay leaves the base's objects and
-// constants where they are in the base's blob, and costs a fraction of the time:
+// constants where they are in the base's blob, and costs a fraction of the time. What can be known of the base alone is prepared while the process is
+// still at work (Underlay).
 //
 //	the base's objects     as in the base's file, but for words that the process has changed
 //	the base's constants   likewise; their place is among the objects now, since new objects come behind them
@@ -13,6 +14,7 @@ package sysimage
 //	symbols, relocations   the base's, then new ones
 //	tail                   the base's, with the process's counters and the new local storage of the root task
 //
+//	prepare    underlay.go          copies the base's blob and reads its lists of relocations
 //	compare    overlay_compare.go   finds the objects of the base with changed words
 //	rewrite    overlay_write.go     writes these in their places; what they refer to that is new gets a place
 //	drain      overlay_write.go     writes what has a place, until there is nothing more
@@ -53,25 +55,17 @@ type OverlayStats struct {
 
 // An overlay is the work of writing one.
 type overlay struct {
-	h      *heap // the base's
-	base   *Base
-	form   *overlayForm
+	*Underlay
 	live   Live
 	memory *liveMemory
-	// start is the address of the blob in the process, end where the base's objects and constants end in it.
+	// start is the address of the blob in the process.
 	start uint64
-	end   int
-	// islands are constants among the base's objects: those of its own base, if it is an overlay itself.
-	islands []extent
 
-	// data is what the blob begins with: the base's objects and constants, then new objects. added are new constants.
-	data, added []byte
-	symbols     symbolTable
-	types       typeTable
-	// headers are the positions of what is before the base's objects, ascending.
-	headers []uint32
-	// isReference and isMemoryRef are the base's words that its lists of relocations name, removed those that are no references any more.
-	isReference, isMemoryRef, removed bitset
+	// added are new constants.
+	added []byte
+	types typeTable
+	// removed are words of the base that are no references any more.
+	removed bitset
 	// tags, refs and memoryRefs are positions of new relocations, by list.
 	tags, refs, memoryRefs []uint32
 	// finished are new objects for the loader to finish, methods those that C can call.
@@ -128,57 +122,41 @@ func (o *overlay) address(at int) uint64 { return o.start + uint64(at) }
 // isBase says that an address is in the base's part of the image.
 func (o *overlay) isBase(address uint64) bool { return address-o.start < uint64(o.end) }
 
-// OverlayRoom is how many bytes more than the base's blob an overlay is expected to need.
-const OverlayRoom = 512 << 20
-
 // Series is the series of Julia that the base belongs to, such as 1.10.
 func (b *Base) Series() string { return b.layout.julia }
-
-// BlobSize is the size of the base's blob in bytes.
-func (b *Base) BlobSize() int64 { return int64(len(b.heap.data)) }
 
 // HasOverlays says that heaps of processes on this base can be written as overlays.
 func (b *Base) HasOverlays() bool { return b.layout.overlay != nil }
 
-// Overlay writes the heap of a process that was started from b, or from an image that is an overlay of b's. The blob is one as the runtime's
-// serialiser writes it without native code, but that the base's objects are where they are in the base. It is appended to buf[:0].
-func (b *Base) Overlay(buf []byte, live Live) ([]byte, OverlayStats, error) {
-	if !b.HasOverlays() {
-		return nil, OverlayStats{}, fmt.Errorf("%w of Julia %s", ErrNoOverlay, b.layout.julia)
-	}
-	h := b.heap
+// Overlay writes the heap of a process that was started from the base, or from an image that is an overlay of it. The blob is one as the runtime's
+// serialiser writes it without native code, but that the base's objects are where they are in the base. It lies in the room that the underlay was
+// given, and there can be no other overlay on that.
+func (u *Underlay) Overlay(live Live) ([]byte, OverlayStats, error) {
+	h := u.h
 	const anyType = 0
 	kind, n := h.split(h.roots[anyType])
 	if kind != refData {
 		return nil, OverlayStats{}, h.otherRoots()
 	}
-	islands, err := b.islands()
+	m, err := readLive(u.base.layout.form, live.Memory, live.Any-n, u.memoryRoom)
 	if err != nil {
 		return nil, OverlayStats{}, err
 	}
-	m, err := readLive(b.layout.form, live.Memory, live.Any-n)
-	if err != nil {
-		return nil, OverlayStats{}, err
-	}
-	end := h.constants.end()
-	if len(m.image) < end {
+	if len(m.image) < u.end {
 		return nil, OverlayStats{}, fmt.Errorf("%w: the process is on an image that is no overlay of the base", ErrNoOverlay)
 	}
 	o := &overlay{
-		h: h, base: b, form: b.layout.overlay, live: live, memory: m, start: m.start, end: end, islands: islands,
-		data:        append(buf[:0], h.data[:end]...),
-		symbols:     newSymbolTable(h),
-		isReference: newBitset(h.objects.size), isMemoryRef: newBitset(h.objects.size), removed: newBitset(h.objects.size),
+		Underlay: u, live: live, memory: m, start: m.start, removed: newBitset(h.objects.size),
 		places: map[uint64]uint64{}, dormant: map[uint32]bool{}, nulls: map[uint64]uint64{},
 		sets: map[uint64]bool{}, lists: map[uint64]weakList{},
 	}
 	o.readRootTypes()
 	changed := o.compare()
-	if len(changed) > len(o.headers)/2 {
+	if len(changed.headers) > len(o.headers)/2 {
 		o.unknown("the process is on an image that is no overlay of the base")
 	}
-	o.rewriteChanged(changed)
-	o.compareConstants()
+	o.rewriteChanged(changed.headers)
+	o.takeConstants(changed.constants)
 	storage := o.reference(live.Storage)
 	o.drain()
 	o.writeSets()
@@ -186,7 +164,7 @@ func (b *Base) Overlay(buf []byte, live Live) ([]byte, OverlayStats, error) {
 	if o.failed() {
 		return nil, o.stats, o.err
 	}
-	o.stats.Bytes = int64(len(o.data) - end + len(o.added))
+	o.stats.Bytes = int64(len(o.data) - u.end + len(o.added))
 	return o.assemble(storage), o.stats, nil
 }
 
@@ -266,26 +244,26 @@ func (o *overlay) newTail(storage uint64) []byte {
 func (o *overlay) relocations() []byte {
 	form := o.h.form
 	out := make([]byte, 0, o.h.relocs.size+8*(len(o.tags)+len(o.refs)))
-	list := func(of extent, removed bitset, added []uint32) {
-		last := uint64(0)
-		o.h.walk(of, func(word uint64) error {
-			if word != 0 && !removed.has(uint32(word)) {
-				out = form.append(out, word, last)
-				last = word
-			}
-			return nil
-		})
+	o.written = &writtenLists{}
+	list := func(of *relocationList, removed bitset, added []uint32) {
+		var last uint64
+		start := len(out)
+		out, last = of.appendTo(out, o.h, removed)
+		if of == &o.referenceWords {
+			o.written.fresh = relocationStep{at: len(out) - start, after: last}
+		}
 		for _, word := range added {
 			out = form.append(out, uint64(word), last)
 			last = uint64(word)
 		}
+		o.written.sizes = append(o.written.sizes, len(out)-start)
 		out = form.append(out, 0, last)
 	}
-	list(o.h.types, nil, o.tags)
-	list(o.h.references, o.removed, o.refs)
+	list(&o.typeWords, nil, o.tags)
+	list(&o.referenceWords, o.removed, o.refs)
 	if o.form.memoryRefName > 0 {
-		list(o.h.owners, nil, nil)
-		list(o.h.memories, nil, o.memoryRefs)
+		list(&o.ownerWords, nil, nil)
+		list(&o.memoryWords, nil, o.memoryRefs)
 	}
 	out = le.AppendUint64(out, uint64(len(o.h.finish)+len(o.finished)))
 	for _, object := range slices.Concat(o.h.finish, o.finished) {
@@ -300,3 +278,21 @@ type bitset []uint64
 func newBitset(size int) bitset     { return make(bitset, size>>9+1) }
 func (s bitset) add(at uint32)      { s[at>>9] |= 1 << (at >> 3 & 63) }
 func (s bitset) has(at uint32) bool { return int(at>>9) < len(s) && s[at>>9]>>(at>>3&63)&1 != 0 }
+
+// hasAny says that one of the words from a first one to before an end is in the set.
+func (s bitset) hasAny(first, end uint32) bool {
+	for at := first; at < end; {
+		if at&511 == 0 && end-at >= 512 {
+			if int(at>>9) < len(s) && s[at>>9] != 0 {
+				return true
+			}
+			at += 512
+			continue
+		}
+		if s.has(at) {
+			return true
+		}
+		at += 8
+	}
+	return false
+}

@@ -2,100 +2,153 @@ package sysimage
 
 // This file finds what a process has changed of the base's objects and constants.
 //
-// The words of the process are turned back into what a file has for them, with the base's own lists of relocations; a word that still differs
-// from the base's file has been changed.
+// A word of the process is as in the base's file, or that plus the address of the blob if it is a reference, or what the loader makes of it; else it
+// has been changed.
 
-import "slices"
+import (
+	"math/bits"
+	"runtime"
+	"slices"
+	"sync/atomic"
+)
 
-// compare returns the headers of the base's objects that have a changed word, ascending. It fills the sets of relocations.
-func (o *overlay) compare() []uint32 {
-	file := o.h.objects.of(o.h.data)
-	live := slices.Clone(o.h.objects.of(o.memory.image))
-	o.fail(o.h.walk(o.h.types, func(word uint64) error {
-		if word != 0 {
-			o.headers = append(o.headers, uint32(word))
-			copy(live[word:word+8], file[word:])
-		}
-		return nil
-	}))
-	o.fail(o.h.walk(o.h.memories, func(word uint64) error {
-		if word != 0 {
-			o.isMemoryRef.add(uint32(word))
-			if memory := le.Uint64(live[word+8:]); memory != 0 {
-				le.PutUint64(live[word:], le.Uint64(live[word:])-o.memory.u64(memory+8))
-			}
-		}
-		return nil
-	}))
-	o.unrelocate(live, file)
-	return o.differing(live, file)
+// A difference is what the process has changed.
+type difference struct {
+	headers   []uint32 // of objects with a changed word, ascending
+	constants []int    // words
 }
 
-// unrelocate turns the references in live, the process's words, back into those of the file, where they have not changed. In data it makes
-// offsets in the blob of references to constants, which are among the objects there.
-func (o *overlay) unrelocate(live, file []byte) {
-	symbols := make([]uint64, len(o.h.names))
-	values := make([]uint64, o.h.max.tag+1)
-	constants := uint64(o.h.constants.start)
-	o.fail(o.h.walk(o.h.references, func(word uint64) error {
-		if word == 0 {
-			return nil
-		}
-		o.isReference.add(uint32(word))
-		is, was := le.Uint64(live[word:]), le.Uint64(file[word:])
-		same := true // a function is given its address by the loader
-		switch kind, n := o.h.split(was); kind {
-		case refData:
-			same = is-o.start == n
-		case refConst:
-			n = constants + 8*n
-			le.PutUint64(o.data[word:], n)
-			same = is-o.start == n
-		case refSymbol:
-			if symbols[n] == 0 && o.isSymbol(is) && o.symbolName(is) == string(o.h.names[n]) {
-				symbols[n] = is
-			}
-			same = symbols[n] == is
-		case refTag:
-			if values[n] == 0 {
-				if ref, ok := o.valueReference(is); ok && ref == was {
-					values[n] = is
-				}
-			}
-			same = values[n] == is
-		}
-		if same {
-			le.PutUint64(live[word:], was)
-		} else {
-			le.PutUint64(live[word:], ^was)
-		}
-		return nil
+// compare finds what the process has changed of the base.
+func (o *overlay) compare() (d difference) {
+	constant := o.constantReturn()
+	parts := make([]scanner, runtime.GOMAXPROCS(0))
+	o.fail(inParts(o.end, func(part, start, end int) error {
+		s := &parts[part]
+		s.overlay = &overlay{Underlay: o.Underlay, live: o.live, memory: o.memory.view(), start: o.start, constant: constant}
+		s.readRootTypes()
+		s.skip = o.globalRoots()
+		s.symbolsAt = make([]uint64, len(o.h.names))
+		s.valuesAt = make([]uint64, o.h.max.tag+1)
+		s.scan(start, end)
+		s.fail(s.memory.err)
+		return s.err
 	}))
+	for _, s := range parts {
+		d.headers = append(d.headers, s.found.headers...)
+		d.constants = append(d.constants, s.found.constants...)
+	}
+	d.headers = slices.Compact(d.headers)
+	return d
 }
 
-// differing returns the headers of objects with words that differ.
-func (o *overlay) differing(live, file []byte) (headers []uint32) {
-	skip := o.globalRoots()
-	next := 0 // in o.headers
-	inConstants := within(o.islands)
-	for at := 8; at+8 <= len(file); at += 8 {
-		if le.Uint64(live[at:]) == le.Uint64(file[at:]) || inConstants(uint64(at)) {
-			continue
-		}
-		i, _ := slices.BinarySearch(o.headers[next:], uint32(at))
-		if next += i; next == 0 {
-			o.unknown("a word before the first object")
-			return nil
-		}
-		if header := o.headers[next-1]; !slices.Contains(skip, header) {
-			headers = append(headers, header)
-		}
-		if next == len(o.headers) {
+// A scanner compares a part of the base with the process.
+type scanner struct {
+	*overlay // for reading types
+	skip     []uint32
+	// symbolsAt and valuesAt are addresses in the process, by number; 0 for what was not met yet.
+	symbolsAt, valuesAt []uint64
+	found               difference
+}
+
+// scan compares from one offset in the blob to another one.
+func (s *scanner) scan(start, end int) {
+	objects := min(end, s.h.objects.end())
+	for at := max(start, 8); at+8 <= objects; {
+		if at = s.nextDifference(at, objects); at+8 > objects {
 			break
 		}
-		at = int(o.headers[next]) - 8 // an object is written as a whole
+		if i := slices.IndexFunc(s.islands, func(e extent) bool { return e.start <= at && at < e.end() }); i >= 0 {
+			at = alignInt(s.islands[i].end(), 8)
+			continue
+		}
+		i, _ := slices.BinarySearch(s.headers, uint32(at))
+		if i == 0 {
+			s.unknown("a word before the first object")
+			return
+		}
+		if header := s.headers[i-1]; !slices.Contains(s.skip, header) {
+			s.found.headers = append(s.found.headers, header)
+		}
+		if i == len(s.headers) {
+			break
+		}
+		at = int(s.headers[i]) + 8 // an object is written as a whole
 	}
-	return headers
+	live, file := s.memory.image, s.data
+	for _, constants := range append(slices.Clone(s.islands), s.h.constants) {
+		for at := alignInt(max(start, constants.start), 8); at+8 <= min(end, constants.end()); at += 8 {
+			if le.Uint64(live[at:]) != le.Uint64(file[at:]) {
+				s.found.constants = append(s.found.constants, at)
+			}
+		}
+	}
+}
+
+// nextDifference returns the first word from an offset on that differs, or the end.
+func (s *scanner) nextDifference(at, end int) int {
+	live, file := s.memory.image, s.data
+	for at+8 <= end {
+		relative, special := s.isRelative[at>>9]>>(at>>3&63), s.isSpecial[at>>9]>>(at>>3&63)
+		for stop := min(end, (at|511)+1); at+8 <= stop; at += 8 {
+			want := le.Uint64(file[at:]) + s.start*(relative&1)
+			if le.Uint64(live[at:]) != want && (special&1 == 0 || s.isChanged(uint32(at))) {
+				return at
+			}
+			relative >>= 1
+			special >>= 1
+		}
+	}
+	return end
+}
+
+// isChanged says of a special word whether the process has changed it. What is before an object, and functions, are the loader's.
+func (s *scanner) isChanged(word uint32) bool {
+	is, was := le.Uint64(s.memory.image[word:]), s.h.word(word)
+	if s.isNative.has(word) {
+		return s.isNativeChanged(word, is, was)
+	}
+	if s.isMemoryRef.has(word) {
+		memory := le.Uint64(s.memory.image[word+8:])
+		return memory == 0 || is-s.memory.u64(memory+8) != was
+	}
+	if !s.isReference.has(word) {
+		return false
+	}
+	switch kind, n := s.h.split(was); kind {
+	case refSymbol:
+		if s.symbolsAt[n] == 0 && s.isSymbol(is) && s.symbolName(is) == string(s.h.names[n]) {
+			s.symbolsAt[n] = is
+		}
+		return s.symbolsAt[n] != is
+	case refTag:
+		if s.valuesAt[n] == 0 {
+			if ref, ok := s.valueReference(is); ok && ref == was {
+				s.valuesAt[n] = is
+			}
+		}
+		return s.valuesAt[n] != is
+	}
+	return false
+}
+
+// isNativeChanged is isChanged for a word that holds something of native code, of which an image gets what was compiled for it. Only code that returns
+// a constant is in the heap.
+func (s *scanner) isNativeChanged(word uint32, is, was uint64) bool {
+	i, _ := slices.BinarySearch(s.headers, word)
+	at := s.headers[i-1] + 8
+	form := s.form.code
+	switch word - at {
+	case s.h.code.invoke:
+		return was == 0 && is == s.constant
+	case s.h.code.invoke + 8:
+		return false
+	}
+	for i := range uint32(8) {
+		if at := int(word - at + i); (form.time == 0 || at < form.time || at >= form.time+2) && at != form.specialised && byte(is>>(8*i)) != byte(was>>(8*i)) {
+			return true
+		}
+	}
+	return false
 }
 
 // globalRoots are the headers of objects that stay as the base has them.
@@ -121,9 +174,8 @@ func (o *overlay) rewriteChanged(headers []uint32) {
 		}
 	}
 	// A method says how many roots it has in the image; these are in an object of their own.
-	method := o.h.roots[o.h.root.method]
-	for _, header := range o.headers {
-		if at := int(header) + 8; o.h.word(header) == method && o.rootCount(o.address(at)) != le.Uint32(o.data[at+o.form.method.rootCount:]) {
+	for _, header := range o.methodHeaders {
+		if at := int(header) + 8; o.rootCount(o.address(at)) != le.Uint32(o.data[at+o.form.method.rootCount:]) {
 			o.rewrite(at)
 		}
 	}
@@ -148,34 +200,39 @@ func (o *overlay) findDormant(headers []uint32) {
 	for _, code := range o.base.Code {
 		delete(o.dormant, code.Offset)
 	}
-	o.fail(o.h.walk(o.h.references, func(word uint64) error {
-		if at := le.Uint64(o.memory.image[word:]) - o.start; word != 0 && at < uint64(o.h.objects.size) && candidates.has(uint32(at)) {
-			delete(o.dormant, uint32(at))
+	held := make([]atomic.Uint64, len(candidates))
+	inParts(o.h.objects.size, func(_, start, end int) error {
+		for i := start >> 9; i <= (end-1)>>9; i++ {
+			for words := o.isReference[i]; words != 0; words &= words - 1 {
+				word := i<<9 + bits.TrailingZeros64(words)<<3
+				if at := le.Uint64(o.memory.image[word:]) - o.start; at < uint64(o.h.objects.size) && candidates.has(uint32(at)) {
+					held[at>>9].Or(1 << (at >> 3 & 63))
+				}
+			}
 		}
 		return nil
-	}))
+	})
+	for at := range o.dormant {
+		if held[at>>9].Load()>>(at>>3&63)&1 != 0 {
+			delete(o.dormant, at)
+		}
+	}
 }
 
-// compareConstants takes over what has changed among the base's constants: elements of arrays and memories.
-func (o *overlay) compareConstants() {
-	file, live := o.h.data, o.memory.image
-	var owners []constantOwner
-	for _, constants := range append(o.islands, o.h.constants) {
-		for at := alignInt(constants.start, 8); at+8 <= constants.end(); at += 8 {
-			if le.Uint64(live[at:]) == le.Uint64(file[at:]) {
-				continue
-			}
-			if owners == nil {
-				owners = o.constantOwners()
-			}
-			i, _ := slices.BinarySearchFunc(owners, at+8, func(owner constantOwner, at int) int { return owner.start - at })
-			if i == 0 || at >= owners[i-1].end || owners[i-1].raw {
-				continue // a mark of the collector, or a Ptr
-			}
-			end := min(at+8, owners[i-1].end)
-			copy(o.data[at:end], live[at:])
-			o.stats.Words++
+// takeConstants takes over words that have changed among the base's constants: elements of arrays and memories.
+func (o *overlay) takeConstants(words []int) {
+	if len(words) == 0 {
+		return
+	}
+	owners := o.constantOwners()
+	for _, at := range words {
+		i, _ := slices.BinarySearchFunc(owners, at+8, func(owner constantOwner, at int) int { return owner.start - at })
+		if i == 0 || at >= owners[i-1].end || owners[i-1].raw {
+			continue // a mark of the collector, or a Ptr
 		}
+		end := min(at+8, owners[i-1].end)
+		copy(o.data[at:end], o.memory.image[at:])
+		o.stats.Words++
 	}
 }
 
@@ -188,7 +245,7 @@ type constantOwner struct {
 // constantOwners returns those of the base, ascending, but for the global roots.
 func (o *overlay) constantOwners() (list []constantOwner) {
 	skip := o.globalRoots()
-	for _, header := range o.headers {
+	for _, header := range o.arrayHeaders {
 		if slices.Contains(skip, header) {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // SameHeaps says whether two blobs, of which the first may be an overlay, hold the same objects behind the same roots. The error names the first
@@ -65,7 +66,10 @@ const (
 func loadSide(b *Base, h *heap, start uint64) *side {
 	image := slices.Clone(h.data[:h.constants.end()])
 	m := &liveMemory{image: image, start: start, pages: map[uint64][]byte{}, from: noMemory{}}
-	o := &overlay{h: h, base: b, form: b.layout.overlay, memory: m, start: start, end: len(image), sets: map[uint64]bool{}, lists: map[uint64]weakList{}}
+	o := &overlay{
+		Underlay: &Underlay{h: h, base: b, form: b.layout.overlay, end: len(image)},
+		memory:   m, start: start, sets: map[uint64]bool{}, lists: map[uint64]weakList{},
+	}
 	s := &side{o}
 	symbols := make([]uint64, len(h.names))
 	var names []byte
@@ -183,6 +187,9 @@ func (c *comparison) differ(at uint64, what string) {
 
 // describe says what there is at an address.
 func (s *side) describe(address uint64) string {
+	if address == 0 {
+		return "null"
+	}
 	t := s.typeOf(address)
 	if t == nil {
 		return fmt.Sprintf("%#x", address-s.start)
@@ -191,9 +198,27 @@ func (s *side) describe(address uint64) string {
 	case t.kind == kindModule, t.special == specialMethod, t.special == specialTypeName:
 		return t.name + " " + s.symbolName(name)
 	case t.special == specialDataType:
-		return t.name + " " + s.symbolName(s.memory.u64(name))
+		return t.name + " " + s.symbolName(s.memory.u64(name)) + s.parameters(address)
 	}
 	return t.name
+}
+
+// parameters are those of a type, in braces, by the names of types.
+func (s *side) parameters(address uint64) string {
+	list := s.memory.u64(address + typeParameters)
+	var names []string
+	for i := range s.memory.u64(list) {
+		p := s.memory.u64(list + 8 + 8*i)
+		if s.isType(p) {
+			names = append(names, s.symbolName(s.memory.u64(s.memory.u64(p))))
+		} else {
+			names = append(names, "…")
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "{" + strings.Join(names, ", ") + "}"
 }
 
 // compare pairs what two objects refer to, and compares the rest of them.

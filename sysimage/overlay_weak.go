@@ -41,21 +41,8 @@ type placedList struct {
 
 // findWeak finds the sets and lists of the base's objects.
 func (o *overlay) findWeak() {
-	for _, header := range o.headers {
-		special := noSpecial
-		switch o.h.word(header) {
-		case o.h.roots[o.form.typeNameType]:
-			special = specialTypeName
-		case o.h.roots[o.h.root.methodInstance]:
-			special = specialInstance
-		case o.h.roots[o.form.bindingType]:
-			special = specialBinding
-		case o.h.roots[o.form.methodTableType]:
-			special = specialTable
-		}
-		if special != noSpecial {
-			o.noteWeak(o.address(int(header)+8), special)
-		}
+	for _, header := range o.weakHeaders {
+		o.noteWeak(o.address(int(header.at)+8), header.special)
 	}
 }
 

@@ -14,11 +14,14 @@ const sealSize = 8
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seal appends a seal to blob with which it has the checksum of base.
-func seal(blob, base []byte) []byte {
+// checksum is what the loader takes for a part of build ids.
+func checksum(blob []byte) uint32 { return crc32.Checksum(blob, castagnoli) }
+
+// seal appends a seal to blob with which it has a checksum.
+func seal(blob []byte, wanted uint32) []byte {
 	blob = append(blob, 0, 0, 0, 0)
 	// Four bytes lead from any state of the register to any other: the way back from the wanted one is known without them.
-	register := ^crc32.Checksum(base, castagnoli)
+	register := ^wanted
 	for range 4 {
 		var i uint32
 		for castagnoli[i]>>24 != register>>24 {
@@ -26,5 +29,5 @@ func seal(blob, base []byte) []byte {
 		}
 		register = (register^castagnoli[i])<<8 | i
 	}
-	return le.AppendUint32(blob, register^^crc32.Checksum(blob, castagnoli))
+	return le.AppendUint32(blob, register^^checksum(blob))
 }

@@ -15,7 +15,7 @@ func TestSeal(t *testing.T) {
 				b[i] = byte(random.Uint32())
 			}
 		}
-		sealed := seal(blob, base)
+		sealed := seal(blob, checksum(base))
 		if len(sealed) != len(blob)+sealSize {
 			t.Fatalf("the seal of %d bytes has %d", len(blob), len(sealed)-len(blob))
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/project"
 	"chainbuild/internal/settings"
 	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
@@ -77,6 +78,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 	o := &b.options
 	section(cmd, inSection, func(flags *pflag.FlagSet) {
 		flags.StringArrayVarP(&o.Statements, "statements", "s", nil, "`FILE` of precompile statements; may be given several times")
+		addPolicyFlags(flags, &o.Policies, &o.Budget)
 		flags.StringVar(&o.Base, "base", "", "the `IMAGE` to chain to (default: the one that the julia starts from)")
 		addPackageFlag(flags, &o.Packages)
 		addProjectFlag(flags, &o.Project, "Julia's own choice")
@@ -110,6 +112,7 @@ func addBuildFlags(cmd *cobra.Command, stdout, stderr *os.File) *buildFlags {
 		flags.StringVar(&o.Timings, "timings", "", "write what ran when to `FILE`, for Chrome's trace viewer")
 	})
 	cmd.MarkFlagFilename("base", "so")
+	cmd.MarkFlagFilename("policy", "wasm")
 	cmd.MarkFlagDirname("project")
 	return b
 }
@@ -145,6 +148,9 @@ func (b *buildFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := overrideRemote(cmd, &b.options.Remote); err != nil {
 		return err
+	}
+	if len(b.options.Policies) > 0 {
+		b.options.Versions = project.Versions(b.options.Project)
 	}
 	report, end := b.reporter("")
 	defer end()

@@ -125,6 +125,11 @@ func addDevelopmentFlag(flags *pflag.FlagSet, development *bool) {
 	flags.BoolVar(development, "development", false, "have packages under development in the image, and the project itself (projects only)")
 }
 
+func addPolicyFlags(flags *pflag.FlagSet, policies *[]string, budget *settings.Budget) {
+	flags.StringArrayVar(policies, "policy", nil, "`FILE` of a policy in WebAssembly, which decides about statements and uploads; may be given several times")
+	flags.TextVar(budget, "budget", settings.Budget{}, "`HOW` much the statements may cost, the heaviest first: 30s of a processor to compile, or 100MB of machine code")
+}
+
 func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
 	flags.IntVarP(jobs, "jobs", "j", 0, "`NUMBER` of processes that compile at a time (default: the processors)")
 }

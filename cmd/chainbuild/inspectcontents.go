@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -30,6 +32,8 @@ type contents struct {
 	Targets []target            `json:"targets"`
 	// PackageImages are the package images whose native code the image uses, and needs as files.
 	PackageImages []packageImage `json:"package_images,omitempty"`
+	// Build is what policies and a budget had to do with it: policies, with the SHA-256 of each; answers, a hash of what they said; budget.
+	Build map[string]string `json:"build,omitempty"`
 	// Functions and Cells are the entries of the tables; New came with this image, the others with its bases.
 	Functions count `json:"functions"`
 	Cells     count `json:"cells"`
@@ -153,7 +157,7 @@ func inspect(path string) (*contents, error) {
 		anatomy: of, missing: missing,
 	}
 	if note := image.Note; note != nil {
-		c.Bases = note.Bases
+		c.Bases, c.Build = note.Bases, note.Build
 		c.Functions.New, c.Cells.New = note.Functions, note.Globals
 	} else {
 		c.Functions.New, c.Cells.New = c.Functions.Total, c.Cells.Total
@@ -221,6 +225,9 @@ func (c *contents) print(w io.Writer) error {
 			return words.Thousands(n.Total)
 		}
 		return fmt.Sprintf("%s, %s of them new", words.Thousands(n.Total), words.Thousands(n.New))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Build)) {
+		table.row(name, "%s", c.Build[name])
 	}
 	table.row("functions", "%s", ofAll(c.Functions))
 	table.row("cells", "%s", ofAll(c.Cells))

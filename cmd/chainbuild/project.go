@@ -3,6 +3,8 @@ package main
 // This file is what the commands for projects have in common: which project, with which settings.
 
 import (
+	"path/filepath"
+
 	"chainbuild/internal/project"
 	"chainbuild/internal/settings"
 
@@ -28,6 +30,8 @@ type projectFlags struct {
 	interactive       bool
 	development       bool
 	layers            bool
+	policies          []string // nil: as the settings say
+	budget            settings.Budget
 }
 
 // addProjectFlags gives a command the flags that choose a project.
@@ -48,6 +52,7 @@ func (f *projectFlags) addSettingsFlags() {
 		addExcludeFlag(flags, &f.exclude)
 		addInteractiveFlag(flags, &f.interactive)
 		addDevelopmentFlag(flags, &f.development)
+		addPolicyFlags(flags, &f.policies, &f.budget)
 	})
 	// They are looked up when they override, and are nothing by themselves.
 	addTargetFlags(f.cmd, settingsSection, &settings.Target{})
@@ -85,6 +90,18 @@ func (f *projectFlags) override(s *project.Settings) {
 	}
 	if flag := f.cmd.Flags().Lookup("layers"); flag != nil && flag.Changed {
 		s.Layers = f.layers
+	}
+	if f.policies != nil {
+		s.Policies = nil
+		for _, path := range f.policies {
+			if absolute, err := filepath.Abs(path); err == nil {
+				path = absolute
+			}
+			s.Policies = append(s.Policies, path)
+		}
+	}
+	if !f.budget.IsNone() {
+		s.Budget = f.budget
 	}
 	overrideTarget(f.cmd, &s.Target)
 	if f.keep > 0 {

@@ -124,6 +124,7 @@ func (b *projectBuildFlags) say(format string, args ...any) {
 // open reads the project, with the settings that the flags of a build override.
 func (b *projectBuildFlags) open() (*project.Project, error) {
 	b.choice.julia, b.choice.name, b.choice.packages = b.options.Julia, b.options.Project, b.options.Packages
+	b.choice.policies, b.choice.budget = b.options.Policies, b.options.Budget
 	return b.choice.open()
 }
 

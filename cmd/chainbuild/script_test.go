@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"chainbuild/internal/juliatest"
+	"chainbuild/internal/policytest"
 	"chainbuild/julia"
 	"chainbuild/objcache"
 
@@ -109,6 +110,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"waitline":  waitLine,
 	"noprocess": noProcess,
 	"flags":     flagsOf,
+	"wasm":      writeWasm,
 }
 
 var (
@@ -263,4 +265,19 @@ func truncate(ts *testscript.TestScript, neg bool, args []string) {
 	info, err := os.Stat(path)
 	ts.Check(err)
 	ts.Check(os.Truncate(path, info.Size()/2))
+}
+
+// writeWasm writes a policy, which answers with the text of a file, or fails: wasm file answer|-traps
+func writeWasm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: wasm file answer|-traps")
+	}
+	var m policytest.Module
+	switch args[1] {
+	case "-traps":
+		m.Body = policytest.Traps
+	default:
+		m.Answer = ts.ReadFile(args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), m.Bytes(), 0o600))
 }

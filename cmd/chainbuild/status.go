@@ -117,6 +117,9 @@ func printStatus(w io.Writer, s *project.Status) error {
 		}
 		table.row("", "holds %s", packageNames(im.Packages))
 		table.row("", "%d statements, %d of them could not be used", im.Statements, len(im.Unresolved))
+		if len(im.Dropped) > 0 {
+			table.row("", "left out by policies and the budget: %s", words.Count(len(im.Dropped), "statement"))
+		}
 	} else {
 		table.row("", "would hold %s", packageNames(s.Content.Packages))
 	}

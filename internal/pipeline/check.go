@@ -40,6 +40,9 @@ func checkOptions(o *Options) error {
 			return err
 		}
 	}
+	if err := checkNotAnInput(o.Output, "a policy", o.Policies); err != nil {
+		return err
+	}
 	for _, name := range slices.Concat(o.Packages, o.Interactive) {
 		if name == "" || strings.ContainsAny(name, " \t\r\n/\x00") {
 			return refuse("%q is no package: give --package the name that `using` takes", name)

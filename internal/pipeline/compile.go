@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"chainbuild/internal/jobserver"
-	"chainbuild/internal/settings"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/objcache/remote"
@@ -63,8 +62,7 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	if err != nil {
 		r.progress.warn(err.Error())
 	}
-	lazy := (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache || server != nil || r.memory.beside == 0
-	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Lazy: lazy, Log: log}
+	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Ready: r.readyWorkers(server != nil), Log: log}
 	if server != nil {
 		o.Slots = server
 	}
@@ -78,6 +76,22 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	pool.SetLimit(r.memory.beside)
 	// It must never wait for the compilers: there is room for all partitions.
 	return &compiler{run: r, pool: pool, jobserver: server, recipes: recipes, log: log, added: make(chan added, 1<<16)}, nil
+}
+
+// readyWorkers is how many compile workers start with the build: all, unless most objects are expected in a cache.
+func (r *run) readyWorkers(isShared bool) int {
+	if isShared || r.memory.beside == 0 || (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache {
+		return 0
+	}
+	return r.memory.after
+}
+
+// frontStarted has a compile worker start, if none has. Something is new in most builds, and a worker is there about when its first partition is. It does
+// not start with the build, when the front worker starts and the base is prepared for an overlay.
+func (c *compiler) frontStarted() {
+	if c.jobserver == nil && c.memory.beside > 0 {
+		c.pool.SetReady(max(1, c.readyWorkers(false)))
+	}
 }
 
 // compileArgs are the arguments of a julia that compiles partitions.
@@ -117,7 +131,7 @@ func (c *compiler) objects(ctx context.Context) ([]object, error) {
 	var objects []object
 	var all sync.WaitGroup
 	defer all.Wait()
-	if c.options.Remote.Exec == settings.ExecYes {
+	if c.executes() {
 		defer c.startExecuting(ctx)()
 	}
 	for {
@@ -170,7 +184,13 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	if o.hit && !c.options.VerifyCache {
 		return o, nil
 	}
-	made, err := c.pool.Compile(ctx, p, !o.hit, func(worker int, lost error) {
+	lend := !o.hit
+	if lend {
+		if lend, err = c.mayLend(ctx, p, bitcode); err != nil {
+			return object{}, err
+		}
+	}
+	made, err := c.pool.Compile(ctx, p, lend, func(worker int, lost error) {
 		if lost != nil {
 			c.progress.warn(fmt.Sprintf("partition %d is tried again: %v", p.Number, lost))
 		}
@@ -185,7 +205,9 @@ func (c *compiler) get(ctx context.Context, p llvmdriver.Partition) (object, err
 	case !o.hit:
 		// What goes wrong, the caches report.
 		c.cache.Put(hash.Key(), made.Data)
-		c.remote.Put(action, made.Data)
+		if err := c.store(ctx, action, p, made.Data); err != nil {
+			return object{}, err
+		}
 	}
 	o.data, o.times, o.executed = made.Data, made.Times, made.Elsewhere
 	return o, nil

@@ -5,8 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"chainbuild/internal/choice"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
+	"chainbuild/statements"
 )
 
 // made is the object of a partition with some functions, under a key of its code and an optimisation level.
@@ -31,17 +33,28 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &plan{inputs: &inputs{output: output}, cache: cache}
+	for _, name := range []string{"f", "g"} {
+		p.inputs.add(choice.Candidate{Statement: statements.Statement{Source: "Tuple{typeof(A." + name + ")}", Modules: []string{"A"}}})
+	}
 	before := []object{made(t, "01", "a", "2", "sum", "prod", "prod"), made(t, "1", "b", "2", "sin")}
 	if last := p.readRecord(); last != nil {
 		t.Errorf("before the first build there is the record %+v", last)
 	}
-	p.writeRecord(before, map[string]float64{"infer": 2.5})
+	p.writeRecord(before, map[string]float64{"infer": 2.5}, &Result{
+		Compiling: CompileTimes{Passes: 1, Codegen: 2, Bytes: 300_000}, Unresolved: []Unresolved{{Statement: "Tuple{typeof(A.g)}"}},
+	})
 	last := p.readRecord()
 	if last == nil {
 		t.Fatal("there is no record")
 	}
 	if last.Stages["infer"] != 2.5 {
 		t.Errorf("the record has the stages %v", last.Stages)
+	}
+	if len(last.Statements) != 1 || last.Statements["A"] != 1 {
+		t.Errorf("the record counts the statements %v", last.Statements)
+	}
+	if last.PerByte != 1e-5 || last.ObjectBytes != 2000 {
+		t.Errorf("the record has %d bytes of objects, %v seconds for each", last.ObjectBytes, last.PerByte)
 	}
 	hit := made(t, "1", "b", "2", "sin")
 	hit.hit = true

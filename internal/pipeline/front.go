@@ -67,17 +67,12 @@ const inferredAtOnce = 8
 const startStage = "start"
 
 // runFront runs the front worker. Partitions go to the compiler as they come, the heap to heap. It returns what the heap is chained with.
-func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) (*sysimage.Index, error) {
+func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, handover *handover) (*sysimage.Index, error) {
 	log, err := os.Create(r.file("front.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	handover, err := newHandover()
-	if err != nil {
-		return nil, err
-	}
-	defer handover.close()
 	f := &front{run: r, compiler: compiler, heap: heap, handover: handover, unresolved: slices.Clone(r.inputs.refused)}
 	for _, u := range f.unresolved {
 		r.progress.unresolved(u)
@@ -101,7 +96,9 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile) 
 		return nil, err
 	}
 	index.KeepRoots = r.makesWorkerImage
-	index.Overlay = handover.taken
+	if handover.taken {
+		index.Underlay = handover.underlay
+	}
 	r.progress.set(func(result *Result) { result.Functions.Base = len(r.base.Functions) })
 	return index, nil
 }
@@ -140,6 +137,9 @@ func (f *front) handle(event julia.Event) error {
 				return err
 			}
 		}
+		if f.stage == startStage {
+			f.compiler.frontStarted()
+		}
 		f.enter(e.Name, nil)
 	case "loading":
 		f.loading = e.Package
@@ -150,7 +150,7 @@ func (f *front) handle(event julia.Event) error {
 	case "unresolved":
 		if e.Line >= 0 && e.Line < len(f.inputs.statements) {
 			s := f.inputs.statements[e.Line]
-			u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: e.Reason}
+			u := Unresolved{File: s.File, Line: s.Line, Statement: s.Source, Reason: addedBy(e.Reason, s.AddedBy)}
 			f.unresolved = append(f.unresolved, u)
 			f.progress.unresolved(u)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/choice"
 	"chainbuild/internal/scratch"
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
@@ -19,8 +20,8 @@ import (
 func testFront(change func(*plan)) *front {
 	p := &plan{
 		options: Options{Statements: []string{"b.jl", "a.jl"}},
-		inputs: &inputs{statements: []located{
-			{statements.Statement{Line: 1, Source: "f"}, "b.jl"}, {statements.Statement{Line: 3, Source: "g"}, "b.jl"}, {statements.Statement{Line: 2, Source: "h"}, "a.jl"},
+		inputs: &inputs{statements: []choice.Candidate{
+			{Statement: statements.Statement{Line: 1, Source: "f"}, File: "b.jl"}, {Statement: statements.Statement{Line: 3, Source: "g"}, File: "b.jl"}, {Statement: statements.Statement{Line: 2, Source: "h"}, File: "a.jl"},
 		}},
 		julia: &julia.Installation{Version: "1.5.3"}, targets: []llvmdriver.Target{{}},
 		base: &sysimage.Base{Layers: []*elfpatch.Image{{Path: "/julia/sys.so"}}},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"chainbuild/sysimage"
 
@@ -17,6 +16,11 @@ import (
 // A handover is the pipe with the answer to the front worker, and what has come of it.
 type handover struct {
 	read, write *os.File
+	// underlay is the base, ready for the overlay, once ready is closed; nil if the heap is not handed over.
+	underlay *sysimage.Underlay
+	err      error
+	ready    chan struct{}
+	rooms    [][]byte
 	// taken says that the heap was read; else the worker serialises it. If both are asked for, compared is what was read.
 	taken    bool
 	compared []byte
@@ -28,17 +32,47 @@ const (
 	answerSerialise = "0"
 )
 
-func newHandover() (*handover, error) {
+// newHandover makes the pipe. It begins to prepare the base, which takes as long as the front worker needs to start.
+func (r *run) newHandover() (*handover, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("no pipe to the front worker: %w", err)
 	}
-	return &handover{read: read, write: write}, nil
+	h := &handover{read: read, write: write, ready: make(chan struct{})}
+	if !r.handsOver() {
+		close(h.ready)
+		return h, nil
+	}
+	go func() {
+		defer close(h.ready)
+		h.underlay, h.err = r.base.Underlay(h.room)
+	}()
+	return h, nil
 }
 
+// spareRoom is how many bytes more than the base's blob an overlay may need, and does not touch in most cases.
+const spareRoom = 512 << 20
+
+// room is memory of large pages, where there are any: with small ones, the first touch of each costs more than what is done with it.
+func (h *handover) room(size int64) ([]byte, error) {
+	room, err := unix.Mmap(-1, 0, int(size+spareRoom), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("no memory for the heap: %w", err)
+	}
+	h.rooms = append(h.rooms, room)
+	// Where a kernel cannot do this, it is slower.
+	unix.Madvise(room, unix.MADV_HUGEPAGE)
+	return room[:size], nil
+}
+
+// close gives all back, the memory with the heap too.
 func (h *handover) close() {
+	<-h.ready
 	h.read.Close()
 	h.write.Close()
+	for _, room := range h.rooms {
+		unix.Munmap(room)
+	}
 }
 
 // handsOver says whether the front worker is to hand its heap over.
@@ -46,11 +80,11 @@ func (r *run) handsOver() bool { return r.base.HasOverlays() && !r.options.FullH
 
 // takeHeap writes the heap of the front worker, which waits, to heap. What cannot be written so is left to the worker.
 func (f *front) takeHeap(e *frontEvent) error {
-	buf, err := f.heap.room(f.base.BlobSize() + sysimage.OverlayRoom)
-	if err != nil {
-		return err
+	<-f.handover.ready
+	if f.handover.err != nil {
+		return f.handover.err
 	}
-	blob, stats, err := f.base.Overlay(buf, sysimage.Live{
+	blob, stats, err := f.handover.underlay.Overlay(sysimage.Live{
 		Memory: processMemory(e.PID), Any: e.Any, Task: e.Task, Storage: e.Storage, World: e.World, Symbols: e.Symbols,
 	})
 	if err != nil && !errors.Is(err, sysimage.ErrNoOverlay) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
@@ -69,10 +103,7 @@ func (f *front) takeHeap(e *frontEvent) error {
 	} else {
 		answer = answerSerialise
 		if f.handover.taken {
-			f.handover.compared = slices.Clone(blob)
-		}
-		if err := f.heap.empty(); err != nil {
-			return err
+			f.handover.compared = blob
 		}
 	}
 	_, err = f.handover.write.WriteString(answer)

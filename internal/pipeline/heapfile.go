@@ -29,26 +29,7 @@ func newHeapFile() (*heapFile, error) {
 	return &heapFile{file: os.NewFile(uintptr(fd), "heap.blob")}, nil
 }
 
-// room maps size bytes for a heap to be written to.
-func (h *heapFile) room(size int64) ([]byte, error) {
-	err := h.file.Truncate(size)
-	if err == nil {
-		h.mapped, err = unix.Mmap(int(h.file.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("no memory for the heap: %w", err)
-	}
-	return h.mapped, nil
-}
-
-// empty takes the room back, so that the front worker can write the heap.
-func (h *heapFile) empty() error {
-	err := unix.Munmap(h.mapped)
-	h.mapped = nil
-	return errors.Join(err, h.file.Truncate(0))
-}
-
-// fill says what blob has come of the room, which it need not lie in.
+// fill says what the heap is, where the front worker has not written it.
 func (h *heapFile) fill(blob []byte) { h.filled = blob }
 
 // blob maps what was written, with room behind it for what sysimage.Base.Chain adds. It is valid until close.

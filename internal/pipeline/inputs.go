@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"chainbuild/internal/choice"
 	"chainbuild/internal/settings"
 	"chainbuild/internal/usage"
 	"chainbuild/statements"
@@ -17,17 +18,11 @@ import (
 type inputs struct {
 	output     string // absolute path
 	emit       settings.Emit
-	statements []located
+	statements []choice.Candidate
 	inBase     int          // further statements that the base has the code of
 	modules    []string     // that statements name, in the order in which they are first named
 	listed     []string     // packages that the files list
 	refused    []Unresolved // lines that are no statements
-}
-
-// A located statement knows its file.
-type located struct {
-	statements.Statement
-	File string
 }
 
 // check reads the inputs and refuses what cannot be built from.
@@ -41,7 +36,6 @@ func check(o *Options) (*inputs, error) {
 		return nil, usage.Wrap(err)
 	}
 	seen := map[string]bool{}
-	modules := map[string]bool{}
 	for _, path := range o.Statements {
 		f, err := os.Open(path)
 		if err != nil {
@@ -73,14 +67,18 @@ func check(o *Options) (*inputs, error) {
 				in.inBase++
 				continue
 			}
-			in.statements = append(in.statements, located{s, path})
-			for _, m := range s.Modules {
-				if !modules[m] {
-					modules[m] = true
-					in.modules = append(in.modules, m)
-				}
-			}
+			in.add(choice.Candidate{Statement: s, File: path})
 		}
 	}
 	return in, nil
+}
+
+// add adds a statement.
+func (in *inputs) add(c choice.Candidate) {
+	in.statements = append(in.statements, c)
+	for _, m := range c.Modules {
+		if !slices.Contains(in.modules, m) {
+			in.modules = append(in.modules, m)
+		}
+	}
 }

@@ -6,6 +6,7 @@ package pipeline
 import (
 	"time"
 
+	"chainbuild/internal/choice"
 	"chainbuild/internal/settings"
 	"chainbuild/objcache/remote"
 )
@@ -27,6 +28,14 @@ type Options struct {
 	// InBase are sources of statements (statements.Statement) that the base has the code of. Nothing is done for those among the statements, but
 	// that they are counted.
 	InBase map[string]bool
+	// Policies are files of policies (package policy), in the order in which they are asked: about the statements, and about what leaves for the remote
+	// cache. Budget is what the code of the statements may cost; its zero value: what it likes.
+	Policies []string
+	Budget   settings.Budget
+	// Versions are those of packages, as far as they are known: policies are told.
+	Versions map[string]string
+	// Choice says that the policies and the budget have chosen the statements already, and what came out; nil: they have not.
+	Choice *choice.Outcome
 	// Packages are loaded into the image besides those that the statements name.
 	Packages []string
 	// Interactive are packages that are loaded for interactive sessions. Of their code the image has, even with EmitAll, what statements name and
@@ -84,6 +93,8 @@ type Result struct {
 	// PeakRSS is the largest resident set, in bytes, that any one process of the build had.
 	PeakRSS    int64           `json:"peak_rss_bytes"`
 	Statements StatementCounts `json:"statements"`
+	// Policies says what policies and the budget have done; nil: there were none.
+	Policies   *PolicyCounts   `json:"policies,omitempty"`
 	Functions  FunctionCounts  `json:"functions"`
 	Partitions PartitionCounts `json:"partitions"`
 	Compiling  CompileTimes    `json:"compiling"`
@@ -100,6 +111,7 @@ type Result struct {
 
 	execution *ExecutionCounts // which Remote gets in the end
 	loaded    int              // packages
+	withheld  int              // uploads
 }
 
 // StatementCounts count distinct statements.
@@ -152,6 +164,8 @@ type PartitionCounts struct {
 type RemoteCounts struct {
 	URL string `json:"url"`
 	remote.Counts
+	// Withheld is what policies have not let leave.
+	Withheld int `json:"withheld,omitempty"`
 	// Off is why the server was given up before the end; empty: it was not.
 	Off string `json:"off,omitempty"`
 	// Execution says what it has compiled; nil: it was not to.
@@ -202,7 +216,7 @@ type Reporter interface {
 }
 
 // An Event is one of Planned, StageStarted, StageEnded, Loading, Inferred, Emitted, Linked, RemoteAnswered, BatchEnded, PartitionStarted, PartitionEnded,
-// UnresolvedStatement, Note, Warning, Watching, Changed, Finished. At is when it happened.
+// Chosen, Withheld, UnresolvedStatement, Note, Warning, Watching, Changed, Finished. At is when it happened.
 type Event interface{ event() }
 
 type (
@@ -289,6 +303,20 @@ type (
 		// Passes and Codegen are what compiling took, see CompileTimes; 0 for a hit.
 		Passes, Codegen time.Duration
 	}
+	// Chosen says which of the statements policies and the budget have left.
+	Chosen struct {
+		At time.Time
+		*choice.Outcome
+	}
+	// Withheld says that a policy has not let something leave for the remote cache.
+	Withheld struct {
+		At time.Time
+		// Kind is one of package sdk, Partition the number of the partition, 0 if it is of none.
+		Kind      string
+		Partition int
+		// By is the policy, Reason why.
+		By, Reason string
+	}
 	// UnresolvedStatement is a statement that the build goes on without.
 	UnresolvedStatement struct {
 		At time.Time
@@ -334,6 +362,8 @@ func (RemoteAnswered) event()      {}
 func (BatchEnded) event()          {}
 func (PartitionStarted) event()    {}
 func (PartitionEnded) event()      {}
+func (Chosen) event()              {}
+func (Withheld) event()            {}
 func (UnresolvedStatement) event() {}
 func (Note) event()                {}
 func (Warning) event()             {}

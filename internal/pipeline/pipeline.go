@@ -52,6 +52,9 @@ func build(ctx context.Context, o Options, progress *progress) error {
 		plan = plan.ignoringPackageImages()
 	}
 	plan = plan.withWorkerImage(ctx, progress)
+	if err := plan.gate.failed(); err != nil {
+		return err
+	}
 	err = plan.run(ctx, progress)
 	var unusable *packageImagesError
 	if errors.As(err, &unusable) && ctx.Err() == nil {
@@ -110,13 +113,18 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	defer heap.close()
+	handover, err := r.newHandover()
+	if err != nil {
+		return err
+	}
+	defer handover.close()
 
 	// The objects are compiled from the moment that the front worker has written the first partition's bitcode; the heap is chained when it has ended.
 	var merged *sysimage.Merged
 	var objects []object
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		index, err := r.runFront(groupCtx, compiler, heap)
+		index, err := r.runFront(groupCtx, compiler, heap, handover)
 		if err != nil {
 			return err
 		}
@@ -145,7 +153,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		return err
 	}
 	defer image.Discard()
-	if err := progress.stage("verify", func() error { return r.verify(ctx, image.Name()) }); err != nil {
+	if err := progress.stage("verify", func() error { return r.verify(ctx, image) }); err != nil {
 		return err
 	}
 	if err := image.Rename(); err != nil {
@@ -159,7 +167,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 			progress.note(text)
 		}
 	}
-	p.writeRecord(objects, progress.stageSeconds())
+	p.writeRecord(objects, progress.stageSeconds(), progress.outcome(nil))
 	return nil
 }
 
@@ -189,6 +197,7 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 	if err != nil {
 		return nil, err
 	}
+	merged.Note.Build = noteOf(r.outcome)
 	r.progress.set(func(result *Result) { result.PackageImages = merged.PackageImages() })
 	return merged, nil
 }

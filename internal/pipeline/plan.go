@@ -9,11 +9,13 @@ import (
 	"runtime"
 	"slices"
 
+	"chainbuild/internal/choice"
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
 	"chainbuild/llvmdriver"
 	"chainbuild/objcache"
 	"chainbuild/objcache/remote"
+	"chainbuild/policy"
 	"chainbuild/sysimage"
 )
 
@@ -30,6 +32,10 @@ type plan struct {
 	remote  *remote.Cache   // nil: none
 	memory  memoryPlan
 	last    *record // of the last build of this image; nil: none is known
+
+	policies []*policy.Policy // that are open
+	outcome  *choice.Outcome  // nil: nobody has chosen among the statements
+	gate     *gate            // to the remote cache; nil: it is open
 
 	// variants are what several targets are to the image; nil: there is one, and code for it serves on all that the base is for.
 	variants *sysimage.Variants
@@ -60,11 +66,16 @@ func newPlan(ctx context.Context, o Options, progress *progress) (*plan, error) 
 		p.close(ctx, progress)
 		return nil, err
 	}
+	p.last = p.readRecord()
+	if err := p.choose(ctx, progress); err != nil {
+		p.close(ctx, progress)
+		return nil, err
+	}
 	if err := p.openRemote(progress); err != nil {
 		p.close(ctx, progress)
 		return nil, err
 	}
-	p.last = p.readRecord()
+	p.openGate(progress)
 	return p, nil
 }
 
@@ -120,6 +131,9 @@ func (p *plan) packages() []string {
 // close closes what the plan has open.
 func (p *plan) close(ctx context.Context, progress *progress) {
 	p.closeRemote(ctx, progress)
+	for _, one := range p.policies {
+		one.Close()
+	}
 	p.cache.Close()
 	if p.base != nil {
 		p.base.Close()
@@ -160,19 +174,21 @@ func (p *plan) inspect(ctx context.Context) error {
 	return nil
 }
 
-// openCache opens the cache. Without one a build is slower, not worse: what is wrong with it is a warning.
-func (p *plan) openCache(progress *progress) {
-	dir := p.options.CacheDir
+// OpenCache opens the cache that a build with these options has; nil if it has none. Warn is as in objcache.Options.
+func OpenCache(o *Options, in *julia.Installation, warn func(error)) (*objcache.Cache, error) {
+	dir := o.CacheDir
 	switch dir {
 	case "":
-		dir = objcache.DefaultDir(p.julia.DepotPaths)
+		dir = objcache.DefaultDir(in.DepotPaths)
 	case objcache.Off:
 		dir = ""
 	}
-	cache, err := objcache.Open(dir, objcache.Options{
-		Limit: int64(p.options.CacheSize),
-		Warn:  func(err error) { progress.warn(err.Error()) },
-	})
+	return objcache.Open(dir, objcache.Options{Limit: int64(o.CacheSize), Warn: warn})
+}
+
+// openCache opens the cache. Without one a build is slower, not worse: what is wrong with it is a warning.
+func (p *plan) openCache(progress *progress) {
+	cache, err := OpenCache(&p.options, p.julia, func(err error) { progress.warn(err.Error()) })
 	if err != nil {
 		progress.warn("nothing is cached: " + err.Error())
 		return

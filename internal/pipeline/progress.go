@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"chainbuild/internal/choice"
 	"chainbuild/internal/words"
 )
 
@@ -131,6 +132,22 @@ func (p *progress) unresolved(u Unresolved) {
 	p.change(func(now time.Time, _ *Result) Event { return UnresolvedStatement{At: now, Unresolved: u} })
 }
 
+// chosen notes and reports what policies and the budget have left of the statements.
+func (p *progress) chosen(o *choice.Outcome) {
+	p.change(func(now time.Time, r *Result) Event {
+		r.Policies = &PolicyCounts{Policies: o.Policies, Answers: o.Answers, Dropped: len(o.Dropped), Added: o.Added(), Budget: o.Budget.String(), Estimates: o.Estimates}
+		return Chosen{now, o}
+	})
+}
+
+// withheld counts and reports something that a policy has not let leave.
+func (p *progress) withheld(partition int, kind, by, reason string) {
+	p.change(func(now time.Time, r *Result) Event {
+		r.withheld++
+		return Withheld{now, kind, partition, by, reason}
+	})
+}
+
 // invalidated reports how many functions of the base what was loaded has invalidated, and how many of them are revived.
 func (p *progress) invalidated(functions, revived int) {
 	if functions == 0 {
@@ -222,7 +239,7 @@ func (p *progress) sawPeak(rss int64) {
 // startAnew forgets what has come of a run that failed.
 func (p *progress) startAnew() {
 	p.set(func(r *Result) {
-		*r = Result{}
+		*r = Result{Policies: r.Policies}
 		p.done = 0
 	})
 }

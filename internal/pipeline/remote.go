@@ -37,6 +37,7 @@ func (p *plan) closeRemote(ctx context.Context, progress *progress) {
 	}
 	progress.set(func(r *Result) {
 		counts.Execution = r.execution
+		counts.Withheld = r.withheld
 		r.Remote = counts
 	})
 }

@@ -13,9 +13,13 @@ import (
 	"time"
 
 	"chainbuild/internal/juliatest"
+	"chainbuild/internal/policytest"
 	"chainbuild/internal/settings"
 	"chainbuild/objcache/remote"
 	"chainbuild/objcache/remote/remotetest"
+	"chainbuild/sysimage"
+
+	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
 )
 
 func TestRemote(t *testing.T) {
@@ -94,6 +98,38 @@ func TestRemote(t *testing.T) {
 			}
 			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, workerImageOf(t, r.path("six"))) {
 				t.Errorf("the next machine gets another one (%v)", err)
+			}
+		})
+
+		t.Run("policy", func(t *testing.T) {
+			server := &remotetest.Server{}
+			address := server.Start(t)
+			with := func(machine, policy string) func(*Options) {
+				return func(o *Options) {
+					on(machine, address)(o)
+					o.WorkerImages, o.Policies = r.path("one/workers"), []string{policy}
+				}
+			}
+			out := r.build(t, with("eight", policytest.Build(t, "./testdata/policy", "p.wasm")))
+			if c := out.Remote; c.Withheld == 0 || c.Stored == 0 || c.Stored+c.Withheld != out.Partitions.Misses || len(out.warnings) != 0 {
+				t.Errorf("the remote cache has %+v of %d objects, with the warnings %q", c, out.Partitions.Misses, out.warnings)
+			}
+			server.Change(func(_ *repb.ActionResult, blobs map[string][]byte) {
+				for _, blob := range blobs {
+					if bytes.Contains(blob, []byte("@package/Shelf")) {
+						t.Error("something of Shelf is at the server")
+					}
+				}
+			})
+			if image, err := sysimage.OpenFile(out.Image); err != nil || !strings.HasPrefix(image.Note.Build["policies"], "p.wasm ") {
+				t.Errorf("the image's note does not name the policy (%v)", err)
+			}
+			_, err := r.try(t, with("nine", policytest.Module{Questions: 2, Answer: `{"answers":[]}`}.Write(t, "q.wasm")))
+			if err == nil || !strings.Contains(err.Error(), "q.wasm gave 0 answers about") {
+				t.Errorf("a policy that fails gives %v", err)
+			}
+			if _, err := os.Stat(r.path("nine.so")); err == nil {
+				t.Error("there is an image all the same")
 			}
 		})
 

@@ -11,6 +11,9 @@ package pipeline
 //	partition_started  partition, worker, functions
 //	partition_ended    partition, hit, done, total, remote if the hit is one of the remote cache, executed if its server compiled it,
 //	                   error if it failed
+//	chosen             kept, added, dropped; policies or a budget have left so many statements of all
+//	dropped            statement, by, reason, file, line if it is from one; comes before chosen
+//	withheld           kind, by, reason, partition if it is of one; a policy has not let it leave for the remote cache
 //	unresolved         file, line, statement, reason
 //	note, warning      text
 //	watching           files, polled; of a build that watches
@@ -22,6 +25,8 @@ import (
 	"encoding/json"
 	"io"
 	"time"
+
+	"chainbuild/internal/choice"
 )
 
 // NewJSONReporter returns a Reporter that writes events to w.
@@ -66,6 +71,21 @@ func (j *jsonReporter) Report(e Event) {
 			o["executed"] = true
 		}
 		j.encoder.Encode(withError(o, e.Err))
+	case Chosen:
+		for _, d := range e.Dropped {
+			j.encoder.Encode(struct {
+				Event string  `json:"event"`
+				At    float64 `json:"at"`
+				choice.Dropped
+			}{"dropped", seconds(e.At), d})
+		}
+		j.encoder.Encode(object{"event": "chosen", "at": seconds(e.At), "kept": len(e.Kept), "added": e.Added(), "dropped": len(e.Dropped)})
+	case Withheld:
+		o := object{"event": "withheld", "at": seconds(e.At), "kind": e.Kind, "by": e.By, "reason": e.Reason}
+		if e.Partition > 0 {
+			o["partition"] = e.Partition
+		}
+		j.encoder.Encode(o)
 	case UnresolvedStatement:
 		j.encoder.Encode(object{"event": "unresolved", "at": seconds(e.At), "file": e.File, "line": e.Line, "statement": e.Statement, "reason": e.Reason})
 	case Note:

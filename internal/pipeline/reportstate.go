@@ -75,6 +75,8 @@ func doing(stage string) string {
 	switch stage {
 	case "inspect", "prepare":
 		return "Reading the base image"
+	case "policies":
+		return "Asking policies"
 	case "workers":
 		return "Preparing this Julia (once)"
 	case "start":

@@ -4,6 +4,7 @@ package pipeline
 // built. A verbose report has a line for each event, under the stage's own name.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"chainbuild/internal/choice"
 	"chainbuild/internal/screen"
+	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
 )
 
@@ -36,15 +39,39 @@ type TextReporter struct {
 	// Start is how the new image is started, for the last line; empty: `julia -J` with the image.
 	Start string
 
-	screen  *screen.Screen
-	style   TextStyle
-	state   buildState
-	reasons []reasonCount
+	screen *screen.Screen
+	style  TextStyle
+	state  buildState
+	// reasons are those for which statements were not used, withheld those for which something did not leave for the remote cache.
+	reasons, withheld reasonCounts
 }
 
 type reasonCount struct {
 	reason string
 	count  int
+}
+
+// reasonCounts count what has one reason.
+type reasonCounts []reasonCount
+
+func (r *reasonCounts) add(reason string) {
+	i := slices.IndexFunc(*r, func(c reasonCount) bool { return c.reason == reason })
+	if i < 0 {
+		i = len(*r)
+		*r = append(*r, reasonCount{reason: reason})
+	}
+	(*r)[i].count++
+}
+
+// say lists the reasons, the most frequent first.
+func (r reasonCounts) say(say func(format string, args ...any)) {
+	slices.SortStableFunc(r, func(a, b reasonCount) int { return b.count - a.count })
+	for _, reason := range r[:min(len(r), shownReasons)] {
+		say("  %6d  %s", reason.count, reason.reason)
+	}
+	if more := len(r) - shownReasons; more > 0 {
+		say("  and %s more; -v lists all", words.Count(more, "reason"))
+	}
 }
 
 // NewTextReporter returns a Reporter that writes lines to w, or, if w is a terminal, also draws how far the build is. An error of the build is left
@@ -81,8 +108,12 @@ func (t *TextReporter) report(e Event) {
 	switch e := e.(type) {
 	case StageEnded:
 		t.stageEnded(e)
+	case Chosen:
+		t.chosen(e.Outcome)
+	case Withheld:
+		t.withheld.add(e.By + ": " + e.Reason)
 	case UnresolvedStatement:
-		t.unresolved(e.Unresolved)
+		t.reasons.add(e.Reason)
 	case Note:
 		t.screen.Say(screen.Plain, "%s", e.Text)
 	case Warning:
@@ -94,7 +125,7 @@ func (t *TextReporter) report(e Event) {
 		}
 		t.screen.Say(screen.Plain, "%s", text)
 	case Changed:
-		t.reasons = nil
+		t.reasons, t.withheld = nil, nil
 		t.screen.Say(screen.Plain, "changed: %s", strings.Join(shorten(e.Paths), ", "))
 	case Finished:
 		t.finished(e)
@@ -104,7 +135,7 @@ func (t *TextReporter) report(e Event) {
 // stageEnded says what is over.
 func (t *TextReporter) stageEnded(e StageEnded) {
 	switch text := t.state.over(e.Name); {
-	case t.style == Verbose:
+	case t.style == Verbose, errors.As(e.Err, new(*usage.Error)): // a request that is refused has one line, which whoever asked prints
 	case e.Err != nil:
 		t.screen.Say(screen.Failed, "%s failed after %s", lowerFirst(doing(e.Name)), words.Seconds(e.Took))
 	case text != "":
@@ -136,6 +167,19 @@ func (t *TextReporter) detail(e Event) {
 		if e.Err == nil { // the error of the build names the partition
 			say("partition %d: %s (%d of %d)", e.Partition, e.origin(), e.Done, e.Total)
 		}
+	case Chosen:
+		for _, d := range e.Dropped {
+			say("%sleft out by %s (%s): %s", atPlace(d.File, d.Line), d.By, d.Reason, d.Source)
+		}
+		for _, c := range e.Kept {
+			if c.AddedBy != "" {
+				say("%sadded by %s: %s", atPlace(c.File, c.Line), c.AddedBy, c.Source)
+			}
+		}
+	case Withheld:
+		if e.Partition > 0 {
+			say("partition %d: its %s does not leave for the remote cache, by %s (%s)", e.Partition, e.Kind, e.By, e.Reason)
+		}
 	case UnresolvedStatement:
 		say("%s:%d: %s: %s", e.File, e.Line, e.Reason, e.Statement)
 	}
@@ -155,13 +199,20 @@ func (e PartitionEnded) origin() string {
 	}
 }
 
-func (t *TextReporter) unresolved(u Unresolved) {
-	i := slices.IndexFunc(t.reasons, func(r reasonCount) bool { return r.reason == u.Reason })
-	if i < 0 {
-		i = len(t.reasons)
-		t.reasons = append(t.reasons, reasonCount{reason: u.Reason})
+// atPlace is what a line about a place in a file begins with.
+func atPlace(file string, line int) string {
+	if file == "" {
+		return ""
 	}
-	t.reasons[i].count++
+	return fmt.Sprintf("%s:%d: ", file, line)
+}
+
+// chosen says what policies and the budget have left.
+func (t *TextReporter) chosen(o *choice.Outcome) {
+	say := func(format string, args ...any) { t.screen.Say(screen.Plain, format, args...) }
+	for _, line := range o.Summary() {
+		say("%s", line)
+	}
 }
 
 // missing are modules that statements name and that are in no package that could be loaded. Modules of sessions are not among them.
@@ -192,16 +243,14 @@ func (t *TextReporter) finished(e Finished) {
 	r := e.Result
 	if r.Statements.Unresolved > 0 {
 		say("%d of %s not used:", r.Statements.Unresolved, words.Count(r.Statements.Total, "statement"))
-		slices.SortStableFunc(t.reasons, func(a, b reasonCount) int { return b.count - a.count })
-		for _, reason := range t.reasons[:min(len(t.reasons), shownReasons)] {
-			say("  %6d  %s", reason.count, reason.reason)
-		}
-		if more := len(t.reasons) - shownReasons; more > 0 {
-			say("  and %s more; -v lists all", words.Count(more, "reason"))
-		}
+		t.reasons.say(say)
 		if missing := t.missing(); len(missing) > 0 {
 			say("  %s: to have their methods in the image, name the project that has them with --project", strings.Join(missing, ", "))
 		}
+	}
+	if t.withheld != nil {
+		say("by policies, some of it does not leave for the remote cache:")
+		t.withheld.say(say)
 	}
 	if r.Statements.Resolved == 0 && r.Statements.Total > 0 {
 		t.screen.Say(screen.Warned, "no statement could be used, so nothing of them is in the image")

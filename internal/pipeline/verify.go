@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chainbuild/internal/scratch"
 	"chainbuild/parallel"
 	"chainbuild/sysimage"
 
@@ -15,10 +16,11 @@ import (
 )
 
 // verify checks the image's structure and boots it in a stock Julia, at the same time.
-func (r *run) verify(ctx context.Context, image string) error {
+func (r *run) verify(ctx context.Context, image *scratch.File) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		made, err := sysimage.OpenFile(image)
+		image.WriteBack()
+		made, err := sysimage.OpenFile(image.Name())
 		if err != nil {
 			return err
 		}
@@ -28,12 +30,13 @@ func (r *run) verify(ctx context.Context, image string) error {
 		}
 		return made.Check("ChainFront", "ChainEmit")
 	})
-	group.Go(func() error { return r.boot(ctx, image) })
+	group.Go(func() error { return r.boot(ctx, image.Name()) })
 	return group.Wait()
 }
 
-// bootScript says who has started, and calls a function that the base has and one of the loader's.
-const bootScript = `print(stdout, "booted ", VERSION, " ", length(Base.loaded_modules))`
+// bootScript says who has started, and calls a function that the base has and one of the loader's. It leaves without Julia's own exit, on which a base
+// that was built without statements spends most of a second to compile what is called there.
+const bootScript = `print(stdout, "booted ", VERSION, " ", length(Base.loaded_modules)); flush(stdout); ccall(:_exit, Cvoid, (Cint,), 0)`
 
 func (r *run) boot(ctx context.Context, image string) error {
 	var out strings.Builder

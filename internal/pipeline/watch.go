@@ -40,6 +40,9 @@ func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Cont
 	for _, path := range o.Statements {
 		files.add(path)
 	}
+	for _, path := range o.Policies {
+		files.add(path)
+	}
 	if o.Base != "" {
 		files.add(o.Base)
 	}

@@ -114,7 +114,7 @@ func (p *plan) withWorkerImage(ctx context.Context, progress *progress) *plan {
 	})
 	if err != nil {
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, p.gate.failed() != nil: // which ends the build
 		case errors.Is(err, unix.ENOSPC):
 			progress.warn("there is no room for the worker image in " + folder + ", so builds on this base are slower: make room for 200 MB, or name another folder with --cache-dir")
 		default:
@@ -146,7 +146,7 @@ func (p *plan) makeWorkerImage(ctx context.Context, path string) error {
 func (p *plan) ofWorkerImage(path string) *plan {
 	return &plan{
 		options: Options{Jobs: p.options.Jobs}, memory: p.memory, targets: []llvmdriver.Target{workersTarget}, inputs: &inputs{output: path, emit: settings.EmitAll},
-		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, makesWorkerImage: true,
+		julia: p.julia, series: p.series, sources: p.sources, base: p.base, cache: p.cache, remote: p.remote, gate: p.gate, makesWorkerImage: true,
 	}
 }
 

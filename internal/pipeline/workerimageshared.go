@@ -21,6 +21,7 @@ import (
 	"chainbuild/julia"
 	"chainbuild/objcache"
 	"chainbuild/objcache/remote"
+	"chainbuild/policy/sdk"
 	"chainbuild/sysimage"
 
 	"github.com/klauspost/compress/zstd"
@@ -67,8 +68,7 @@ func (p *plan) shareWorkerImage(ctx context.Context, path string, key objcache.K
 	if err != nil {
 		return err
 	}
-	p.storeWorkerImage(path, action)
-	return nil
+	return p.storeWorkerImage(ctx, path, action)
 }
 
 // workerImageAction is the worker image with a key as the remote cache knows it. The key is of what it is made from; what makes it is this program. No server can
@@ -140,16 +140,21 @@ func unpackWorkerImage(path string, data []byte) error {
 	return image.Rename()
 }
 
-// storeWorkerImage has a worker image be stored at the remote cache.
-func (p *plan) storeWorkerImage(path string, action *remote.Action) {
+// storeWorkerImage has a worker image be stored at the remote cache, if the policies let it. The error is that of a policy.
+func (p *plan) storeWorkerImage(ctx context.Context, path string, action *remote.Action) error {
 	image, err := os.ReadFile(path)
 	if err != nil {
-		return // whoever uses it says so
+		return nil // whoever uses it says so
+	}
+	allowed, err := p.gate.allows(ctx, sdk.Upload{Kind: sdk.UploadWorkers, Bytes: int64(len(image)), Packages: []string{}, Names: []string{}}, 0)
+	if err != nil || !allowed {
+		return err
 	}
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(imageWindow))
 	if err != nil {
-		return
+		return nil
 	}
 	defer encoder.Close()
 	p.remote.Put(action, encoder.EncodeAll(image, nil))
+	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"chainbuild/internal/pipeline"
+	"chainbuild/internal/settings"
 	"chainbuild/internal/usage"
 
 	"github.com/google/renameio/v2"
@@ -90,11 +91,11 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 	if err != nil {
 		return nil, err
 	}
-	sources := p.fitting(record)
-	if len(sources) == 0 {
-		sources = []string{seedStatement}
+	wanted, err := p.choose(ctx, record, &o.Build)
+	if err != nil {
+		return nil, err
 	}
-	id := imageID(p.Key, sources)
+	id := wanted.id(p)
 	all, err := p.images()
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 	}
 	defer os.Remove(p.path(builderName))
 	if p.Settings.Layers && !o.Full && !o.Force {
-		if lower, err = p.foundation(ctx, o, all, record, sources, log); err != nil {
+		if lower, err = p.foundation(ctx, o, all, record, wanted.sources, log); err != nil {
 			p.noteFailure(ctx, err, log)
 			return nil, err
 		}
@@ -123,13 +124,13 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 			return nil, err
 		}
 	}
-	im, prepared, err := p.buildImage(ctx, o, id, sources, lower, log)
-	if err != nil && lower != nil && ctx.Err() == nil && !o.Build.Strict {
+	im, prepared, err := p.buildImage(ctx, o, id, wanted, lower, log)
+	if err != nil && lower != nil && ctx.Err() == nil && !o.Build.Strict && !isOfPolicy(err) {
 		if o.Say != nil {
 			o.Say("no layer can be made on " + lower.File + ", so the image is built in one piece: " + err.Error())
 		}
 		lower = nil
-		im, prepared, err = p.buildImage(ctx, o, imageID(p.Key, sources), sources, nil, log)
+		im, prepared, err = p.buildImage(ctx, o, wanted.id(p), wanted, nil, log)
 	}
 	if err != nil {
 		p.noteFailure(ctx, err, log)
@@ -202,13 +203,17 @@ func (p *Project) lockBuild(ctx context.Context, o *BuildOptions) (unlock func()
 }
 
 // buildImage builds the image with the given ID, a layer on lower unless that is nil. Prepared says that the next layer has a worker image to use.
-func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sources []string, lower *foundation, log string) (_ *Image, prepared bool, _ error) {
+func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, of *chosen, lower *foundation, log string) (_ *Image, prepared bool, _ error) {
+	sources := of.sources
 	if err := p.writeEnvironment(); err != nil {
 		return nil, false, err
 	}
 	im := &Image{
 		ID: id, File: p.path(imagesName, id+imageSuffix), Key: p.Key, Inputs: p.inputs, Content: *p.Content,
 		Statements: len(sources), Unresolved: []string{},
+	}
+	if of.outcome != nil {
+		im.Answers, im.Dropped = of.outcome.Answers, of.outcome.Dropped
 	}
 	list := strings.TrimSuffix(im.File, imageSuffix) + statementsSuffix
 	if err := renameio.WriteFile(list, []byte(strings.Join(sources, "\n")+"\n"), 0o600); err != nil {
@@ -217,6 +222,7 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, sou
 	b := o.Build
 	b.Julia, b.Output, b.Statements, b.Project = p.Julia.Executable, im.File, []string{list}, p.path(environmentName)
 	b.Packages, b.Interactive = nil, nil
+	b.Policies, b.Budget, b.Choice = p.Settings.Policies, settings.Budget{}, of.outcome
 	loaded := map[string]bool{}
 	if lower != nil {
 		im.Below = lower.below(sources, p.Settings.Layout)

@@ -30,9 +30,6 @@ func compilingOf(r *pipeline.Result) Compiling {
 	return c
 }
 
-// minTimed is how many bytes of objects must have been compiled, in one build, for their times to say something of others.
-const minTimed = 200_000
-
 // A Cost is what is known of the cost of the newest image. Of a layer it is that of the image in one piece below, if that has the same packages: that holds
 // nearly all.
 type Cost struct {
@@ -65,7 +62,7 @@ func (p *Project) Cost() (*Cost, error) {
 		return nil, fmt.Errorf("what the newest image was built from is not known: %w", err)
 	}
 	for _, im := range all {
-		if im.Compiling.Bytes >= minTimed && im.Compiling.Seconds > 0 {
+		if im.Compiling.Bytes >= pipeline.MinTimed && im.Compiling.Seconds > 0 {
 			c.PerByte, c.TimedAt = im.Compiling.Seconds/float64(im.Compiling.Bytes), im.Built
 			break
 		}

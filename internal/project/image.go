@@ -6,7 +6,7 @@ package project
 //	images/ID.jl     the statements that it was built from, a type expression a line
 //	images/ID.json   what it was made of: Image. It is written last, so an image without it is not one
 //
-// ID is 16 digits of the key, a "-", and 8 digits of a hash of the statements; for a layer (layer.go) a "-" again, and 8 digits of a hash of the
+// ID is 16 digits of the key, a "-", and 8 digits of a hash of the statements and of the policies' answers; for a layer (layer.go) a "-" again, and 8 digits of a hash of the
 // image below it.
 
 import (
@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"chainbuild/internal/choice"
 	"chainbuild/internal/private"
 	"chainbuild/objcache"
 )
@@ -55,9 +56,12 @@ type Image struct {
 	// Statements is the number of statements that it was built from, Unresolved those that could not be used.
 	Statements int      `json:"statements"`
 	Unresolved []string `json:"unresolved"`
+	// Answers is a hash of what policies have answered, see choice.Outcome. Dropped are statements that they, or the budget, have left out.
+	Answers string           `json:"answers,omitempty"`
+	Dropped []choice.Dropped `json:"dropped,omitempty"`
 }
 
-// imageID names the image for a key and the sorted sources of statements.
+// imageID names the image for a key and the sorted sources of statements, or what else tells them apart.
 func imageID(key objcache.Key, sources []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(sources, "\n")))
 	return fmt.Sprintf("%.16s-%x", key, sum[:4])

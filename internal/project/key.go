@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -33,6 +34,8 @@ const (
 	inputEmit          = "emit"
 	inputPackageImages = "package images"
 	inputInteractive   = "for interactive sessions"
+	inputPolicies      = "policies"
+	inputBudget        = "budget"
 	inputPackage       = "package "
 	inputPreferences   = "preferences of "
 )
@@ -62,6 +65,16 @@ func (p *Project) makeKey() error {
 	}
 	if len(p.Content.Interactive) > 0 {
 		h.AddString(inputInteractive, strings.Join(p.Content.Interactive, ", "))
+	}
+	if len(s.Policies) > 0 {
+		policies, err := policyDigests(p.root, s.Policies)
+		if err != nil {
+			return err
+		}
+		h.AddString(inputPolicies, policies)
+	}
+	if !s.Budget.IsNone() {
+		h.AddString(inputBudget, s.Budget.String())
 	}
 	for _, pkg := range p.Content.Packages {
 		content := strings.Join([]string{pkg.UUID, pkg.Version, pkg.Tree}, " ")
@@ -151,6 +164,8 @@ func differences(im *Image, now *Project) []string {
 			phrases = append(phrases, change.Name[:len(inputPreferences)]+preferring+" have changed")
 		case change.Name == inputBase:
 			phrases = append(phrases, "the base image is another")
+		case change.Name == inputPolicies, change.Name == inputBudget:
+			phrases = append(phrases, fmt.Sprintf("%s %s → %s", change.Name, inputText(change.Before), inputText(change.After)))
 		case change.Before != nil && change.After != nil:
 			phrases = append(phrases, fmt.Sprintf("%s %s → %s", change.Name, change.Before.Text, change.After.Text))
 		}
@@ -160,6 +175,28 @@ func differences(im *Image, now *Project) []string {
 		phrases = append(phrases, "it was built by another version of chainbuild")
 	}
 	return phrases
+}
+
+// inputText is the text of an input, or none for one that is not there.
+func inputText(input *objcache.Input) string {
+	if input == nil {
+		return "none"
+	}
+	return input.Text
+}
+
+// policyDigests are the names of policies, and the beginning of the SHA-256 of each.
+func policyDigests(root string, files []string) (string, error) {
+	var all []string
+	for _, file := range files {
+		sum, err := digest(root, file)
+		if err != nil {
+			return "", fmt.Errorf("the policy %s cannot be read (%w): put it there, or take it out of the settings", file, cmp.Or(errors.Unwrap(err), err))
+		}
+		sum = sum[strings.LastIndexByte(sum, ' ')+1:] // behind what kind it is
+		all = append(all, filepath.Base(file)+" "+sum[:min(len(sum), 16)])
+	}
+	return strings.Join(all, ", "), nil
 }
 
 func rank(input string) int {

@@ -71,20 +71,20 @@ func (p *Project) foundation(ctx context.Context, o BuildOptions, all []*Image, 
 		}
 		return nil, nil
 	}
-	wanted := stable.fitting(record)
-	if len(wanted) == 0 {
-		wanted = []string{seedStatement}
+	wanted, err := stable.choose(ctx, record, &o.Build)
+	if err != nil {
+		return nil, err
 	}
-	f := stable.newestInOnePiece(all, wanted)
+	f := stable.newestInOnePiece(all, wanted.sources)
 	if f == nil || f.isLarge() {
 		if o.Say != nil {
 			o.Say("the image of what is not under development comes first")
 		}
-		im, _, err := stable.buildImage(ctx, o, imageID(stable.Key, wanted), wanted, nil, log)
+		im, _, err := stable.buildImage(ctx, o, wanted.id(stable), wanted, nil, log)
 		if err != nil {
 			return nil, err
 		}
-		if f = stable.newestInOnePiece([]*Image{im}, wanted); f == nil {
+		if f = stable.newestInOnePiece([]*Image{im}, wanted.sources); f == nil {
 			return nil, fmt.Errorf("the image %s was changed while it was built: build again", im.File)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"chainbuild/internal/scratch"
 	"github.com/pelletier/go-toml/v2"
 )
 
@@ -76,7 +76,7 @@ func (p *Project) writeProjectFile(path string, deps map[string]string) error {
 		}
 		text.Write(preferences)
 	}
-	return renameio.WriteFile(path, text.Bytes(), 0o600)
+	return scratch.WriteFile(path, text.Bytes(), 0o600)
 }
 
 // pathLine is the line of a manifest that names the folder of a package under development.
@@ -115,7 +115,7 @@ func quoted(path string) string {
 
 func writeOrRemove(path string, content []byte) error {
 	if len(content) > 0 {
-		return renameio.WriteFile(path, content, 0o600)
+		return scratch.WriteFile(path, content, 0o600)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

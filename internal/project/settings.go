@@ -14,6 +14,8 @@ package project
 //	optimize = 2               # 0 to 3
 //	emit = "all"               # or "traced"
 //	layers = true              # what is new is a layer on the image that there is, see layer.go
+//	policies = ["rules.wasm"]  # what decides about statements and uploads, see docs/policy.md
+//	budget = "30s"             # what the statements' code may cost, or "100MB"
 //	keep = 2                   # valid images to keep, besides those that these lie on
 //	stale_after = 200          # new statements that make an image stale
 //	remote_cache = "grpcs://cache.example:443"    # and remote_upload, remote_trust, …: see docs/remote.md
@@ -49,6 +51,9 @@ type Settings struct {
 	settings.Target
 	// Layers says that an image may be a layer on one that was built before.
 	Layers bool `toml:"layers"`
+	// Policies are files of policies, in the order in which they are asked. Budget is what the code of the statements may cost.
+	Policies []string        `toml:"policies"`
+	Budget   settings.Budget `toml:"budget"`
 	// Keep is how many valid images are kept, besides those that these lie on.
 	Keep Keep `toml:"keep"`
 	// StaleAfter is the number of statements recorded since the image was built from which it counts as stale. It is
@@ -99,6 +104,11 @@ func readSettings(dir string) (Settings, map[string]any, error) {
 		return s, nil, err
 	}
 	s.Remote.Below(dir)
+	for i, path := range s.Policies {
+		if !filepath.IsAbs(path) {
+			s.Policies[i] = filepath.Join(dir, path)
+		}
+	}
 	delete(file.Values, settingsTable)
 	return s, file.Values, nil
 }

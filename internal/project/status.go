@@ -127,8 +127,12 @@ func (p *Project) Status() (*Status, error) {
 		return nil, err
 	}
 	s.New = 0
+	left := map[string]bool{}
+	for _, d := range im.Dropped {
+		left[d.Source] = true
+	}
 	for _, source := range fitting {
-		if !known[source] {
+		if !known[source] && !left[source] {
 			s.New++
 		}
 	}

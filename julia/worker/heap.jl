@@ -44,6 +44,8 @@ Tell the builder where in this process's memory the heap is, and wait while it r
 the heap. `storage` will be the root task's local storage.
 """
 function hand_over(@nospecialize(storage))
+    # The runtime's serialiser asks for the modules first (jl_get_loaded_modules in src/toplevel.c), and an image has in its method cache that it did.
+    ccall(:jl_call0, Any, (Any,), Base.loaded_modules_array)
     event(string("{\"event\":\"heap\",\"pid\":", decimal(Int(ccall(:getpid, Cint, ()))), ",\"any\":", address(Any), ",\"task\":", address(current_task()),
                  ",\"storage\":", address(storage), ",\"world\":", decimal(Int(ccall(:jl_get_world_counter, UInt, ()))),
                  ",\"symbols\":", decimal(symbol_counter()), "}"))

@@ -21,7 +21,7 @@ function emit_request(verb::String, bitcode::String, object::String, level::Int,
     return emit_object(bitcode, object, level, cpu, features)
 end
 
-"Answer requests until stdin ends."
+"Answer requests until stdin ends. Then leave without Julia's own exit, on which an image may have to compile what is called there."
 function serve()
     prepare_compiler()
     while !eof(stdin)
@@ -35,4 +35,5 @@ function serve()
         end
         reply(answer)
     end
+    ccall(:_exit, Cvoid, (Cint,), 0)
 end

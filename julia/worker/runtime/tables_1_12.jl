@@ -5,19 +5,35 @@ names_of(m::Module) = ccall(:jl_module_names, Array{Symbol,1}, (Any, Cint, Cint,
 reachable_tables() = Any[Core.methodtable]
 
 # Without our own. In the table they lie by addresses, and in which order methods are inferred again decides about what is inlined where: so
-# they are sorted by module, name and signature.
+# they are sorted by the world that they came with and, those that came together from a cache, by module, name and signature.
 function methods_in!(methods::Vector{Any}, @nospecialize(table))
     found = Any[]
-    hashes = UInt64[]
+    keys = UInt64[]
     order = Int[]
     for method in typemap_entries!(Any[], Any[], table.defs)
         method = method::Method
         is_ours(method) && continue
         push!(found, method)
-        push!(hashes, scramble(hash_type(hash_text(hash_module(FNV_START, method.module), string(method.name)), method.sig)))
+        push!(keys, method.primary_world)
         push!(order, length(order) + 1)
     end
-    sort_by_hash(order, hashes, 1, length(order))
+    sort_by_hash(order, keys, 1, length(order))
+    first = 1
+    while first <= length(order)
+        last = first
+        world = keys[order[first]]
+        while last < length(order) && keys[order[last+1]] == world
+            last += 1
+        end
+        if last > first
+            for i in first:last
+                method = found[order[i]]::Method
+                keys[order[i]] = scramble(hash_type(hash_text(hash_module(FNV_START, method.module), string(method.name)), method.sig))
+            end
+            sort_by_hash(order, keys, first, last)
+        end
+        first = last + 1
+    end
     for i in order
         push!(methods, found[i])
     end
