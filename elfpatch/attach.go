@@ -34,11 +34,11 @@ const (
 )
 
 // attachedReach bounds how far from the image's tables, and from the lowest base, a library may begin: what counts in 4 bytes must reach all of it. Libraries
-// larger than attachedSize are refused.
-const (
-	attachedReach = 1<<31 - attachedSize
-	attachedSize  = 1 << 28
-)
+// larger than MaxAttached are refused.
+const attachedReach = 1<<31 - MaxAttached
+
+// MaxAttached is how many bytes of addresses an attached library may have.
+const MaxAttached = 1 << 28
 
 // isLate says that a pointer is the guard's to fill.
 func (l *linker) isLate(p *pointer) bool {
@@ -108,8 +108,8 @@ func (l *linker) attached(checks [][]guardCheck, names map[string]*symbol) ([]gu
 		if !b.attached {
 			continue
 		}
-		if b.image.EndAddr()-b.image.Moved() > attachedSize {
-			return nil, fmt.Errorf("%s has more than %d bytes: leave it out", b.image.Path, attachedSize)
+		if b.image.EndAddr()-b.image.Moved() > MaxAttached {
+			return nil, fmt.Errorf("%s has more than %d bytes: leave it out", b.image.Path, MaxAttached)
 		}
 		if b.reach.Name == "" {
 			return nil, fmt.Errorf("%s exports nothing, so nobody can tell where it was loaded: leave it out", b.image.Path)

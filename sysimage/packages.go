@@ -103,6 +103,9 @@ func (h *Held) Close() error {
 // processor is for this one, as new code is; another one must be for the base's list.
 func (b *Base) fits(p *packageImage) error {
 	refuse := func(reason string) error { return fmt.Errorf("%w: %s %s", ErrPackageImage, p.image.Path, reason) }
+	if size := p.image.EndAddr() - p.image.Moved(); size > elfpatch.MaxAttached {
+		return refuse(fmt.Sprintf("has %d bytes, which is more than the tables of an image can reach", size))
+	}
 	if !p.isWritable() {
 		return refuse("has cells that cannot be written to")
 	}
