@@ -15,6 +15,8 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     else
         purge_tables()
     end
+    # The serialiser collects garbage. Finalizers of streams that run only then would leave calls of theirs in the tables that dispatch looks into.
+    value_of(request, "verify") == "yes" && ccall(:jl_gc_collect, Cvoid, (Cint,), 1)
     handover = value_of(request, "handover") == "yes"
     handover && value_of(request, "self") != "yes" && mark_image()
     reset_modules()
