@@ -23,6 +23,8 @@ type base struct {
 	reach   DynSymbol
 	further []DynSymbol
 	handle  dynHandle // of reach, if the image refers to it
+	// attached says that it is one of Job.Attached, which are never reached by names.
+	attached bool
 }
 
 // AnchorPrefix begins the name of the symbol that each image defines for images that build on it, at its lowest
@@ -80,8 +82,8 @@ func (l *linker) prepareBases() error {
 	}
 	var spans []span
 	taken := exported
-	for number, m := range l.job.Bases {
-		b := &base{image: m, number: number}
+	for number, m := range l.job.libraries() {
+		b := &base{image: m, number: number, attached: number >= len(l.job.Bases)}
 		l.bases = append(l.bases, b)
 		if m.EndAddr() > maxAddr {
 			return damaged(m.Path, "it reaches up to address %#x", m.EndAddr())
@@ -91,7 +93,7 @@ func (l *linker) prepareBases() error {
 		}
 		var unique []DynSymbol
 		for _, s := range m.DynSymbols() {
-			if reachable(s) && !taken[s.Name] {
+			if reachable(s) && (b.attached || !taken[s.Name]) {
 				unique = append(unique, s)
 			}
 		}
@@ -104,7 +106,7 @@ func (l *linker) prepareBases() error {
 			b.reach, b.further = unique[0], unique[1:]
 		}
 		for _, s := range m.DynSymbols() {
-			if s.Shndx != 0 {
+			if s.Shndx != 0 && !b.attached {
 				taken[s.Name] = true
 			}
 		}

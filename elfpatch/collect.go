@@ -19,6 +19,7 @@ type piece struct {
 	table   *Section       // if it is from Job.Sections
 	guard   bool           // it is from the guard of a thin image
 	data    []byte         // bytes; shorter than size for zeros
+	owned   bool           // data may be written to
 	size    uint64
 	align   uint64
 	out     *output

@@ -6,7 +6,7 @@ package elfpatch
 // stay what they were. Those of a base above it grow by what is put in front. DWARF does not say where such fields are
 // without being parsed as a whole, but the relocations of objects do; therefore a thin image keeps a list of them, in a
 // section that nothing loads. The debug information of an image without the list, which another linker wrote, is left
-// out unless it is the lowest base.
+// out unless it is the lowest base, or of an attached library, where the fields are found by reading it (debugmove.go).
 //
 // Section .chainbuild.debug: for each pair of sections and size of fields, in the order of the names,
 //
@@ -43,7 +43,7 @@ func (l *linker) addDebugFields() {
 	if l.job.Layout == Standalone {
 		return // it can only be the lowest base
 	}
-	groups := map[debugGroup][]uint64{}
+	groups := debugFields{}
 	for number := range l.objects {
 		for _, p := range l.pieces[number] {
 			if p == nil || p.section.Flags&uint64(elf.SHF_ALLOC) != 0 {
@@ -72,8 +72,15 @@ func (l *linker) addDebugFields() {
 	if len(groups) == 0 {
 		return
 	}
+	b := groups.encode()
+	out := l.output(debugFieldsSection, uint32(elf.SHT_PROGBITS), 0)
+	out.data, out.size = b, uint64(len(b))
+}
+
+// encode writes the list.
+func (f debugFields) encode() []byte {
 	var order []debugGroup
-	for g := range groups {
+	for g := range f {
 		order = append(order, g)
 	}
 	slices.SortFunc(order, func(a, b debugGroup) int {
@@ -83,8 +90,9 @@ func (l *linker) addDebugFields() {
 	for _, g := range order {
 		b = append(append(b, g.section...), 0)
 		b = append(append(b, g.target...), 0)
-		fields := groups[g]
+		fields := f[g]
 		slices.Sort(fields)
+		fields = slices.Compact(fields)
 		b = append(b, byte(g.size))
 		b = binary.AppendUvarint(b, uint64(len(fields)))
 		previous := uint64(0)
@@ -93,12 +101,12 @@ func (l *linker) addDebugFields() {
 			previous = offset
 		}
 	}
-	out := l.output(debugFieldsSection, uint32(elf.SHT_PROGBITS), 0)
-	out.data, out.size = b, uint64(len(b))
+	return b
 }
 
 // carryDebug joins the debug information of a base to what there is of those below it.
 func (l *linker) carryDebug(m *Image) error {
+	attached := slices.Contains(l.job.Attached, m)
 	contents := map[string][]byte{}
 	shifts := map[string]uint64{}
 	shifted := false
@@ -119,8 +127,13 @@ func (l *linker) carryDebug(m *Image) error {
 			shifted = true
 		}
 	}
-	if shifted {
+	if attached || shifted {
 		fields, _, ok := m.Section(debugFieldsSection)
+		if attached {
+			shifts[addressTarget] = m.Moved()
+			found, err := debugFieldsOf(contents)
+			fields, ok = found.encode(), err == nil
+		}
 		if !ok {
 			return nil
 		}

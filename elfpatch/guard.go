@@ -2,14 +2,16 @@ package elfpatch
 
 // This file makes the constructor of thin images. Before anything else of the image is used, the constructor checks that
 // the libraries which were loaded are those that the image was written for, and completes what depends on how far apart
-// they were loaded. It runs after the loader has relocated the image and calls nothing, libc included. In order:
+// they were loaded. It runs after the loader has relocated the image and calls nothing, libc included, unless libraries are
+// attached. In order:
 //
 //  1. Pins: exported symbols of a library, whose addresses the loader looked up, lie as far from each other as they did
 //     in the file of that library. Only then is it safe to read at a distance from them.
 //  2. Checks: ranges of the library have the hash that they have in its file.
 //  3. Runs: int32 fields that hold the difference of two virtual addresses of different libraries get the difference
 //     of the biases of those libraries added; a bias is the address at run time less the virtual address.
-//  4. Redirects: pointers to functions that the loader has put into a library are replaced. Some lie on pages that the
+//  4. Attached libraries are opened, see attach.go.
+//  5. Redirects: pointers to functions that the loader has put into a library are replaced. Some lie on pages that the
 //     loader made read-only (PT_GNU_RELRO), which become writable for that moment.
 //
 // A failure is one line on standard error and the end of the process with status 1: there is nobody to return an error to.
@@ -25,6 +27,7 @@ import (
 // A guardSpec is what a guard has to do.
 type guardSpec struct {
 	libraries []guardLibrary
+	attached  []guardAttached
 	runs      []guardRun
 	redirects []guardRedirect
 }
@@ -157,6 +160,18 @@ func guard(spec guardSpec) (*Object, error) {
 		g.words(guardReadOnly, uint64(run.count)<<32, uint64(8*(run.target+1))|uint64(8*(run.anchor+1))<<32)
 	}
 
+	if len(spec.attached) > 0 {
+		// The three pointers make the stack a multiple of 16 bytes, as calls want it.
+		for _, r := range []Reg{RBX, R12, R13} {
+			a.Push(r)
+		}
+		for i := range spec.attached {
+			g.attach(&a, &spec.attached[i], spec.libraries, afar)
+		}
+		for _, r := range []Reg{R13, R12, RBX} {
+			a.Pop(r)
+		}
+	}
 	locked := a.NewLabel()
 	a.Address(RSI, g.here(guardTables))
 	g.loop(&a, len(spec.redirects), guardRedirectSize, func() { guardRedirectPointer(&a, locked) })

@@ -18,7 +18,7 @@ const hashPart = 4 << 20
 // jobIdentity hashes everything that decides how the file will look. Bases count by build-id if they have one.
 func jobIdentity(job *Job) [sha256.Size]byte {
 	var blobs [][]byte
-	for _, m := range job.Bases {
+	for _, m := range job.libraries() {
 		if id := m.BuildID(); id != nil {
 			blobs = append(blobs, id)
 		} else {
@@ -40,7 +40,8 @@ func jobIdentity(job *Job) [sha256.Size]byte {
 	h := &describer{Hash: sha256.New(), number: map[*Image]uint64{nil: 0}}
 	h.numbers(uint64(job.Layout), uint64(len(job.Bases)), uint64(len(job.Objects)), uint64(len(job.Sections)),
 		uint64(len(job.Slots)))
-	for i, m := range job.Bases {
+	h.numbers(uint64(len(job.Attached)))
+	for i, m := range job.libraries() {
 		h.number[m] = uint64(i + 1)
 		h.text(m.Path)
 	}

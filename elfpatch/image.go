@@ -81,6 +81,7 @@ type Image struct {
 	dynamic dynamicInfo
 	buildID []byte
 	note    []byte
+	moved   uint64
 	unmap   func() error
 }
 

@@ -3,7 +3,11 @@ package elfpatch
 
 // This file is the vocabulary of a link: what goes into an image, said without knowing what the image is for.
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
 // A Layout says how a new image reaches the code of the images it builds on.
 type Layout int
@@ -47,9 +51,9 @@ func (l *Layout) UnmarshalText(text []byte) error {
 
 // An Address is a place in the image being written or in one of its bases.
 type Address struct {
-	// Base is the library that holds the place: nil for the image being written.
+	// Base is the library that holds the place, one of Job.Bases or Job.Attached: nil for the image being written.
 	Base *Image
-	// Offset is a virtual address as the base's file counts them. In the image being written it is added to Symbol's value.
+	// Offset is a virtual address as the base's file counts them, or as it was moved. In the image being written it is added to Symbol's value.
 	Offset uint64
 	// Symbol, in the image being written, names a symbol of an object, of a Section or of a Slot.
 	Symbol string
@@ -152,6 +156,9 @@ type Job struct {
 	// Bases are the libraries that the image builds on, in the order in which they need each other: Bases[0] is
 	// the one that the new image is chained to, Bases[1] the one that Bases[0] needs in its turn if that is thin.
 	Bases []*Image
+	// Attached are further libraries that the image refers to, each by its Path, an absolute one, and moved (Image.Move) to addresses of its own.
+	// Nothing of what they export need be theirs alone: a thin image opens them when it is loaded (attach.go).
+	Attached []*Image
 	// Drop are ranges of the bases that a standalone image leaves out (an old heap), by whole pages. Nothing that is
 	// kept may refer to them.
 	Drop []Fingerprint
@@ -172,3 +179,22 @@ type Job struct {
 	// Note is the content of the image's own note section, read back with Image.Note.
 	Note []byte
 }
+
+// byAddress are the libraries in ascending order of their addresses.
+func (job *Job) byAddress() []*Image {
+	list := job.libraries()
+	slices.SortFunc(list, func(a, b *Image) int { return cmp.Compare(start(a), start(b)) })
+	return list
+}
+
+// start is the lowest address of an image's program.
+func start(m *Image) uint64 {
+	lowest := uint64(maxAddr)
+	for _, s := range loaded(m) {
+		lowest = min(lowest, s.Addr)
+	}
+	return lowest
+}
+
+// libraries are all that the image refers to.
+func (job *Job) libraries() []*Image { return slices.Concat(job.Bases, job.Attached) }

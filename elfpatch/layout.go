@@ -84,7 +84,7 @@ func (l *linker) layOut() error {
 	f.sectionNames.data, f.sectionNames.size = names, uint64(len(names))
 
 	addr, offset := uint64(pageSize), uint64(pageSize)
-	for _, m := range l.job.Bases {
+	for _, m := range l.job.libraries() {
 		addr = max(addr, alignUp(m.EndAddr(), pageSize))
 	}
 	// Room for the program headers: the groups, the header page of a thin image, and at most four that are not loaded.

@@ -12,7 +12,7 @@ func (l *linker) addGuard() error {
 		return l.checkRedirects()
 	}
 	spec, names, err := l.guardSpec()
-	if err != nil || len(spec.libraries)+len(spec.redirects) == 0 {
+	if err != nil || len(spec.libraries)+len(spec.attached)+len(spec.redirects) == 0 {
 		return err
 	}
 	o, err := guard(spec)
@@ -52,6 +52,9 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 	}
 	for i := range l.runs {
 		for _, b := range []*base{l.runs[i].to, l.runs[i].from} {
+			if b != nil && b.attached {
+				return spec, nil, fmt.Errorf("a distance of section %s leads into %s, which only pointers can: use one", l.runs[i].piece.table.Name, b.image.Path)
+			}
 			if b != nil {
 				used[b.number] = true
 			}
@@ -90,7 +93,7 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 	names := map[string]*symbol{ImageStart: {name: ImageStart, kind: symbolOutput, out: &output{}}}
 	index := make([]int, len(l.bases))
 	for number, b := range l.bases {
-		if !used[number] {
+		if !used[number] || b.attached {
 			continue
 		}
 		if err := l.checkReach(b); err != nil {
@@ -103,6 +106,9 @@ func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
 			names[pin.Name] = &symbol{name: pin.Name, kind: symbolImport}
 		}
 		spec.libraries = append(spec.libraries, library)
+	}
+	if spec.attached, err = l.attached(checks, names); err != nil {
+		return spec, nil, err
 	}
 	place := func(b *base) int {
 		if b == nil {

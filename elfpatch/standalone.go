@@ -1,6 +1,6 @@
 package elfpatch
 
-// This file copies the bases into a standalone image.
+// This file copies the bases, and attached libraries, into a standalone image.
 //
 // All that a program can see of a base stays at its virtual address: code, constants and data of the segments. What
 // only the loader reads is made anew for the image as a whole, and the base's own tables become dead bytes.
@@ -75,15 +75,15 @@ func (l *linker) carryBases() error {
 	if err := l.findHoles(); err != nil {
 		return err
 	}
-	// From the lowest base up, which is also the order of addresses.
-	for number, m := range slices.Backward(l.job.Bases) {
-		if err := l.carrySegments(m, number == len(l.job.Bases)-1); err != nil {
+	lowest := l.job.Bases[len(l.job.Bases)-1]
+	for _, m := range l.job.byAddress() {
+		if err := l.carrySegments(m, m == lowest); err != nil {
 			return err
 		}
 		if err := l.carryDebug(m); err != nil {
 			return err
 		}
-		frames, err := m.EHFrameHdr()
+		frames, err := m.Frames()
 		if err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ func (l *linker) carryNeeded() {
 			return name == m.Path || name == m.Soname() || name == filepath.Base(m.Path)
 		})
 	}
-	for _, m := range l.job.Bases {
+	for _, m := range l.job.libraries() {
 		for _, name := range m.Needed() {
 			if !isBase(name) && !slices.Contains(l.carried.needed, name) {
 				l.carried.needed = append(l.carried.needed, name)
@@ -267,8 +267,8 @@ func (l *linker) carryTables() error {
 			c.exports = append(c.exports, carriedExport{h, s})
 		}
 	}
-	for _, m := range l.job.Bases {
-		if err := l.carryRelocs(m, defined); err != nil {
+	for _, b := range l.bases {
+		if err := l.carryRelocs(b, defined); err != nil {
 			return err
 		}
 	}
@@ -276,8 +276,15 @@ func (l *linker) carryTables() error {
 	return nil
 }
 
-func (l *linker) carryRelocs(m *Image, defined map[string]dynHandle) error {
-	t, c := &l.loader, &l.carried
+func (l *linker) carryRelocs(b *base, defined map[string]dynHandle) error {
+	t, c, m := &l.loader, &l.carried, b.image
+	late, err := m.latePointers()
+	if err != nil {
+		return err
+	}
+	for _, r := range late {
+		c.relocs = append(c.relocs, carriedReloc{Rela: r})
+	}
 	symbols := m.DynSymbols()
 	for _, r := range m.Relocs() {
 		if c.inHole(r.Offset) {
@@ -293,7 +300,10 @@ func (l *linker) carryRelocs(m *Image, defined map[string]dynHandle) error {
 				n.Addend = 0 // has no meaning for the loader
 			}
 			s := symbols[r.Sym]
-			if addr, ok := l.inOtherBase(m, s, defined); ok {
+			if b.attached && s.Shndx != 0 {
+				// What it defines itself is what it means, as when it was opened alone.
+				n.Type, n.Addend = uint32(elf.R_X86_64_RELATIVE), int64(s.Value)+n.Addend
+			} else if addr, ok := l.inOtherBase(m, s, defined); ok {
 				n.Type, n.Addend = uint32(elf.R_X86_64_RELATIVE), int64(addr)+n.Addend
 			} else if n.symbol = defined[s.Name]; n.symbol == 0 || elf.ST_BIND(s.Info) == elf.STB_LOCAL {
 				if s.Shndx != 0 {
@@ -357,19 +367,20 @@ func (l *linker) carrySymbols() {
 		return
 	}
 	c, t := &l.carried, &l.symtab
-	for _, m := range slices.Backward(l.job.Bases) {
+	for _, m := range l.job.byAddress() {
 		for i := range m.Sections {
 			if h := &m.Sections[i]; h.Type == uint32(elf.SHT_SYMTAB) && uint64(h.Link) < uint64(len(m.Sections)) {
 				shift := uint32(len(t.names))
 				t.names = append(t.names, m.SectionData(&m.Sections[h.Link])...)
 				t.names = append(t.names, 0)
-				c.appendSymbols(m.SectionData(h), shift, uint32(len(t.names)))
+				c.appendSymbols(m.SectionData(h), shift, uint32(len(t.names)), m.Moved())
 			}
 		}
 	}
 }
 
-func (c *carried) appendSymbols(table []byte, shift, end uint32) {
+// appendSymbols takes over a table of symbols of an image that was moved.
+func (c *carried) appendSymbols(table []byte, shift, end uint32, moved uint64) {
 	for ; len(table) >= symbolSize; table = table[symbolSize:] {
 		kind, index, value := elf.ST_TYPE(table[4]), le.Uint16(table[6:]), le.Uint64(table[8:])
 		if index == 0 || kind != elf.STT_FUNC && kind != elf.STT_OBJECT && kind != elf.STT_NOTYPE {
@@ -381,6 +392,8 @@ func (c *carried) appendSymbols(table []byte, shift, end uint32) {
 			continue
 		}
 		if index != uint16(elf.SHN_ABS) {
+			value += moved
+			s.value = value
 			if s.section = c.sectionAt(value); s.section == nil {
 				continue // in a hole, or in a table of the loader
 			}

@@ -21,6 +21,7 @@ type loaderTables struct {
 	note     *output
 	relas    int // how many dynamic relocations there are
 	imports  map[string]*imported
+	attached *output // the list of pointers into attached libraries, nil if there are none
 	initial  *output // .init_array, nil if there is none
 	final    *output // .fini_array
 }
@@ -103,6 +104,7 @@ func (l *linker) addTables(identity [sha256.Size]byte) error {
 	}
 	l.addSymbolTable()
 	l.addDebugFields()
+	l.addAttached()
 	return nil
 }
 
@@ -138,6 +140,9 @@ func (l *linker) importSymbols() error {
 		to := l.pointers[i].to
 		switch {
 		case to.base != nil:
+			if l.isLate(&l.pointers[i]) {
+				continue
+			}
 			if l.job.Layout == Thin {
 				if err := l.checkReach(to.base); err != nil {
 					return err
@@ -155,7 +160,7 @@ func (l *linker) importSymbols() error {
 			}
 		}
 	}
-	t.relas += len(l.pointers)
+	t.relas += len(l.pointers) - l.lateCount()
 	return nil
 }
 
@@ -179,6 +184,8 @@ func (l *linker) fillTables() error {
 		p := &l.pointers[i]
 		place, to := p.place(), p.to
 		switch {
+		case l.isLate(p):
+			p.write()
 		case to.base != nil && l.job.Layout == Thin:
 			d.rela(place, elf.R_X86_64_64, to.base.handle, int64(to.value-to.base.reach.Value))
 		case to.base == nil && to.symbol.kind == symbolImport:
@@ -192,6 +199,7 @@ func (l *linker) fillTables() error {
 		}
 	}
 	l.fillCarried()
+	l.fillAttached()
 	if err := d.finish(); err != nil {
 		return err
 	}

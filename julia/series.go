@@ -22,13 +22,15 @@ type Series struct {
 	Runtime []string
 	// Passes is the file of worker/compile that turns bitcode into objects.
 	Passes string
-	// FrontOptions are further options of the front worker's Julia.
-	FrontOptions []string
+	// WithoutCode are options of the front worker's Julia where it loads packages without native code of theirs.
+	WithoutCode []string
 	// KeepsBaseCode says that a process that generates an image uses the base's native code by itself. Otherwise it needs the shim.
 	KeepsBaseCode bool
 	// CachesFitOneImage says that packages' caches refer to places in the image that they were made with, so that they can be
 	// loaded on that image alone.
 	CachesFitOneImage bool
+	// PackageImages says that native code of package images can be taken over.
+	PackageImages bool
 	// Interactive are the standard libraries that an interactive session loads and Julia's own image has not, by name.
 	Interactive []string
 	// Prompt are precompile statements of an interactive session, for images with Interactive.
@@ -59,9 +61,10 @@ var all = []*Series{
 		Name: "1.10",
 		Runtime: []string{"session_1_10.jl", "loading_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_10.jl", "emit_1_10.jl",
 			"llvm_1_10.jl", "heap_1_10.jl"},
-		Passes: "passes_1_10.jl",
-		// A new image cannot refer to code of package images; packages' caches without code serve.
-		FrontOptions:       []string{"--pkgimages=no"},
+		Passes:        "passes_1_10.jl",
+		PackageImages: true,
+		// No package image can be loaded without its code; packages' caches without code serve.
+		WithoutCode:        []string{"--pkgimages=no"},
 		CachesFitOneImage:  true,
 		TakesHeapSize:      true,
 		CompilesForProcess: true,
@@ -70,9 +73,9 @@ var all = []*Series{
 		Name: "1.12",
 		Runtime: []string{"session_1_10.jl", "loading_1_12.jl", "tables_1_12.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_12.jl", "emit_1_12.jl",
 			"llvm_1_10.jl", "heap_1_12.jl"},
-		Passes: "passes_1_12.jl",
-		// Package images are loaded without their code (loading_1_12.jl).
+		Passes:        "passes_1_12.jl",
 		KeepsBaseCode: true,
+		PackageImages: true,
 		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
 		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
 		Prompt:             prompt1_12,

@@ -40,6 +40,8 @@ type chaining struct {
 	// symbols are names that the new blob lacks, numbered from those that it has; numbers are those of all symbols.
 	symbols []string
 	numbers map[string]uint64
+	// held are entries of fptr_record for functions of package images, by index.
+	held map[int]uint64
 	// functions are the new functions in the order of their indices.
 	functions []newFunction
 	// entries are what C finds where new functions have variants.
@@ -81,6 +83,9 @@ func (b *Base) chain(blob []byte, index *Index) (*Merged, error) {
 	if c.functions, err = b.layout.records.functions(c); err != nil {
 		return nil, err
 	}
+	if err := c.checkLinks(); err != nil {
+		return nil, err
+	}
 	c.findEntries()
 	if c.used, err = b.used(index); err != nil {
 		return nil, err
@@ -106,7 +111,8 @@ func (c *chaining) findPlanted() error {
 		return missing
 	}
 	c.planted = append(c.planted, extent{lists.start, 8 * n})
-	counts := []int{len(c.base.Code), len(c.base.data), len(c.base.Modules), len(c.index.Code), len(c.index.Globals)}[:n]
+	counts := []int{len(c.base.Code), len(c.base.data), len(c.base.Modules), len(c.index.Held) + len(c.index.Code),
+		c.index.Packages.cellCount() + len(c.index.Globals)}[:n]
 	words := make([][]uint64, n)
 	for i, count := range counts {
 		list, ok := h.object(uint32(lists.start+8*i), 0)
@@ -184,6 +190,9 @@ func (c *chaining) functionRecords() []byte {
 			le.PutUint64(records[8*code.Spec:], c.heap.makeFunctionRecord(c.code[i], false))
 		}
 	}
+	for i, record := range c.held {
+		le.PutUint64(records[8*i:], record)
+	}
 	for i, f := range c.functions {
 		le.PutUint64(records[8*(len(c.base.Functions)+i):], f.record)
 	}
@@ -198,9 +207,14 @@ func (c *chaining) globalRecords() ([]byte, error) {
 	}
 	bindings := make([]map[string]uint32, len(c.modules))
 	out := make([]byte, 0, c.heap.form.width*(len(c.base.Globals)+len(c.index.Globals)))
-	for _, g := range c.base.Globals {
+	for i, g := range c.base.Globals {
 		code := g.Code
 		switch g.Kind {
+		case GlobalPlanted:
+			var err error
+			if code, err = c.plantedCell(i - c.index.Packages.firstCell); err != nil {
+				return nil, err
+			}
 		case GlobalData:
 			i, _ := slices.BinarySearch(c.base.data, g.Offset)
 			code = c.data[i]
@@ -370,7 +384,7 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		Aliases: b.layout.load.aliases(b),
 		Slots:   b.slots(c.used),
 		Note:    Note{Format: b.Format, Functions: len(c.functions), Globals: len(c.index.Globals)},
-		bases:   b.Layers,
+		bases:   b.Layers, attached: b.Packages,
 	}
 	if c.index.Underlay != nil {
 		out.Note.Constants = append(b.constants(), [2]uint32{uint32(b.heap.objects.end()), uint32(b.heap.constants.end())})
@@ -379,6 +393,9 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 		out.Note.Bases = append(out.Note.Bases, identify(im))
 		out.Check = append(out.Check, fingerprints(im, b.tables.fingerprint(im))...)
 		out.Drop = append(out.Drop, heapRange(im)...)
+	}
+	if err := c.addPackages(out); err != nil {
+		return nil, err
 	}
 	if err := c.addEntries(out); err != nil {
 		return nil, err

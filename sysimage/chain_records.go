@@ -7,8 +7,8 @@ package sysimage
 //
 // Julia 1.10: the runtime's serialiser gets no handle, so its heap has no records. The process plants two more lists:
 //
-//	4 new code instances, in the order of the lines "code" of index.txt
-//	5 contents of new cells, in the order of the lines "gvar": the words are what gvar_record wants
+//	4 code instances of package images, in the order of the lines "held" of index.txt, then new ones, in that of the lines "code"
+//	5 contents of cells: of those of package images, then of new ones, in the order of the lines "gvar"; the words are what gvar_record wants
 
 import "fmt"
 
@@ -61,6 +61,10 @@ func (plantedRecords) functions(c *chaining) (list []newFunction, err error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: the new heap's list of new code instances has one that is none", ErrDamaged)
 	}
+	if err := c.holdCode(fresh[:len(c.index.Held)]); err != nil {
+		return nil, err
+	}
+	fresh = fresh[len(c.index.Held):]
 	// numbers are places in list by place in Index.Functions, -1 for functions of the base.
 	numbers := make([]int, len(c.index.Functions))
 	for i, f := range c.index.Functions {
@@ -105,7 +109,7 @@ func (plantedRecords) functions(c *chaining) (list []newFunction, err error) {
 }
 
 func (plantedRecords) cells(c *chaining, records []byte) ([]byte, error) {
-	for i, code := range c.lists[1] {
+	for i, code := range c.lists[1][c.index.Packages.cellCount():] {
 		if _, err := c.heap.global(code, nil); err != nil {
 			return nil, fmt.Errorf("the new heap has nothing for cell %s: %w", c.index.Globals[i], err)
 		}

@@ -111,7 +111,25 @@ func parseHeap(l *layout, data []byte) (*heap, error) { return parseWrittenHeap(
 // parseWrittenHeap is parseHeap for a blob whose lists of relocations are known.
 func parseWrittenHeap(l *layout, data []byte, written *writtenLists) (*heap, error) {
 	h := &heap{layout: l, data: data, written: written}
-	form := l.form
+	if err := h.parseSections(); err != nil {
+		return nil, err
+	}
+	if err := h.parseSymbols(); err != nil {
+		return nil, err
+	}
+	if err := h.parseRoots(); err != nil {
+		return nil, err
+	}
+	if err := l.form.parse(h); err != nil {
+		return nil, err
+	}
+	slices.Sort(h.modules)
+	return h, nil
+}
+
+// parseSections finds the sections, which the blobs of package images have too.
+func (h *heap) parseSections() error {
+	data, form := h.data, h.form
 	pos := 0
 	for _, s := range []struct {
 		extent *extent
@@ -122,36 +140,26 @@ func parseWrittenHeap(l *layout, data []byte, written *writtenLists) (*heap, err
 		{&h.relocs, "relocations", form.align}, {&h.globals, "gvar_record", form.align}, {&h.functions, "fptr_record", form.align},
 	} {
 		if pos+form.width > len(data) {
-			return nil, fmt.Errorf("%w: the heap ends before its section %q", ErrDamaged, s.name)
+			return fmt.Errorf("%w: the heap ends before its section %q", ErrDamaged, s.name)
 		}
 		size := form.number(data[pos:])
 		pos = alignInt(pos+form.width, s.align)
 		if pos > len(data) || size > uint64(len(data)-pos) {
-			return nil, fmt.Errorf("%w: section %q of the heap reaches beyond its end", ErrDamaged, s.name)
+			return fmt.Errorf("%w: section %q of the heap reaches beyond its end", ErrDamaged, s.name)
 		}
 		*s.extent = extent{pos, int(size)}
 		pos += int(size)
 	}
 	h.objects = extent{0, h.objects.end()} // offsets count from the start of the blob
 	if h.constants.end() > math.MaxUint32 {
-		return nil, fmt.Errorf("%w: the heap has more than 4 GiB of objects", ErrUnknownFormat)
+		return fmt.Errorf("%w: the heap has more than 4 GiB of objects", ErrUnknownFormat)
 	}
 	if h.globals.size%form.width != 0 || h.functions.size%8 != 0 {
-		return nil, fmt.Errorf("%w: a section of records in the heap has no whole number of records", ErrDamaged)
+		return fmt.Errorf("%w: a section of records in the heap has no whole number of records", ErrDamaged)
 	}
 	pos = min(alignInt(pos, form.align), len(data))
 	h.tail = extent{pos, len(data) - pos}
-	if err := h.parseSymbols(); err != nil {
-		return nil, err
-	}
-	if err := h.parseRoots(); err != nil {
-		return nil, err
-	}
-	if err := form.parse(h); err != nil {
-		return nil, err
-	}
-	slices.Sort(h.modules)
-	return h, nil
+	return nil
 }
 
 func alignInt(n, align int) int { return (n + align - 1) &^ (align - 1) }

@@ -26,6 +26,8 @@ package sysimage
 //	code I S   from Julia 1.10 on, where the new heap has no function records: the next new code instance that the process
 //	           planted; I is the index among all fvar lines of its wrapper, or -1 if any function with boxed arguments
 //	           is called the same way, -2 if that also gets the method's type parameters; S that of its body, or -1
+//	held N     the next code instance of a package image that the process planted, before the new ones, is number N of all (packages.go)
+//	link N F   cell N of all of package images is to have the address of function F of the base, or of a package image behind it
 //	entry NAME=SYMBOL  C finds the function SYMBOL, defined by an object, by NAME (Base.@ccallable)
 
 import (
@@ -78,6 +80,12 @@ type Index struct {
 	Entries map[string]string
 	// Variants are the targets for which each new function has a variant; nil: it has one, which serves on all targets of the base.
 	Variants *Variants
+	// Packages are the package images whose code the process has loaded, nil for none.
+	Packages *Held
+	// Held are code instances of package images, which the process has planted before those of Code: their numbers among all.
+	Held []int
+	// Links are the cells of package images that hold addresses of functions.
+	Links []IndexLink
 	// Used are the indices of those functions of the base that objects refer to, each by the symbol BaseSymbol.
 	Used []int
 }
@@ -96,6 +104,12 @@ type IndexCode struct {
 	Invoke int
 	// Spec is the index of its body, -1 if it has none.
 	Spec int
+}
+
+// An IndexLink says which function a cell of a package image is to lead to.
+type IndexLink struct {
+	// Cell is its number among all cells of package images, Function the index in the base with the package images.
+	Cell, Function int
 }
 
 // Ways in which a code instance without a wrapper of its own is called.
@@ -139,6 +153,18 @@ func ParseIndex(name string, text []byte) (*Index, error) {
 			var code IndexCode
 			code, ok = parseCode(value)
 			index.Code = append(index.Code, code)
+		case string(kind) == "held":
+			var n int
+			n, ok = parseNumber(value)
+			index.Held = append(index.Held, n)
+		case string(kind) == "link":
+			var link IndexLink
+			cell, function, found := bytes.Cut(value, []byte("\t"))
+			var ok2 bool
+			link.Cell, ok = parseNumber(cell)
+			link.Function, ok2 = parseNumber(function)
+			ok = ok && ok2 && found
+			index.Links = append(index.Links, link)
 		case string(kind) == "gvar":
 			index.Globals = append(index.Globals, string(value))
 		case string(kind) == "entry":

@@ -3,11 +3,13 @@ package sysimage
 // This file is the layout of images of Julia 1.10.
 
 var julia1_10 = &layout{
-	julia:    "1.10",
-	form:     heapV10,
-	tables:   readOffsetShards,
-	load:     loadRegister{},
-	records:  plantedRecords{},
+	julia:   "1.10",
+	form:    heapV10,
+	tables:  readOffsetShards,
+	load:    loadRegister{},
+	records: plantedRecords{},
+	// jl_restore_system_image_from_stream_: restored, init_order, extext_methods, new_specializations, method_roots_list, ext_targets, edges
+	packages: true, packageRefs: 7, functions: distanceList,
 	features: features1_10,
 	// get_tags in src/staticdata.c: 158, and jl_global_roots_table
 	root: rootPlaces{

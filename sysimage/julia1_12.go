@@ -3,11 +3,13 @@ package sysimage
 // This file is the layout of images of Julia 1.12.
 
 var julia1_12 = &layout{
-	julia:    "1.12",
-	form:     heapV12,
-	tables:   readAddressShards,
-	load:     loadRegister{},
-	records:  plantedRecords{},
+	julia:   "1.12",
+	form:    heapV12,
+	tables:  readAddressShards,
+	load:    loadRegister{},
+	records: plantedRecords{},
+	// jl_restore_system_image_from_stream_: restored, init_order, extext_methods, new_ext_cis, method_roots_list, edges
+	packages: true, packageRefs: 6, functions: addressList,
 	features: features1_12,
 	// get_tags in src/staticdata.c: 150; the builtin functions (jl_n_builtins); jl_global_roots_list and jl_global_roots_keyset
 	root: rootPlaces{

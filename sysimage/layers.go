@@ -34,6 +34,8 @@ type Note struct {
 	Format string `json:"format"`
 	// Bases are the layers of the image that this one was chained to, in the order of Base.Layers.
 	Bases []Identity `json:"bases"`
+	// Packages are the package images whose code is used: those of the image and of its bases.
+	Packages []PackageIdentity `json:"packages,omitempty"`
 	// Functions and Globals are how many entries at the ends of the tables came with this image.
 	Functions int `json:"functions"`
 	Globals   int `json:"globals"`
@@ -54,7 +56,7 @@ type Identity struct {
 //
 // In addition to the errors of Open and elfpatch.Open it returns ErrOtherBase, wrapped.
 func OpenFile(path string) (*Base, error) {
-	var layers []*elfpatch.Image
+	var layers, packages []*elfpatch.Image
 	b, err := func() (*Base, error) {
 		for next := path; next != ""; {
 			im, err := elfpatch.Open(next)
@@ -71,17 +73,22 @@ func OpenFile(path string) (*Base, error) {
 			layers = append(layers, im)
 			next = basePath(im)
 		}
-		return Open(layers...)
+		var err error
+		if packages, err = openNoted(layers[0]); err != nil {
+			return nil, err
+		}
+		return open(layers, packages)
 	}()
 	if err != nil {
 		closeAll(layers)
+		closeAll(packages)
 		return nil, err
 	}
 	return b, nil
 }
 
-// Close closes the layers.
-func (b *Base) Close() error { return closeAll(b.Layers) }
+// Close closes the layers and the package images.
+func (b *Base) Close() error { return closeAll(b.libraries()) }
 
 func closeAll(layers []*elfpatch.Image) error {
 	var first error
@@ -183,10 +190,10 @@ func startAddr(im *elfpatch.Image) uint64 {
 	return start
 }
 
-// Locate returns the layer that holds the virtual address addr, which must lie in a loaded segment.
+// Locate returns the layer or package image that holds the virtual address addr, which must lie in a loaded segment.
 func (b *Base) Locate(addr uint64) (elfpatch.Address, bool) {
 	// The lowest layer is asked first: the page of the ELF header is there in all layers.
-	for _, im := range slices.Backward(b.Layers) {
+	for _, im := range slices.Backward(b.libraries()) {
 		for _, s := range im.Segments {
 			if s.Type == ptLoad && addr-s.Addr < s.MemSize {
 				return elfpatch.Address{Base: im, Offset: addr}, true
@@ -240,7 +247,7 @@ func (b *Base) isCell(addr, origin uint64) bool {
 
 // inSegment says that size bytes at addr lie in a segment with the given permission.
 func (b *Base) inSegment(addr, size uint64, permission uint32) bool {
-	for _, im := range slices.Backward(b.Layers) {
+	for _, im := range slices.Backward(b.libraries()) {
 		for _, s := range im.Segments {
 			if s.Type == ptLoad && s.Flags&permission != 0 && addr-s.Addr < s.MemSize && s.MemSize-(addr-s.Addr) >= size {
 				return true
@@ -249,3 +256,6 @@ func (b *Base) inSegment(addr, size uint64, permission uint32) bool {
 	}
 	return false
 }
+
+// libraries are all files that hold parts of the image.
+func (b *Base) libraries() []*elfpatch.Image { return slices.Concat(b.Packages, b.Layers) }

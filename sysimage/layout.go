@@ -27,6 +27,11 @@ type layout struct {
 	array  arrayFields
 	// overlay is what writing overlays needs to know, nil where heaps are left to the runtime.
 	overlay *overlayForm
+	// packages says that code of package images can be taken over, and packageRefs is the number of references at the start of their tails.
+	packages    bool
+	packageRefs int
+	// functions is the form of the list of functions that the loader registers.
+	functions functionList
 }
 
 // layouts are those that this program knows, the oldest first.

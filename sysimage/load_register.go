@@ -57,11 +57,12 @@ const (
 	// startupSlot is a cell with the address of the variable of the trampoline, startupSaved what that held.
 	startupSlot  = "startup.slot"
 	startupSaved = "startup.saved"
-	// startupSources are cells with the addresses of the runtime variables in the lowest layer, startupStorage those of
-	// the storage to fill, startupLayers those where the layers below are loaded.
+	// startupSources are cells with the addresses of the runtime variables in the lowest layer, startupStorage those of the variables
+	// to fill, startupLayers those where the layers below and package images are loaded, startupLinks those of tables of links.
 	startupSources = "startup.sources"
 	startupStorage = "startup.storage"
 	startupLayers  = "startup.layers"
+	startupLinks   = "startup.links"
 )
 
 // loadRegister hooks jl_register_fptrs.
@@ -110,10 +111,12 @@ func (loadRegister) parts(c *chaining, layout elfpatch.Layout) (layoutParts, err
 		t.section.Data = append(t.section.Data, make([]byte, size)...)
 	}
 	storages := c.base.storages()
+	packages, links := c.base.Packages, c.base.links()
 	var layers []elfpatch.Address
 	if layout == elfpatch.Thin {
 		name := storagePrefix + strconv.Itoa(len(storages)+1)
-		storages = []elfpatch.Address{{Symbol: name}}
+		storages, links = []elfpatch.Address{{Symbol: name}}, nil
+		packages = packages[len(packages)-c.index.Packages.imageCount():]
 		t.section.Symbols = append(t.section.Symbols, elfpatch.Symbol{Name: name, Size: 24 + 1024, Export: true})
 		for _, v := range runtimeVariables {
 			room(v.name, v.size, false)
@@ -121,19 +124,34 @@ func (loadRegister) parts(c *chaining, layout elfpatch.Layout) (layoutParts, err
 		for _, im := range c.base.Layers {
 			layers = append(layers, elfpatch.Address{Base: im})
 		}
+		for _, im := range c.base.Packages {
+			layers = append(layers, elfpatch.Address{Base: im, Offset: im.Moved()})
+		}
 		checkDistance(t, c.base.tables.(*shardTables))
-	} else if len(storages) == 0 {
+	} else if len(storages)+len(packages) == 0 {
 		return layoutParts{}, nil
+	}
+	variables := spread(storages)
+	for _, im := range packages {
+		places, err := c.base.packageVariables(im)
+		if err != nil {
+			return layoutParts{}, err
+		}
+		variables = append(variables, places...)
+	}
+	if own := c.linkTable(t); own != (elfpatch.Address{}) {
+		links = append(links, own)
 	}
 	room(startupSlot, 8, false)
 	room(startupSaved, 8, false)
 	cells(startupSources, c.base.runtimeVariables()...)
-	cells(startupStorage, storages...)
+	cells(startupStorage, variables...)
 	cells(startupLayers, layers...)
+	cells(startupLinks, links...)
 
 	a := new(elfpatch.Asm)
 	assembleInstall(a)
-	assembleStartup(a, len(storages), len(layers))
+	assembleStartup(a, len(variables)/len(runtimeVariables), len(layers), len(links), c.base.layout.functions)
 	object, err := a.Object("the code for loading")
 	return layoutParts{objects: []*elfpatch.Object{object}, sections: []elfpatch.Section{t.section}}, err
 }
@@ -192,8 +210,8 @@ func assembleInstall(a *elfpatch.Asm) {
 //
 //	void hook(uint64_t image, const jl_image_fptrs_t *functions, jl_method_instance_t **instances, size_t n)
 //
-// that takes the place of jl_register_fptrs once. storages and layers are numbers of cells.
-func assembleStartup(a *elfpatch.Asm, storages, layers int) {
+// that takes the place of jl_register_fptrs once. storages is how often there are runtime variables to fill, layers and links are numbers of cells.
+func assembleStartup(a *elfpatch.Asm, storages, layers, links int, form functionList) {
 	const (
 		image, functions, instances, n = elfpatch.RBX, elfpatch.RBP, elfpatch.R12, elfpatch.R13
 		row, left                      = elfpatch.R14, elfpatch.R15
@@ -210,7 +228,7 @@ func assembleStartup(a *elfpatch.Asm, storages, layers int) {
 	a.Store(elfpatch.At(r1, 0), r2)
 
 	// loop runs body for each of a number of cells; row leads to the current one.
-	loop := func(cells string, number int, body func()) {
+	loop := func(cells string, number, size int, body func()) {
 		if number == 0 {
 			return
 		}
@@ -219,7 +237,7 @@ func assembleStartup(a *elfpatch.Asm, storages, layers int) {
 		a.MoveImm(left, int64(number))
 		a.Bind(again)
 		body()
-		a.AddImm(row, 8)
+		a.AddImm(row, int32(size))
 		a.SubImm(left, 1)
 		a.Jump(elfpatch.NotEqual, again)
 	}
@@ -232,14 +250,13 @@ func assembleStartup(a *elfpatch.Asm, storages, layers int) {
 		a.CallMem(elfpatch.At(r1, 0))
 	}
 
-	loop(startupStorage, storages, func() {
-		a.Load(to, elfpatch.At(row, 0))
+	loop(startupStorage, storages, 8*len(runtimeVariables), func() {
 		for i, v := range runtimeVariables {
+			a.Load(to, elfpatch.At(row, int32(8*i)))
 			a.Load(r1, elfpatch.AtSymbol(startupSources, int32(8*i)))
 			if v.size == 8 {
 				a.Load(r2, elfpatch.At(r1, 0))
 				a.Store(elfpatch.At(to, 0), r2)
-				a.AddImm(to, 8)
 				continue
 			}
 			word := a.NewLabel()
@@ -253,13 +270,14 @@ func assembleStartup(a *elfpatch.Asm, storages, layers int) {
 			a.Jump(elfpatch.NotEqual, word)
 		}
 	})
+	loop(startupLinks, links, 8, func() { form.assembleLinks(a, row, functions) })
 	a.Move(elfpatch.RDI, image)
 	register()
 	done := a.NewLabel()
 	a.Address(r1, elfpatch.AtSymbol(elfpatch.ImageStart, 0))
 	a.Compare(r1, image)
 	a.Jump(elfpatch.NotEqual, done)
-	loop(startupLayers, layers, func() {
+	loop(startupLayers, layers, 8, func() {
 		a.Load(elfpatch.RDI, elfpatch.At(row, 0))
 		register()
 	})

@@ -137,8 +137,8 @@ func (b *startupBench) image(t *testing.T, level int, layout elfpatch.Layout, la
 	for i := range sources {
 		sources[i].Base = layers[len(layers)-1]
 	}
-	below := &Base{Layers: layers, tables: &shardTables{threadCells: sources[:3], smallTypeof: sources[3]}}
-	parts, err := loadRegister{}.parts(&chaining{base: below}, layout)
+	below := &Base{Layers: layers, layout: julia1_12, tables: &shardTables{threadCells: sources[:3], smallTypeof: sources[3]}}
+	parts, err := loadRegister{}.parts(&chaining{index: &Index{}, base: below}, layout)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,11 +25,19 @@ type Merged struct {
 	// Note will be Base.Note when the image is opened. Its field Build may be set.
 	Note Note
 
-	bases []*elfpatch.Image
+	bases, attached []*elfpatch.Image
 	// objects are code of this package that all layouts have.
 	objects []*elfpatch.Object
 	// parts are what only one layout needs: thin images, libraries beside their bases, or standalone ones.
 	thin, standalone layoutParts
+}
+
+// PackageImages are the paths of the package images whose code is used.
+func (m *Merged) PackageImages() (paths []string) {
+	for _, p := range m.Note.Packages {
+		paths = append(paths, p.Path)
+	}
+	return paths
 }
 
 // A layoutParts is what an image of one layout has besides what all have.
@@ -41,12 +49,16 @@ type layoutParts struct {
 
 // Job is the link of the image with the objects that define its new functions.
 func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpatch.Job, error) {
-	note, err := json.Marshal(m.Note)
+	said := m.Note
+	if layout == elfpatch.Standalone {
+		said.Packages = nil // their code is in the image
+	}
+	note, err := json.Marshal(said)
 	if err != nil {
 		return nil, err
 	}
 	job := &elfpatch.Job{
-		Layout: layout, Bases: m.bases, Drop: m.Drop, Check: m.Check,
+		Layout: layout, Bases: m.bases, Attached: m.attached, Drop: m.Drop, Check: m.Check,
 		Objects: objects, Sections: m.Sections, Slots: m.Slots, Exports: m.Exports, Aliases: m.Aliases, Note: note,
 	}
 	parts := m.standalone

@@ -115,8 +115,27 @@ func (b *Base) pointers(at elfpatch.Address, n int) ([]elfpatch.Address, error) 
 	}
 	for i, to := range list {
 		if to.Base == nil {
+			list[i] = b.attachedPointer(at.Base, at.Offset+8*uint64(i))
+			to = list[i]
+		}
+		if to.Base == nil {
 			return nil, fmt.Errorf("%w: the pointer at %#x leads nowhere", ErrUnknownFormat, at.Offset+8*uint64(i))
 		}
 	}
 	return list, nil
+}
+
+// attachedPointer is where the pointer at addr leads to if it leads into a package image: the file has the address.
+func (b *Base) attachedPointer(im *elfpatch.Image, addr uint64) elfpatch.Address {
+	field, err := im.Bytes(addr, 8)
+	if err != nil {
+		return elfpatch.Address{}
+	}
+	to := le.Uint64(field)
+	for _, p := range b.Packages {
+		if to >= p.Moved() && to < p.EndAddr() {
+			return elfpatch.Address{Base: p, Offset: to}
+		}
+	}
+	return elfpatch.Address{}
 }

@@ -37,6 +37,8 @@ type Base struct {
 	// Layers are the shared objects that make up the image: the one that Julia is started with, then, if that one is
 	// thin, the one that it needs, and so on. Their virtual addresses do not overlap.
 	Layers []*elfpatch.Image
+	// Packages are the package images whose native code is part of the image, at addresses of their own (packageimage.go).
+	Packages []*elfpatch.Image
 	// Format names the format by the version of Julia that it is for: "1.5", "1.10".
 	Format string
 	// Note is what chaining left in the first layer, nil for an image that Julia itself has made.
@@ -94,6 +96,7 @@ const (
 	GlobalBinding                   // the binding called Name of Base.Modules[Module], which lies at Offset of the blob
 	GlobalSymbol                    // the symbol called Name
 	GlobalTag                       // a value that the loader makes itself, such as a small integer; Code says which
+	GlobalPlanted                   // what the process has planted for it: of a package image whose code is taken over
 )
 
 // A Global is a cell of native code that the loader fills.
@@ -128,7 +131,10 @@ type Module struct {
 // file that it needs, and so on (OpenFile finds them). The Base uses the layers as long as it lives and does not close them.
 //
 // It returns ErrNotSystemImage, ErrUnknownFormat or ErrDamaged, wrapped.
-func Open(layers ...*elfpatch.Image) (*Base, error) {
+func Open(layers ...*elfpatch.Image) (*Base, error) { return open(layers, nil) }
+
+// open is Open for an image that uses code of package images.
+func open(layers, packages []*elfpatch.Image) (*Base, error) {
 	top := layers[0]
 	if _, ok := top.Lookup("jl_system_image_data"); !ok {
 		return nil, fmt.Errorf("%s: %w: it defines no jl_system_image_data; give the sys.so of a Julia or an image built on it",
@@ -148,7 +154,7 @@ func Open(layers ...*elfpatch.Image) (*Base, error) {
 	}
 	var reasons []string
 	for _, l := range candidates {
-		b := &Base{Layers: layers, Format: l.julia, Note: note, layout: l}
+		b := &Base{Layers: layers, Packages: packages, Format: l.julia, Note: note, layout: l}
 		err := b.read()
 		if err == nil {
 			return b, nil

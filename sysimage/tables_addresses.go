@@ -36,7 +36,8 @@ const (
 )
 
 var addressShards = &shardForm{
-	pointers: addressPointers, read: readAddressShard, newShard: (*shardMerge).newAddressShard, slotShard: (*shardMerge).addressSlotShard,
+	pointers: addressPointers, functionIndices: addressFunctionIndices, cellIndices: addressCellIndices, cloneIndices: addressCloneIndices,
+	read: readAddressShard, newShard: (*shardMerge).newAddressShard, slotShard: (*shardMerge).addressSlotShard,
 	retarget: (*shardMerge).retargetAddresses, distances: addressDistances,
 }
 

@@ -57,8 +57,8 @@ const (
 
 // A shardForm is a way to write a shard down. Offsets of cells count from origin, a virtual address.
 type shardForm struct {
-	// pointers is the number of pointers of a shard.
-	pointers int
+	// pointers is the number of pointers of a shard; of these, the others lead to indices of functions, of cells, and of functions with variants.
+	pointers, functionIndices, cellIndices, cloneIndices int
 	// read reads a shard of an image with a number of targets.
 	read func(b *Base, pointers []elfpatch.Address, targets int) (shard, error)
 	// newShard appends the shard of the new functions and cells, slotShard one that has slots of functions of the base filled.
@@ -87,7 +87,8 @@ const (
 
 // offsetShards are those of Julia 1.10.
 var offsetShards = &shardForm{
-	pointers: shardPointers, read: readOffsetShard, newShard: (*shardMerge).newOffsetShard, slotShard: (*shardMerge).offsetSlotShard,
+	pointers: shardPointers, functionIndices: shardFunctionIndices, cellIndices: shardCellIndices, cloneIndices: shardCloneIndices,
+	read: readOffsetShard, newShard: (*shardMerge).newOffsetShard, slotShard: (*shardMerge).offsetSlotShard,
 	retarget: (*shardMerge).retargetOffsets, distances: offsetDistances,
 }
 
@@ -122,6 +123,9 @@ type shard struct {
 	origin uint64
 	// constant is a table that the loader only reads and that no other build has.
 	constant elfpatch.Fingerprint
+	// renumbered says that pointers do not lead to what functionIndices and cellIndices are, and spread, that they do not lead to what
+	// clones are for several targets: the shard is that of a package image (packages.go).
+	renumbered, spread bool
 }
 
 func readOffsetShards(b *Base) (tables, error) { return readShards(b, offsetShards) }
@@ -294,6 +298,9 @@ func (m *shardTables) merge(c *chaining, blobSize uint64) []elfpatch.Section {
 		w.variants = c.index.Variants
 	}
 	for _, s := range m.shards {
+		if s.renumbered {
+			s.pointers = w.renumbered(s)
+		}
 		if w.variants.own(c.base) {
 			w.all = append(w.all, s.pointers...)
 		} else {
@@ -365,6 +372,23 @@ func (w *shardMerge) counted(n int, entry func(i int)) elfpatch.Address {
 		entry(i)
 	}
 	return at
+}
+
+// renumbered are the pointers of a shard of a package image, with tables that say what its functions and cells are in the image.
+func (w *shardMerge) renumbered(s shard) []elfpatch.Address {
+	pointers := slices.Clone(s.pointers)
+	pointers[w.form.functionIndices] = w.plain(len(s.functionIndices), func(i int) { w.uint32(s.functionIndices[i]) })
+	pointers[w.form.cellIndices] = w.plain(len(s.cellIndices), func(i int) { w.uint32(s.cellIndices[i]) })
+	if s.spread {
+		at := w.here()
+		w.uint32(indexFlag)
+		for range s.clones[1:] {
+			w.uint32(0)
+			w.uint32(0)
+		}
+		pointers[w.form.cloneIndices] = at
+	}
+	return pointers
 }
 
 func (w *shardMerge) newOffsetShard() {

@@ -59,6 +59,11 @@ var targetFlags = []settingFlag[settings.Target]{
 		func(t *settings.Target) setting { return &t.Emit },
 	},
 	{
+		"package-images", "", "what becomes of native code that Pkg has compiled: `USE` or ignore",
+		[]string{"use\ttake it over", "ignore\tcompile it again"},
+		func(t *settings.Target) setting { return &t.PackageImages },
+	},
+	{
 		"cpu-target", "C", "the `PROCESSOR` that new code is compiled for; base: those that the base is for; several with ; between them",
 		[]string{"native", "base", "generic", "haswell"},
 		func(t *settings.Target) setting { return &t.CPU },

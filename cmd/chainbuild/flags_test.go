@@ -12,15 +12,15 @@ import (
 
 // A target is what it was where no flag says something else.
 func TestOverrideTarget(t *testing.T) {
-	own := settings.Target{CPU: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, Emit: settings.EmitTraced}
+	own := settings.Target{CPU: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, Emit: settings.EmitTraced, PackageImages: settings.PackageImagesIgnore}
 	for _, test := range []struct {
 		arguments []string
 		want      string
 	}{
-		{nil, "{haswell 1 standalone traced}"},
-		{[]string{"--layout=thin"}, "{haswell 1 thin traced}"},
-		{[]string{"--emit", "all", "-O0"}, "{haswell 0 standalone all}"},
-		{[]string{"-C", "generic,+fma", "-O3"}, "{generic,+fma 3 standalone traced}"},
+		{nil, "{haswell 1 standalone traced ignore}"},
+		{[]string{"--layout=thin"}, "{haswell 1 thin traced ignore}"},
+		{[]string{"--emit", "all", "-O0"}, "{haswell 0 standalone all ignore}"},
+		{[]string{"-C", "generic,+fma", "-O3"}, "{generic,+fma 3 standalone traced ignore}"},
 	} {
 		cmd := &cobra.Command{}
 		given := settings.DefaultTarget()

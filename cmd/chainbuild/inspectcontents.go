@@ -30,6 +30,8 @@ type contents struct {
 	// Bases are the images that it was chained to, one on top of the other. A thin image needs their files.
 	Bases   []sysimage.Identity `json:"bases"`
 	Targets []target            `json:"targets"`
+	// PackageImages are the package images whose native code the image uses, and needs as files.
+	PackageImages []packageImage `json:"package_images,omitempty"`
 	// Build is what policies and a budget had to do with it: policies, with the SHA-256 of each; answers, a hash of what they said; budget.
 	Build map[string]string `json:"build,omitempty"`
 	// Functions and Cells are the entries of the tables; New came with this image, the others with its bases.
@@ -41,6 +43,13 @@ type contents struct {
 	anatomy *anatomy.Anatomy
 	// missing is why nothing is known of what is new, empty if something is, or if all is.
 	missing string
+}
+
+// A packageImage is the file of a package image, and how much code it has.
+type packageImage struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+	Code  int64  `json:"code"`
 }
 
 type target struct {
@@ -153,6 +162,13 @@ func inspect(path string) (*contents, error) {
 	} else {
 		c.Functions.New, c.Cells.New = c.Functions.Total, c.Cells.Total
 	}
+	for _, p := range image.Packages {
+		of := packageImage{Path: p.Path, Bytes: int64(len(p.Data))}
+		if code, _, ok := p.Section(".text"); ok {
+			of.Code = int64(len(code))
+		}
+		c.PackageImages = append(c.PackageImages, of)
+	}
 	for _, t := range image.Targets {
 		c.Targets = append(c.Targets, target{t.Name, append([]string{}, t.On...), append([]string{}, t.Off...)})
 	}
@@ -195,6 +211,9 @@ func (c *contents) print(w io.Writer) error {
 	table.row("layout", "%s, %s, of Julia %s's format", c.Layout, words.Bytes(c.Bytes), c.Format)
 	for _, base := range c.Bases {
 		table.row("base", "%s", base.Path)
+	}
+	for _, p := range c.PackageImages {
+		table.row("package image", "%s, %s of code", p.Path, words.Bytes(p.Code))
 	}
 	var names []string
 	for _, t := range c.Targets {

@@ -212,13 +212,16 @@ func placeOf(w *owners, labels *labeller, x sysimage.Object) place {
 	return p
 }
 
-// fileFindings are the paths that the file has outside its heap: the base that it needs, and names in debug information.
+// fileFindings are the paths that the file has outside its heap: the base and package images that it needs, and names in debug information.
 func fileFindings(image *sysimage.Base) []Finding {
 	var list []Finding
 	for _, needed := range image.Layers[0].Needed() {
 		if isPath([]byte(needed)) {
 			list = append(list, Finding{Path: needed, Class: ClassBase, Holder: "needed library", Route: "dynamic section"})
 		}
+	}
+	for _, p := range image.Packages {
+		list = append(list, Finding{Path: p.Path, Class: ClassBase, Holder: "needed package image", Route: "startup code"})
 	}
 	for _, name := range []string{".debug_line", ".debug_str", ".debug_line_str"} {
 		data, _, _ := image.Layers[0].Section(name)

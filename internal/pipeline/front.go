@@ -43,6 +43,8 @@ type frontEvent struct {
 	Storage uint64 `json:"storage"`
 	World   uint64 `json:"world"`
 	Symbols uint32 `json:"symbols"`
+
+	Paths []string `json:"paths"` // images: the package images that the worker has loaded
 }
 
 // A front follows the front worker: what it is at, and what became of the statements.
@@ -109,7 +111,10 @@ func (r *run) frontArgs() []string {
 	} else {
 		args = append(args, "--output-incremental=yes", "-J", r.file("shim.so"))
 	}
-	args = append(append(args, r.series.FrontOptions...), r.heapOption(r.memory.frontHeap)...)
+	if !r.usesPackageImages() {
+		args = append(args, r.series.WithoutCode...)
+	}
+	args = append(args, r.heapOption(r.memory.frontHeap)...)
 	if r.options.Project != "" {
 		args = append(args, "--project="+r.options.Project)
 	}
@@ -157,6 +162,8 @@ func (f *front) handle(event julia.Event) error {
 		f.progress.invalidated(e.Functions, e.Revived)
 	case "emitted":
 		f.progress.emitted(e.Functions)
+	case "images":
+		return f.holdPackageImages(e.Paths)
 	case "heap":
 		return f.takeHeap(&e)
 	case "partition":

@@ -100,6 +100,8 @@ type Result struct {
 	Compiling  CompileTimes    `json:"compiling"`
 	// Heap says how the heap was written.
 	Heap HeapCounts `json:"heap"`
+	// PackageImages are the package images whose native code is used, by path. A thin image needs them as they are.
+	PackageImages []string `json:"package_images,omitempty"`
 	// Remote says what the remote cache was good for; nil without one.
 	Remote *RemoteCounts `json:"remote,omitempty"`
 	// Stages are the stages of the build in the order in which they started. They may overlap.

@@ -47,11 +47,22 @@ func build(ctx context.Context, o Options, progress *progress) error {
 	}
 	defer plan.close(ctx, progress)
 	plan.announce(progress)
+	if reason := plan.noPackageImages(); reason != "" {
+		progress.warn("no code of package images is used: " + reason)
+		plan = plan.ignoringPackageImages()
+	}
 	plan = plan.withWorkerImage(ctx, progress)
 	if err := plan.gate.failed(); err != nil {
 		return err
 	}
 	err = plan.run(ctx, progress)
+	var unusable *packageImagesError
+	if errors.As(err, &unusable) && ctx.Err() == nil {
+		progress.warn("no code of package images is used: " + unusable.Error())
+		progress.startAnew()
+		plan = plan.ignoringPackageImages()
+		err = plan.run(ctx, progress)
+	}
 	var useless *workerImageError
 	if errors.As(err, &useless) && ctx.Err() == nil {
 		progress.warn(fmt.Sprintf("the worker image %s is of no use and was removed: %v", plan.workerImage, err))
@@ -67,6 +78,8 @@ type run struct {
 	*plan
 	progress *progress
 	scratch  *scratch.Folder
+	// held are package images whose code the front worker has loaded; nil: none.
+	held *sysimage.Held
 }
 
 // run makes the image that was planned.
@@ -84,6 +97,7 @@ func (p *plan) run(ctx context.Context, progress *progress) error {
 		defer folder.Remove()
 	}
 	r := &run{plan: p, progress: progress, scratch: folder}
+	defer func() { r.held.Close() }()
 	progress.set(func(result *Result) { result.Base, result.WorkerImage = p.base.Layers[0].Path, p.workerImage != "" })
 
 	if err := progress.stage("prepare", r.prepare); err != nil {
@@ -174,10 +188,16 @@ func (r *run) chain(heap *heapFile, index *sysimage.Index) (*sysimage.Merged, er
 			return nil, err
 		}
 	}
-	index.Variants = r.variants
-	merged, err := r.base.Chain(blob, index)
-	if err == nil {
-		merged.Note.Build = noteOf(r.outcome)
+	index.Variants, index.Packages = r.variants, r.held
+	base := r.base
+	if r.held != nil {
+		base = r.held.Base
 	}
-	return merged, err
+	merged, err := base.Chain(blob, index)
+	if err != nil {
+		return nil, err
+	}
+	merged.Note.Build = noteOf(r.outcome)
+	r.progress.set(func(result *Result) { result.PackageImages = merged.PackageImages() })
+	return merged, nil
 }

@@ -81,6 +81,12 @@ func (r *run) writeRequest() error {
 	if r.handsOver() {
 		add("handover", "yes")
 	}
+	if r.options.VerifyHeap {
+		add("verify", "yes")
+	}
+	if r.usesPackageImages() {
+		add("images", "use")
+	}
 	if r.options.sources != nil {
 		add("sources", "yes")
 	}

@@ -267,6 +267,9 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, of 
 	// What was built is what was read before; if the project has changed meanwhile, the image has the older key.
 	im.Built, im.Seconds, im.Bytes = time.Now().UTC(), result.Seconds, result.Bytes
 	im.ObjectBytes, im.Compiling = result.Partitions.HitBytes+result.Partitions.MissBytes, compilingOf(result)
+	if err := im.notePackageImages(p.Settings.Layout, result.PackageImages); err != nil {
+		return nil, false, err
+	}
 	for _, u := range result.Unresolved {
 		im.Unresolved = append(im.Unresolved, u.Statement)
 	}

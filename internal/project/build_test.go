@@ -85,7 +85,7 @@ func TestBuild(t *testing.T) {
 	if o.Julia != p.Julia.Executable || o.Project != p.path(environmentName) || o.Jobs != 3 || !slices.Equal(o.Packages, []string{"A", "B", "E", "S"}) {
 		t.Errorf("it was built with %+v", o)
 	}
-	if want := (settings.Target{CPU: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, Emit: settings.EmitTraced}); o.Target != want {
+	if want := (settings.Target{CPU: "haswell", OptLevel: 1, Layout: elfpatch.Standalone, Emit: settings.EmitTraced, PackageImages: settings.PackageImagesIgnore}); o.Target != want {
 		t.Errorf("the target is %v, not %v", o.Target, want)
 	}
 	if !slices.Equal(o.Environment, []string{"JULIA_LOAD_PATH=@:@stdlib"}) {

@@ -76,6 +76,8 @@ func (p *Project) cleanImages(o CleanOptions) ([]Removal, error) {
 			foundationKept = true
 		case im.Key != p.Key:
 			unwanted[im.ID] = shortReasons(differences(im, p))
+		case errors.Is(im.canLoad(all), errPackageImages):
+			unwanted[im.ID] = "a package image that it needs was made again"
 		case im.canLoad(all) != nil:
 			unwanted[im.ID] = "damaged"
 		case o.Keep > 0 && kept >= o.Keep:

@@ -51,6 +51,8 @@ type Image struct {
 	// ObjectBytes is the size of the objects that were linked into it, Compiling how long some of them took.
 	ObjectBytes int64     `json:"object_bytes"`
 	Compiling   Compiling `json:"compiling"`
+	// PackageImages are the files whose native code the image uses.
+	PackageImages []PackageImage `json:"package_images,omitempty"`
 	// Statements is the number of statements that it was built from, Unresolved those that could not be used.
 	Statements int      `json:"statements"`
 	Unresolved []string `json:"unresolved"`
@@ -108,7 +110,7 @@ func (im *Image) isWhole() error {
 	case info.Size() != im.Bytes:
 		return fmt.Errorf("the image %s is not as it was built: remove it, and build again", im.File)
 	}
-	return nil
+	return im.hasPackageImages()
 }
 
 // valid returns the newest image with the project's key, nil if there is none; why says of one that cannot be used.

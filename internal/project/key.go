@@ -19,23 +19,25 @@ import (
 	"strings"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/settings"
 	"chainbuild/objcache"
 )
 
 // Names of a key's inputs. The rest of those that end with a blank is a package's name.
 const (
-	inputJulia       = "julia"
-	inputBase        = "base image"
-	inputProcessor   = "processor"
-	inputCPUTarget   = "cpu target"
-	inputLayout      = "layout"
-	inputOptimize    = "optimisation level"
-	inputEmit        = "emit"
-	inputInteractive = "for interactive sessions"
-	inputPolicies    = "policies"
-	inputBudget      = "budget"
-	inputPackage     = "package "
-	inputPreferences = "preferences of "
+	inputJulia         = "julia"
+	inputBase          = "base image"
+	inputProcessor     = "processor"
+	inputCPUTarget     = "cpu target"
+	inputLayout        = "layout"
+	inputOptimize      = "optimisation level"
+	inputEmit          = "emit"
+	inputPackageImages = "package images"
+	inputInteractive   = "for interactive sessions"
+	inputPolicies      = "policies"
+	inputBudget        = "budget"
+	inputPackage       = "package "
+	inputPreferences   = "preferences of "
 )
 
 // makeKey fills key and inputs.
@@ -58,6 +60,9 @@ func (p *Project) makeKey() error {
 	}
 	h.AddString(inputOptimize, fmt.Sprint(s.OptLevel))
 	h.AddString(inputEmit, string(s.Emit))
+	if s.PackageImages == settings.PackageImagesUse {
+		h.AddString(inputPackageImages, string(s.PackageImages))
+	}
 	if len(p.Content.Interactive) > 0 {
 		h.AddString(inputInteractive, strings.Join(p.Content.Interactive, ", "))
 	}

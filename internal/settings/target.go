@@ -27,11 +27,13 @@ type Target struct {
 	Layout elfpatch.Layout `toml:"layout"`
 	// Emit says which code is new code; empty: EmitAll.
 	Emit Emit `toml:"emit"`
+	// PackageImages says whether the native code of package images is taken over; empty: PackageImagesIgnore.
+	PackageImages PackageImages `toml:"package_images"`
 }
 
 // DefaultTarget is the target where nothing is chosen.
 func DefaultTarget() Target {
-	return Target{CPU: NativeCPU, OptLevel: 2, Layout: elfpatch.Thin, Emit: EmitAll}
+	return Target{CPU: NativeCPU, OptLevel: 2, Layout: elfpatch.Thin, Emit: EmitAll, PackageImages: PackageImagesIgnore}
 }
 
 // Check refuses values that no setting has. Text never gives such, Go code may.
@@ -130,3 +132,19 @@ func (e *Emit) UnmarshalText(text []byte) error {
 }
 
 func (e Emit) MarshalText() ([]byte, error) { return []byte(e), nil }
+
+// PackageImages says what becomes of native code that Pkg has compiled.
+type PackageImages string
+
+const (
+	// PackageImagesUse takes over the native code of package images.
+	PackageImagesUse PackageImages = "use"
+	// PackageImagesIgnore compiles all code of packages.
+	PackageImagesIgnore PackageImages = "ignore"
+)
+
+func (p *PackageImages) UnmarshalText(text []byte) error {
+	return choose(p, text, PackageImagesUse, PackageImagesIgnore)
+}
+
+func (p PackageImages) MarshalText() ([]byte, error) { return []byte(p), nil }

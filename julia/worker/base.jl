@@ -17,13 +17,14 @@ const BODY = 2
 """
     read_base_index(request, roots)
 
-The base index as `Any[words, objects, rows, settled, on_worker_image]`: `words` are those of the file; `objects` is an svec of its code
+The base index as `Any[words, objects, rows, settled, on_worker_image, held]`: `words` are those of the file; `objects` is an svec of its code
 instances, values and modules, in its order; `rows` maps a code instance to its 1-based row; `settled` is the heap (see heap_range) in which
 code instances without native code in the base are nothing new: that of a worker image, where they are there for the worker's sake, or
-of a chained base, which has left them out. A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing`.
+of a chained base, which has left them out; `held` is what take_package_images says, which adds rows of its own. A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing`.
 """
 function read_base_index(request::Dict{String,Any}, @nospecialize(roots))
     words = read_index_words(value_of(request, "index"))
+    held = Any[Int32[], Any[], Any[], Any[]]
     image = value_of(request, "image")
     settled = Any[UInt(0), UInt(0)]
     if roots === nothing
@@ -38,15 +39,32 @@ function read_base_index(request::Dict{String,Any}, @nospecialize(roots))
     for row in 1:length(codes)
         rows[codes[row]] = row
     end
-    return Any[words, objects, rows, settled, roots !== nothing]
+    return Any[words, objects, rows, settled, roots !== nothing, held]
+end
+
+"The words of 4 bytes of a file, which is read without a stream: it leaves no finalizer behind."
+function read_words(path::String)
+    fd = ccall(:open, Cint, (Cstring, Cint), path, 0) # O_RDONLY
+    fd < 0 && fail(string("cannot read ", path, ": ", Libc.strerror()))
+    words = Vector{UInt32}(undef, filesize(path) >> 2)
+    left = 4 * length(words)
+    GC.@preserve words begin
+        p = Ptr{UInt8}(pointer(words))
+        while left > 0
+            n = ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), fd, p, left)
+            n <= 0 && fail(string("cannot read ", path, ": ", Libc.strerror()))
+            p += n
+            left -= n
+        end
+    end
+    ccall(:close, Cint, (Cint,), fd)
+    return words
 end
 
 "The words of the file, if it is an index and all of it is there."
 function read_index_words(path::String)
-    bytes = read(path)
-    size = length(bytes)
-    words = Vector{UInt32}(undef, size >> 2)
-    copyto!(words, reinterpret(UInt32, resize!(bytes, 4 * length(words))))
+    words = read_words(path)
+    size = filesize(path)
     # "CBIX", "0001"
     if length(words) < HEADER_WORDS || words[1] != 0x58494243 || words[2] != 0x31303030
         fail(string("the index of the base, ", path, ", is not of the form that this worker reads: its files are of another chainbuild"))
@@ -64,9 +82,16 @@ base_row(index::Vector{Any}, @nospecialize(code)) = get(index[3]::IdDict{Any,Any
 
 has_base_code(index::Vector{Any}, @nospecialize(code)) = haskey(index[3]::IdDict{Any,Any}, code)
 
+"Whether `code` has native code in a package image."
+is_of_package_image(index::Vector{Any}, @nospecialize(code)) = base_row(index, code) > length(base_codes(index))
+
 "The index in the base's table of the function that is `part`, WRAPPER or BODY, of the code instance in `row`; -1 if there is none."
-base_function(index::Vector{Any}, row::Int, part::Int) =
-    Int(reinterpret(Int32, (index[1]::Vector{UInt32})[HEADER_WORDS + CODE_WORDS * (row - 1) + 1 + part]))
+function base_function(index::Vector{Any}, row::Int, part::Int)
+    words = index[1]::Vector{UInt32}
+    held = row - Int(words[3])
+    held > 0 && return Int(((index[6]::Vector{Any})[1]::Vector{Int32})[2 * (held - 1) + part])
+    return Int(reinterpret(Int32, words[HEADER_WORDS + CODE_WORDS * (row - 1) + 1 + part]))
+end
 
 "Whether this process is on a worker image."
 is_on_worker_image(index::Vector{Any}) = index[5]::Bool

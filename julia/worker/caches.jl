@@ -18,7 +18,7 @@ function make_caches(request::Dict{String,Any})
     isempty(names) && return refused
     project = Base.active_project()
     list = joinpath(value_of(request, "scratch"), "refused.txt")
-    command = string(shell_word(joinpath(Sys.BINDIR, Base.julia_exename())), " --startup-file=no ", cache_options(),
+    command = string(shell_word(joinpath(Sys.BINDIR, Base.julia_exename())), " --startup-file=no ", cache_options(value_of(request, "images") == "use"),
                      " -J ", shell_word(value_of(request, "base")), project === nothing ? "" : string(" --project=", shell_word(project)), " ",
                      shell_word(joinpath(value_of(request, "scratch"), "worker", "make_caches.jl")), " ", shell_word(list), names)
     ccall(:system, Cint, (Cstring,), command) # what fails there, fails here again and is told then

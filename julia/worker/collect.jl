@@ -203,7 +203,8 @@ function add_instance!(out::Vector{Any}, invalidated::Vector{Any}, seen::IdDict{
             if has_base_code(index, code)
                 # Code for the last world is the base's own: nothing to do.
                 code.max_world == typemax(UInt) && return
-                had_code |= code.max_world >= BASE_WORLD[1]
+                # That of a package image is as any package's: what a session has compiled in its place, its trace names.
+                had_code |= code.max_world >= BASE_WORLD[1] && !is_of_package_image(index, code)
             elseif code.min_world <= world <= code.max_world
                 kept |= is_kept(code) && !is_settled(index, code)
                 is_constant(code) && return

@@ -12,6 +12,7 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "reader.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "statements.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "native.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "base.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "packageimages.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "instances.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "typemap.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "collect.jl"))
@@ -43,10 +44,10 @@ on a worker image hands over what the image brought along.
 function main(path::String, @nospecialize(roots))
     initialize_modules()
     begin_session()
-    begin_loading()
+    request = read_request(path)
+    begin_loading(value_of(request, "images") == "use")
     note_heap()
     roots === nothing || push!(OURS, roots[length(roots)])
-    request = read_request(path)
     index = read_base_index(request, roots)
     stage("load")
     loaded = value_of(request, "sources") == "yes" ? report_environment(request) : nothing
@@ -59,6 +60,7 @@ end
 
 "The stages after the packages were loaded."
 function build_loaded(request::Dict{String,Any}, index::Vector{Any}, @nospecialize(loaded))
+    take_package_images(request, index)
     infer_in_current_world()
     stage("infer")
     wanted = value_of(request, "self") == "yes" ? infer_workers() : infer_statements(request)

@@ -15,6 +15,8 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     else
         purge_tables()
     end
+    # The serialiser collects garbage. Finalizers of streams that run only then would leave calls of theirs in the tables that dispatch looks into.
+    value_of(request, "verify") == "yes" && ccall(:jl_gc_collect, Cvoid, (Cint,), 1)
     handover = value_of(request, "handover") == "yes"
     handover && value_of(request, "self") != "yes" && mark_image()
     reset_modules()
@@ -49,9 +51,14 @@ function hand_over(@nospecialize(storage))
     event(string("{\"event\":\"heap\",\"pid\":", decimal(Int(ccall(:getpid, Cint, ()))), ",\"any\":", address(Any), ",\"task\":", address(current_task()),
                  ",\"storage\":", address(storage), ",\"world\":", decimal(Int(ccall(:jl_get_world_counter, UInt, ()))),
                  ",\"symbols\":", decimal(symbol_counter()), "}"))
-    answer = UInt8[0]
-    GC.@preserve answer ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(answer), 1)
-    return answer[1] == 0x31
+    return answer()
+end
+
+"Wait for the builder's answer to an event, and whether it is yes."
+function answer()
+    byte = UInt8[0]
+    GC.@preserve byte ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(byte), 1)
+    return byte[1] == 0x31
 end
 
 decimal(n::Int) = string(n)

@@ -125,6 +125,7 @@ function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, me
             write(out, "code\t", string(invoke > 0 ? invoke - 1 : invoke), "\t", string(body - 1), "\n")
         end
     end
+    new, contents = plant_package_images(out, index, new, contents)
     objects = index[2]::Core.SimpleVector
     index[2] = Core.svec(objects[1], objects[2], objects[3], Core.svec(new...), Core.svec(contents...))
     return used

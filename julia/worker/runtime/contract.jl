@@ -25,9 +25,9 @@ function end_session end
 # ---- loading.jl: what loading packages needs
 
 """
-    begin_loading()
+    begin_loading(code::Bool)
 
-Make the process ready to load packages as heap, without native code of theirs.
+Make the process ready to load packages as heap, with native code of theirs only if `code`.
 """
 function begin_loading end
 
@@ -39,7 +39,7 @@ Whether this process can load the package `id`, which is not loaded and has a so
 function is_cached end
 
 """
-    cache_options()
+    cache_options(code::Bool)
 
 The options of a julia that makes caches which this process can load.
 """

@@ -1,9 +1,9 @@
 # What loading packages needs, as Julia 1.10 has it.
 
-begin_loading() = nothing
+begin_loading(code::Bool) = nothing
 
-# Other sessions make package images, which this process cannot load.
-cache_options() = "--pkgimages=no"
+# Other sessions make package images, which a process without code of packages does not load.
+cache_options(code::Bool) = code ? "" : "--pkgimages=no"
 caches_have_code() = true
 
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)

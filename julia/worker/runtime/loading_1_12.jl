@@ -2,14 +2,13 @@
 
 const NATIVE_CODE_OFFSET = fieldoffset(Base.JLOptions, findfirst(isequal(:use_sysimage_native_code), fieldnames(Base.JLOptions)))
 
-# Package images are loaded without their code, to which the new image could not refer (jl_restore_system_image_from_stream_ in
-# src/staticdata.c).
-function begin_loading()
-    unsafe_store!(Ptr{Int8}(cglobal(:jl_options)) + NATIVE_CODE_OFFSET, Int8(0))
+# Package images are loaded with their code, or without it (jl_restore_system_image_from_stream_ in src/staticdata.c).
+function begin_loading(code::Bool)
+    code || unsafe_store!(Ptr{Int8}(cglobal(:jl_options)) + NATIVE_CODE_OFFSET, Int8(0))
     return nothing
 end
 
-cache_options() = ""
+cache_options(code::Bool) = ""
 caches_have_code() = true
 
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)

@@ -1,8 +1,8 @@
 # What loading packages needs, as Julia 1.5 has it.
 
-begin_loading() = nothing
+begin_loading(code::Bool) = nothing
 
-cache_options() = ""
+cache_options(code::Bool) = ""
 caches_have_code() = false
 
 # As _require_search_from_serialized (base/loading.jl) looks for a cache. A cache lists all modules that it needs.
