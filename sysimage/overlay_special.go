@@ -114,11 +114,10 @@ func (w *writing) finishTypeName() {
 }
 
 // keepOnce leaves what a process does once as the base has it, not done: the process asked the runtime to write it so
-// (jl_set_precompile_field_replace). What is new was asked for by a package.
+// (jl_set_precompile_field_replace).
 func (w *writing) keepOnce() {
 	if w.fresh {
-		w.o.unknown("there is a new " + w.t.name)
-		return
+		return // see forgetOnce
 	}
 	copy(w.out, w.o.data[w.at:w.at+len(w.out)])
 	w.refs, w.memoryRefs = nil, nil
@@ -127,6 +126,33 @@ func (w *writing) keepOnce() {
 			w.refs = append(w.refs, at)
 		}
 	}
+}
+
+// forgetOnce makes what a package has a process do once not done, where this process has done it: the state of a OncePerProcess, its second field, is 0,
+// and its value, the first, is nothing (base/lock.jl). It returns whether the first field is written.
+func (w *writing) forgetOnce() bool {
+	o := w.o
+	layout := o.layoutAt(o.memory.u64(w.t.address + typeLayout))
+	if layout.fields < 2 {
+		o.unknown("there is a " + w.t.name + " without a state")
+		return false
+	}
+	value, state := o.fieldOf(&layout, 0), o.fieldOf(&layout, 1)
+	switch {
+	case w.t.name == "OncePerThread":
+		// It has values and states of threads in memories, which are empty at first.
+		if o.memory.u64(le.Uint64(w.out[state.offset:])) != 0 {
+			o.unknown("there is a OncePerThread that some thread has used")
+		}
+	case w.out[state.offset] == 0:
+	case !value.pointer:
+		o.unknown("there is a OncePerProcess that was used and whose value is no reference")
+	default:
+		w.out[state.offset] = 0
+		w.setRef(value.offset, o.h.join(refTag, tagNothing))
+		return true
+	}
+	return false
 }
 
 // module writes a Module, with the list of modules in use if that is not within it.

@@ -470,8 +470,12 @@ func (w *writing) fields() {
 	for _, at := range t.raw {
 		forgetPointers(w.out[at : at+8])
 	}
+	forgotten := t.special == specialOnce && w.fresh && w.forgetOnce()
 	values := make([]uint64, len(t.pointers))
 	for i, at := range t.pointers {
+		if i == 0 && forgotten {
+			continue
+		}
 		values[i] = le.Uint64(w.out[at:])
 		clear(w.out[at : at+8])
 	}
@@ -480,6 +484,9 @@ func (w *writing) fields() {
 	}
 	w.noteWeak()
 	for i, at := range t.pointers {
+		if i == 0 && forgotten {
+			continue
+		}
 		w.setField(at, values[i], t.assignable[i] && !(i == 0 && w.isConstant()))
 	}
 	w.finish()
