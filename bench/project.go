@@ -64,6 +64,9 @@ func (b *bencher) makeProject(ctx context.Context, w *Workload, dir string) (map
 			return nil, cannotRun(fmt.Sprintf("it needs %s, which is not set", variable))
 		}
 	}
+	if w.snippet != nil {
+		return b.makeSnippetProject(ctx, w.snippet, dir)
+	}
 	wanted, err := packagesFor(w, b.Julia.Version)
 	if err != nil {
 		return nil, err
@@ -187,11 +190,8 @@ Pkg.add([Pkg.PackageSpec(name = String(split(a, '@')[1]), version = String(split
 // projectFromRegistry has Julia's package manager make the project. It is not tried without a registry in the user's depots, since the
 // package manager would download one.
 func (b *bencher) projectFromRegistry(ctx context.Context, wanted map[string]string, dir string) (map[string]string, error) {
-	if !slices.ContainsFunc(b.Julia.DepotPaths, func(depot string) bool {
-		entries, err := os.ReadDir(filepath.Join(depot, "registries"))
-		return err == nil && len(entries) > 0
-	}) {
-		return nil, cannotRun("its packages are not installed: no depot has a registry, and no folder of packages was given")
+	if err := b.needRegistry(); err != nil {
+		return nil, err
 	}
 	args := []string{"--project=" + dir, "-e", addScript}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
@@ -204,6 +204,17 @@ func (b *bencher) projectFromRegistry(ctx context.Context, wanted map[string]str
 		return nil, cannotRun("its packages cannot be installed: " + reasonIn(err.Error()))
 	}
 	return wanted, nil
+}
+
+// needRegistry says whether a depot of the user's has a registry; the error is a cannotRun.
+func (b *bencher) needRegistry() error {
+	if slices.ContainsFunc(b.Julia.DepotPaths, func(depot string) bool {
+		entries, err := os.ReadDir(filepath.Join(depot, "registries"))
+		return err == nil && len(entries) > 0
+	}) {
+		return nil
+	}
+	return cannotRun("its packages are not installed: no depot has a registry, and no folder of packages was given")
 }
 
 // reasonIn finds what a Julia process that failed says of the reason.

@@ -49,7 +49,8 @@ type Workload struct {
 	// Packages are versions by package by minor version of Julia, "1.5".
 	Packages map[string]map[string]string `toml:"packages"`
 
-	files fs.FS // what Script and Package are in
+	files   fs.FS    // what Script and Package are in
+	snippet *snippet // nil for a workload of a TOML file
 }
 
 // workloads returns the workloads that come with chainbuild: first those that need nothing but Julia, each part by name.

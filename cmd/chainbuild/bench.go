@@ -46,11 +46,18 @@ What the work prints must be the same each time. Packages are taken from
 --packages, a folder with a subfolder of sources for each, else Julia's package
 manager gets them into a temporary depot with the help of the user's own.
 
+--snippets measures the community's snippets instead: folders, in FOLDER or below,
+with a task.jl and a Project.toml, as in github.com/tecosaur/Julia-TTFX-Snippets.
+Arguments then are names of packages or tasks, or paths of their folders. The load
+is what task.jl has before __t2, the work what it has up to __t3; bench takes its own
+times. A snippet may print something else each time. Where --packages is not given,
+packages come from the snippet's project, and from its manifest if it has one.
+
 A stock build takes minutes for each workload: --comparators none leaves it out.`
 
 func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 	var o bench.Options
-	var executable, output string
+	var executable, output, snippets string
 	var list, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "bench [WORKLOAD...]",
@@ -58,10 +65,12 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 		Long:  benchHelp,
 		Example: `  chainbuild bench --comparators none stdlib Orbits
   chainbuild bench --packages ~/sources DataFrames OhMyREPL -o results
+  chainbuild bench --packages ~/sources --snippets Julia-TTFX-Snippets/tasks Graphs
   chainbuild bench compare before.jsonl results/samples.jsonl --threshold 5`,
 	}
 	section(cmd, inSection, func(flags *pflag.FlagSet) {
 		flags.StringVar(&o.Packages, "packages", "", "take packages from the `FOLDER` of sources")
+		flags.StringVar(&snippets, "snippets", "", "measure the community's snippets in `FOLDER` and below")
 	})
 	addMeasuredFlags(cmd, &o, &executable)
 	section(cmd, howSection, func(flags *pflag.FlagSet) { addJobsFlag(flags, &o.Jobs) })
@@ -77,14 +86,22 @@ func newBenchCommand(stdout, stderr *os.File) *cobra.Command {
 		flags.BoolVar(&list, "list", false, "list the workloads and measure nothing")
 	})
 	cmd.MarkFlagDirname("packages")
+	cmd.MarkFlagDirname("snippets")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		workloads, err := bench.Select(args)
+		if cmd.Flags().Changed("snippets") {
+			workloads, err = bench.Snippets(snippets, args)
+		}
 		if err != nil {
 			return err
 		}
 		if list {
+			width := 16
 			for _, w := range workloads {
-				fmt.Fprintf(stdout, "%-16s %s\n", w.Name, w.About)
+				width = max(width, len(w.Name))
+			}
+			for _, w := range workloads {
+				fmt.Fprintf(stdout, "%-*s %s\n", width, w.Name, w.About)
 			}
 			return nil
 		}
