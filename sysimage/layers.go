@@ -257,5 +257,17 @@ func (b *Base) inSegment(addr, size uint64, permission uint32) bool {
 	return false
 }
 
+// exported lists what the layers export under names that begin with a prefix.
+func (b *Base) exported(prefix string) (list []elfpatch.Address) {
+	for _, im := range b.Layers {
+		for _, s := range im.DynSymbols() {
+			if s.Shndx != 0 && strings.HasPrefix(s.Name, prefix) {
+				list = append(list, elfpatch.Address{Base: im, Offset: s.Value})
+			}
+		}
+	}
+	return list
+}
+
 // libraries are all files that hold parts of the image.
 func (b *Base) libraries() []*elfpatch.Image { return slices.Concat(b.Packages, b.Layers) }

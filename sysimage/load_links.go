@@ -11,7 +11,6 @@ package sysimage
 
 import (
 	"strconv"
-	"strings"
 
 	"chainbuild/elfpatch"
 )
@@ -35,16 +34,7 @@ var (
 )
 
 // links lists the tables of links in the layers.
-func (b *Base) links() (list []elfpatch.Address) {
-	for _, im := range b.Layers {
-		for _, s := range im.DynSymbols() {
-			if s.Shndx != 0 && strings.HasPrefix(s.Name, linksPrefix) {
-				list = append(list, elfpatch.Address{Base: im, Offset: s.Value})
-			}
-		}
-	}
-	return list
-}
+func (b *Base) links() []elfpatch.Address { return b.exported(linksPrefix) }
 
 // linkTable appends the table of the links to t and returns its place, the zero Address if there are none.
 func (c *chaining) linkTable(t *table) elfpatch.Address {
@@ -115,41 +105,4 @@ func (form functionList) assembleLinks(a *elfpatch.Asm, row, functions elfpatch.
 	a.AddImm(link, 16)
 	a.Go(again)
 	a.Bind(done)
-}
-
-// packageVariables are the places of the runtime variables of a package image, in the order of runtimeVariables.
-func (b *Base) packageVariables(im *elfpatch.Image) ([]elfpatch.Address, error) {
-	alone := &Base{Layers: []*elfpatch.Image{im}, layout: b.layout}
-	at, err := alone.symbol("jl_image_pointers")
-	if err != nil {
-		return nil, err
-	}
-	roots, err := alone.pointers(at, 5)
-	if err != nil {
-		return nil, err
-	}
-	threads, err := alone.pointers(roots[2], 3)
-	if err != nil {
-		return nil, err
-	}
-	return append(threads, roots[3]), nil
-}
-
-// spread are the places of all runtime variables in storages, which have them one behind the other.
-func spread(storages []elfpatch.Address) (list []elfpatch.Address) {
-	for _, at := range storages {
-		for _, v := range runtimeVariables {
-			list = append(list, at)
-			at.Offset += v.size
-		}
-	}
-	return list
-}
-
-// imageCount is the number of package images.
-func (h *Held) imageCount() int {
-	if h == nil {
-		return 0
-	}
-	return len(h.images)
 }

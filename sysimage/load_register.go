@@ -25,7 +25,6 @@ package sysimage
 
 import (
 	"strconv"
-	"strings"
 
 	"chainbuild/elfpatch"
 )
@@ -84,12 +83,32 @@ func (b *Base) runtimeVariables() []elfpatch.Address {
 }
 
 // storages lists the storage of thin images in the layers.
-func (b *Base) storages() (list []elfpatch.Address) {
-	for _, im := range b.Layers {
-		for _, s := range im.DynSymbols() {
-			if s.Shndx != 0 && strings.HasPrefix(s.Name, storagePrefix) {
-				list = append(list, elfpatch.Address{Base: im, Offset: s.Value})
-			}
+func (b *Base) storages() []elfpatch.Address { return b.exported(storagePrefix) }
+
+// packageVariables are the places of the runtime variables of a package image, in the order of runtimeVariables.
+func (b *Base) packageVariables(im *elfpatch.Image) ([]elfpatch.Address, error) {
+	alone := &Base{Layers: []*elfpatch.Image{im}, layout: b.layout}
+	at, err := alone.symbol("jl_image_pointers")
+	if err != nil {
+		return nil, err
+	}
+	roots, err := alone.pointers(at, 5)
+	if err != nil {
+		return nil, err
+	}
+	threads, err := alone.pointers(roots[2], 3)
+	if err != nil {
+		return nil, err
+	}
+	return append(threads, roots[3]), nil
+}
+
+// spread are the places of all runtime variables in storages, which have them one behind the other.
+func spread(storages []elfpatch.Address) (list []elfpatch.Address) {
+	for _, at := range storages {
+		for _, v := range runtimeVariables {
+			list = append(list, at)
+			at.Offset += v.size
 		}
 	}
 	return list

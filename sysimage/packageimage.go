@@ -20,7 +20,6 @@ package sysimage
 
 import (
 	"bytes"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,6 +42,8 @@ type PackageIdentity struct {
 
 // A packageImage is a package image whose native code is to be taken over.
 type packageImage struct {
+	// base is the package image alone, read as system images are.
+	base   *Base
 	image  *elfpatch.Image
 	tables *shardTables
 	heap   *heap // only its sections are known
@@ -54,7 +55,9 @@ type packageImage struct {
 	code []packageCode
 	// external is the index of the first cell for a function of another image.
 	external int
-	header   packageHeader
+	// data is the virtual address of the header.
+	data   uint64
+	header packageHeader
 }
 
 // A packageCode is a code instance, and the calling convention that the blob gives it, 0 for none.
@@ -140,11 +143,12 @@ func readPackage(l *layout, im *elfpatch.Image) (*packageImage, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w: images of Julia %s have no tables for it", im.Path, ErrPackageImage, l.julia)
 	}
-	p := &packageImage{image: im, tables: tables, targets: b.Targets, functions: b.Functions, cells: tables.cells()}
-	data, _, err := packageData(im)
+	p := &packageImage{base: b, image: im, tables: tables, targets: b.Targets, functions: b.Functions, cells: tables.cells()}
+	data, at, err := packageData(im)
 	if err != nil {
 		return nil, err
 	}
+	p.data = at
 	if p.header, err = readPackageHeader(data); err != nil {
 		return nil, fmt.Errorf("%s: %w", im.Path, err)
 	}
@@ -225,16 +229,6 @@ func (p *packageImage) identity() PackageIdentity {
 	return PackageIdentity{Path: p.image.Path, Moved: p.image.Moved(), Checksum: p.header.checksum}
 }
 
-// headerRange is a range that no other build of a package image has: its header, with the checksum.
-func headerRange(im *elfpatch.Image) (elfpatch.Fingerprint, error) {
-	data, at, err := packageData(im)
-	if err != nil {
-		return elfpatch.Fingerprint{}, err
-	}
-	h, err := readPackageHeader(data)
-	return elfpatch.Fingerprint{Base: im, Addr: at, Size: h.size}, err
-}
-
 // openNoted opens the package images that a thin image uses.
 func openNoted(im *elfpatch.Image) (list []*elfpatch.Image, err error) {
 	note, err := readNote(im)
@@ -268,11 +262,7 @@ func openNoted(im *elfpatch.Image) (list []*elfpatch.Image, err error) {
 	return list, nil
 }
 
-// isWritable says that the cells of a package image can be written to, and lie where offsets from its tables lead.
+// isWritable says that the cells of a package image can be written to.
 func (p *packageImage) isWritable() bool {
-	return !slices.ContainsFunc(p.cells, func(addr uint64) bool {
-		return !slices.ContainsFunc(p.image.Segments, func(s elfpatch.Segment) bool {
-			return s.Type == uint32(elf.PT_LOAD) && s.Flags&pfWrite != 0 && addr >= s.Addr && addr+8 <= s.Addr+s.MemSize
-		})
-	})
+	return !slices.ContainsFunc(p.cells, func(addr uint64) bool { return !p.base.inSegment(addr, 8, pfWrite) })
 }

@@ -198,7 +198,6 @@ func (h *Held) writeIndex(numbers []int) {
 	word(len(h.images))
 	code := h.code
 	for i, p := range h.images {
-		_, data, _ := packageData(p.image)
 		word(numbers[i])
 		word(int(p.header.start))
 		word(len(p.code))
@@ -211,9 +210,17 @@ func (h *Held) writeIndex(numbers []int) {
 		}
 		code = code[len(p.code):]
 		for _, cell := range p.cells {
-			word(int(int64(cell - data)))
+			word(int(int64(cell - p.data)))
 		}
 	}
+}
+
+// imageCount is the number of package images.
+func (h *Held) imageCount() int {
+	if h == nil {
+		return 0
+	}
+	return len(h.images)
 }
 
 // cellCount is the number of cells of package images.
@@ -300,15 +307,16 @@ func (c *chaining) addPackages(m *Merged) error {
 		}
 	}
 	for _, im := range c.base.Packages {
-		header, err := headerRange(im)
-		if err != nil {
-			return err
-		}
-		m.Check = append(m.Check, header)
 		data, at, err := packageData(im)
 		if err != nil {
 			return err
 		}
+		header, err := readPackageHeader(data)
+		if err != nil {
+			return err
+		}
+		// No other build of a package image has its header, with the checksum.
+		m.Check = append(m.Check, elfpatch.Fingerprint{Base: im, Addr: at, Size: header.size})
 		m.Drop = append(m.Drop, elfpatch.Fingerprint{Base: im, Addr: at, Size: uint64(len(data))})
 	}
 	return nil
