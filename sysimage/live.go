@@ -48,27 +48,27 @@ func readLive(form *heapForm, from io.ReaderAt, blob uint64, room []byte) (*live
 		room = make([]byte, end)
 	}
 	m.image = room[:end]
-	err := inParts(end, func(_, start, end int) error {
-		_, err := from.ReadAt(m.image[start:end], int64(blob)+int64(start))
-		return err
-	})
-	if err != nil {
+	if _, err := inParts(end, func(start, end int) (int, error) {
+		return from.ReadAt(m.image[start:end], int64(blob)+int64(start))
+	}); err != nil {
 		return nil, fmt.Errorf("the memory of the process cannot be read: %w", err)
 	}
 	return m, nil
 }
 
-// inParts calls do for equal parts of size bytes side by side, one for each processor. They begin at words of a bitset.
-func inParts(size int, do func(part, start, end int) error) error {
+// inParts calls do for equal parts of size bytes side by side, one for each processor, and returns the results in the order of the parts. They begin at
+// words of a bitset.
+func inParts[T any](size int, do func(start, end int) (T, error)) ([]T, error) {
 	var group errgroup.Group
-	parts := runtime.GOMAXPROCS(0)
-	each := alignInt(size/parts+1, 512)
-	for part := range parts {
-		if start := part * each; start < size {
-			group.Go(func() error { return do(part, start, min(start+each, size)) })
-		}
+	each := alignInt(size/runtime.GOMAXPROCS(0)+1, 512)
+	results := make([]T, (size+each-1)/each)
+	for part := range results {
+		group.Go(func() (err error) {
+			results[part], err = do(part*each, min((part+1)*each, size))
+			return err
+		})
 	}
-	return group.Wait()
+	return results, group.Wait()
 }
 
 // view is the same memory for another goroutine.

@@ -7,9 +7,7 @@ package sysimage
 
 import (
 	"math/bits"
-	"runtime"
 	"slices"
-	"sync/atomic"
 )
 
 // A difference is what the process has changed.
@@ -21,21 +19,21 @@ type difference struct {
 // compare finds what the process has changed of the base.
 func (o *overlay) compare() (d difference) {
 	constant := o.constantReturn()
-	parts := make([]scanner, runtime.GOMAXPROCS(0))
-	o.fail(inParts(o.end, func(part, start, end int) error {
-		s := &parts[part]
-		s.overlay = &overlay{Underlay: o.Underlay, live: o.live, memory: o.memory.view(), start: o.start, constant: constant}
+	parts, err := inParts(o.end, func(start, end int) (difference, error) {
+		s := &scanner{
+			overlay:   &overlay{Underlay: o.Underlay, live: o.live, memory: o.memory.view(), start: o.start, constant: constant},
+			skip:      o.globalRoots(),
+			symbolsAt: make([]uint64, len(o.h.names)), valuesAt: make([]uint64, o.h.max.tag+1),
+		}
 		s.readRootTypes()
-		s.skip = o.globalRoots()
-		s.symbolsAt = make([]uint64, len(o.h.names))
-		s.valuesAt = make([]uint64, o.h.max.tag+1)
 		s.scan(start, end)
 		s.fail(s.memory.err)
-		return s.err
-	}))
-	for _, s := range parts {
-		d.headers = append(d.headers, s.found.headers...)
-		d.constants = append(d.constants, s.found.constants...)
+		return s.found, s.err
+	})
+	o.fail(err)
+	for _, found := range parts {
+		d.headers = append(d.headers, found.headers...)
+		d.constants = append(d.constants, found.constants...)
 	}
 	d.headers = slices.Compact(d.headers)
 	return d
@@ -200,20 +198,20 @@ func (o *overlay) findDormant(headers []uint32) {
 	for _, code := range o.base.Code {
 		delete(o.dormant, code.Offset)
 	}
-	held := make([]atomic.Uint64, len(candidates))
-	inParts(o.h.objects.size, func(_, start, end int) error {
+	held, _ := inParts(o.h.objects.size, func(start, end int) (bitset, error) {
+		held := newBitset(o.h.objects.size)
 		for i := start >> 9; i <= (end-1)>>9; i++ {
 			for words := o.isReference[i]; words != 0; words &= words - 1 {
 				word := i<<9 + bits.TrailingZeros64(words)<<3
 				if at := le.Uint64(o.memory.image[word:]) - o.start; at < uint64(o.h.objects.size) && candidates.has(uint32(at)) {
-					held[at>>9].Or(1 << (at >> 3 & 63))
+					held.add(uint32(at))
 				}
 			}
 		}
-		return nil
+		return held, nil
 	})
 	for at := range o.dormant {
-		if held[at>>9].Load()>>(at>>3&63)&1 != 0 {
+		if slices.ContainsFunc(held, func(part bitset) bool { return part.has(at) }) {
 			delete(o.dormant, at)
 		}
 	}

@@ -470,12 +470,13 @@ func (w *writing) fields() {
 	for _, at := range t.raw {
 		forgetPointers(w.out[at : at+8])
 	}
-	forgotten := t.special == specialOnce && w.fresh && w.forgetOnce()
+	first := 0 // of the pointers that are written as they are
+	if t.special == specialOnce && w.fresh && w.forgetOnce() {
+		first = 1
+	}
 	values := make([]uint64, len(t.pointers))
-	for i, at := range t.pointers {
-		if i == 0 && forgotten {
-			continue
-		}
+	for i := first; i < len(t.pointers); i++ {
+		at := t.pointers[i]
 		values[i] = le.Uint64(w.out[at:])
 		clear(w.out[at : at+8])
 	}
@@ -483,11 +484,8 @@ func (w *writing) fields() {
 		w.memoryRef(at)
 	}
 	w.noteWeak()
-	for i, at := range t.pointers {
-		if i == 0 && forgotten {
-			continue
-		}
-		w.setField(at, values[i], t.assignable[i] && !(i == 0 && w.isConstant()))
+	for i := first; i < len(t.pointers); i++ {
+		w.setField(t.pointers[i], values[i], t.assignable[i] && !(i == 0 && w.isConstant()))
 	}
 	w.finish()
 }

@@ -94,18 +94,18 @@ func (u *Underlay) readRelocations() error {
 	err := u.typeWords.read(u.h, u.h.types, func(word uint32) {
 		u.headers = append(u.headers, word)
 		u.isSpecial.add(word)
-		switch kind, special := kindOf(word); kind {
-		case methodObject:
-			u.methodHeaders = append(u.methodHeaders, word)
-		case weakObject:
-			u.weakHeaders = append(u.weakHeaders, weakHeader{word, special})
-		case arrayObject:
+		switch kind := kindOf(word); {
+		case kind.hasElements:
 			u.arrayHeaders = append(u.arrayHeaders, word)
-		case codeObject:
+		case kind.special == specialMethod:
+			u.methodHeaders = append(u.methodHeaders, word)
+		case kind.special == specialCode:
 			for _, at := range nativeWords {
 				u.isNative.add(word + 8 + at)
 				u.isSpecial.add(word + 8 + at)
 			}
+		case kind.special != noSpecial:
+			u.weakHeaders = append(u.weakHeaders, weakHeader{word, kind.special})
 		}
 	})
 	if err != nil {
@@ -145,54 +145,37 @@ func (u *Underlay) nativeWords() []uint32 {
 	return words
 }
 
-// An objectKind says what an overlay wants to know of an object of the base.
-type objectKind uint8
+// An objectKind is what overlays want to know of an object of the base.
+type objectKind struct {
+	special     specialType
+	hasElements bool // it is an array or a memory
+}
 
-const (
-	otherObject objectKind = iota
-	methodObject
-	weakObject  // holds others weakly
-	arrayObject // has elements, maybe elsewhere
-	codeObject
-)
-
-// kindsOfObjects returns a function that says of a header what object is behind it, and of which special type.
-func (u *Underlay) kindsOfObjects() func(header uint32) (objectKind, specialType) {
-	type answer struct {
-		kind    objectKind
-		special specialType
-	}
+// kindsOfObjects returns a function that says of a header what object is behind it.
+func (u *Underlay) kindsOfObjects() func(header uint32) objectKind {
 	h, form := u.h, u.form
-	known := map[uint64]answer{
-		h.roots[h.root.method]:         {methodObject, specialMethod},
-		h.roots[h.root.codeInstance]:   {codeObject, specialCode},
-		h.roots[form.typeNameType]:     {weakObject, specialTypeName},
-		h.roots[h.root.methodInstance]: {weakObject, specialInstance},
-		h.roots[form.bindingType]:      {weakObject, specialBinding},
-		h.roots[form.methodTableType]:  {weakObject, specialTable},
+	known := map[uint64]objectKind{}
+	for root, special := range map[int]specialType{
+		h.root.method: specialMethod, h.root.codeInstance: specialCode, h.root.methodInstance: specialInstance,
+		form.typeNameType: specialTypeName, form.bindingType: specialBinding, form.methodTableType: specialTable,
+	} {
+		known[h.roots[root]] = objectKind{special: special}
 	}
-	names := []uint64{}
+	var names []uint64
 	for _, root := range []int{form.arrayName, form.memoryName} {
 		if root > 0 {
 			names = append(names, h.roots[root])
 		}
 	}
-	var last uint64
-	var is answer
-	return func(header uint32) (objectKind, specialType) {
+	return func(header uint32) objectKind {
 		t := h.word(header)
-		if t == last {
-			return is.kind, is.special
-		}
-		a, ok := known[t]
+		kind, ok := known[t]
 		if !ok {
-			if object, ok := h.follow(t, 8); ok && slices.Contains(names, h.word(object)) {
-				a.kind = arrayObject
-			}
-			known[t] = a
+			object, ok := h.follow(t, 8)
+			kind.hasElements = ok && slices.Contains(names, h.word(object))
+			known[t] = kind
 		}
-		last, is = t, a
-		return a.kind, a.special
+		return kind
 	}
 }
 
