@@ -149,7 +149,7 @@ func emitRequest(bitcode, object string, target Target) string {
 // SetOwn says how many workers may be busy without a slot; at first none.
 func (c *Compiler) SetOwn(workers int) { c.pool.SetOwn(workers) }
 
-// SetReady says how many workers are to run before there are partitions.
+// SetReady says how many workers are to run before there are partitions, if they are more than was said before.
 func (c *Compiler) SetReady(workers int) { c.pool.SetReady(workers) }
 
 // SetLimit says how many workers may be busy at a time, 0 for none until it is called again; at first all may be.

@@ -237,11 +237,12 @@ func (p *Pool) PeakRSS() int64 {
 	return p.peakRSS
 }
 
-// SetReady says how many workers are to run before there are tasks. The others are started when there is a task that none of those is free for.
+// SetReady says how many workers are to run before there are tasks, if they are more than was said before. The others are started when there is a task that
+// none of those is free for.
 func (p *Pool) SetReady(workers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ready = workers
+	p.ready = max(p.ready, workers)
 	p.changed.Broadcast()
 }
 

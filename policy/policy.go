@@ -112,6 +112,26 @@ func Open(ctx context.Context, path string, o Options) (*Policy, error) {
 	return p, nil
 }
 
+// OpenAll opens policies, in the order in which they are to be asked. Of one that cannot be opened the error is that of Open, and none is open.
+func OpenAll(ctx context.Context, paths []string, o Options) (list []*Policy, err error) {
+	for _, path := range paths {
+		p, err := Open(ctx, path, o)
+		if err != nil {
+			CloseAll(list)
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// CloseAll closes policies.
+func CloseAll(list []*Policy) {
+	for _, p := range list {
+		p.Close()
+	}
+}
+
 func (p *Policy) open(ctx context.Context, cache *objcache.Cache) error {
 	code, err := p.read()
 	if err != nil {

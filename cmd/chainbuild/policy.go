@@ -131,18 +131,16 @@ func testPolicies(ctx context.Context, paths, files []string, executable string,
 		return nil, err
 	}
 	t := &policyTest{Policies: []testedPolicy{}, Kept: []keptStatement{}, Dropped: []choice.Dropped{}, Unreadable: []unreadable{}}
-	for _, path := range paths {
-		p, err := policy.Open(ctx, path, policy.Options{Cache: cache})
-		if err != nil {
-			return nil, usage.Wrap(err)
-		}
-		defer p.Close()
-		request.Policies = append(request.Policies, p)
+	if request.Policies, err = policy.OpenAll(ctx, paths, policy.Options{Cache: cache}); err != nil {
+		return nil, choice.Refused(ctx, err)
+	}
+	defer policy.CloseAll(request.Policies)
+	for _, p := range request.Policies {
 		t.Policies = append(t.Policies, testedPolicy{choice.Asked{Name: p.Name, Hash: p.Hash}, p.Answers(sdk.AboutStatements), p.Answers(sdk.AboutUploads), p.Answers(sdk.WithCosts)})
 	}
 	o, err := choice.Choose(ctx, request)
 	if err != nil {
-		return nil, usage.Wrap(err)
+		return nil, choice.Refused(ctx, err)
 	}
 	for _, c := range o.Kept {
 		t.Kept = append(t.Kept, keptStatement{c.Source, c.File, c.Line, c.AddedBy, c.Weight()})

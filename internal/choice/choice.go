@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"chainbuild/internal/settings"
+	"chainbuild/internal/usage"
 	"chainbuild/objcache"
 	"chainbuild/policy"
 	"chainbuild/policy/sdk"
@@ -163,6 +164,14 @@ func Choose(ctx context.Context, r Request) (*Outcome, error) {
 		o.keepWithin(costs)
 	}
 	return o, nil
+}
+
+// Refused is the error of a policy as one of the request, unless ctx has ended: then it is the cause of that.
+func Refused(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return usage.Wrap(err)
 }
 
 // facts are what a policy is told of the candidates.

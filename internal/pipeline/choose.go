@@ -31,30 +31,26 @@ func (p *plan) choose(ctx context.Context, progress *progress) error {
 func (p *plan) askPolicies(ctx context.Context) error {
 	o := &p.options
 	outcome := o.Choice
+	var err error
 	if outcome == nil || p.mayUpload() {
-		for _, path := range o.Policies {
-			opened, err := policy.Open(ctx, path, policy.Options{Cache: p.cache})
-			if err != nil {
-				return refusePolicy(ctx, err)
-			}
-			p.policies = append(p.policies, opened)
+		if p.policies, err = policy.OpenAll(ctx, o.Policies, policy.Options{Cache: p.cache}); err != nil {
+			return choice.Refused(ctx, err)
 		}
 	}
 	if outcome == nil {
-		var err error
 		outcome, err = choice.Choose(ctx, choice.Request{
 			Candidates: p.inputs.statements, Policies: p.policies, Budget: o.Budget,
 			Julia: p.julia.Version, Versions: o.Versions, Earlier: p.earlier(), Cache: p.cache,
 		})
 		if err != nil {
-			return refusePolicy(ctx, err)
+			return choice.Refused(ctx, err)
 		}
 		if len(outcome.Kept) == 0 && len(p.inputs.statements) > 0 {
 			first := outcome.Dropped[0]
 			return usage.Errorf("nothing is left to build, as the policies and the budget leave out all of %s, the first by %s (%s): see chainbuild policy test",
 				words.Count(len(p.inputs.statements), "statement"), first.By, first.Reason)
 		}
-		p.inputs.statements, p.inputs.modules = nil, nil
+		p.inputs.statements, p.inputs.modules, p.inputs.named = nil, nil, nil
 		for _, c := range outcome.Kept {
 			p.inputs.add(c)
 		}
@@ -67,14 +63,6 @@ func (p *plan) askPolicies(ctx context.Context) error {
 	}
 	p.outcome = outcome
 	return nil
-}
-
-// refusePolicy is the error of a policy, which is one of the request, unless the build was stopped.
-func refusePolicy(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return usage.Wrap(err)
 }
 
 // mayUpload says whether something may be sent to a remote cache.

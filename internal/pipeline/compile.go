@@ -62,9 +62,13 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	if err != nil {
 		r.progress.warn(err.Error())
 	}
-	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Ready: r.readyWorkers(server != nil), Log: log}
-	if server != nil {
+	o := llvmdriver.Options{Julia: r.julia, Worker: r.compileArgs(), Jobs: r.memory.after, Log: log}
+	expectsHits := (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache
+	switch {
+	case server != nil:
 		o.Slots = server
+	case r.memory.beside > 0 && !expectsHits:
+		o.Ready = o.Jobs
 	}
 	pool, err := llvmdriver.Start(ctx, o)
 	if err != nil {
@@ -78,19 +82,11 @@ func (r *run) startCompiler(ctx context.Context) (*compiler, error) {
 	return &compiler{run: r, pool: pool, jobserver: server, recipes: recipes, log: log, added: make(chan added, 1<<16)}, nil
 }
 
-// readyWorkers is how many compile workers start with the build: all, unless most objects are expected in a cache.
-func (r *run) readyWorkers(isShared bool) int {
-	if isShared || r.memory.beside == 0 || (r.last != nil || r.expectsRemote()) && !r.options.VerifyCache {
-		return 0
-	}
-	return r.memory.after
-}
-
 // frontStarted has a compile worker start, if none has. Something is new in most builds, and a worker is there about when its first partition is. It does
 // not start with the build, when the front worker starts and the base is prepared for an overlay.
 func (c *compiler) frontStarted() {
 	if c.jobserver == nil && c.memory.beside > 0 {
-		c.pool.SetReady(max(1, c.readyWorkers(false)))
+		c.pool.SetReady(1)
 	}
 }
 

@@ -19,10 +19,11 @@ type inputs struct {
 	output     string // absolute path
 	emit       settings.Emit
 	statements []choice.Candidate
-	inBase     int          // further statements that the base has the code of
-	modules    []string     // that statements name, in the order in which they are first named
-	listed     []string     // packages that the files list
-	refused    []Unresolved // lines that are no statements
+	inBase     int             // further statements that the base has the code of
+	modules    []string        // that statements name, in the order in which they are first named
+	named      map[string]bool // modules
+	listed     []string        // packages that the files list
+	refused    []Unresolved    // lines that are no statements
 }
 
 // check reads the inputs and refuses what cannot be built from.
@@ -76,8 +77,12 @@ func check(o *Options) (*inputs, error) {
 // add adds a statement.
 func (in *inputs) add(c choice.Candidate) {
 	in.statements = append(in.statements, c)
+	if in.named == nil {
+		in.named = map[string]bool{}
+	}
 	for _, m := range c.Modules {
-		if !slices.Contains(in.modules, m) {
+		if !in.named[m] {
+			in.named[m] = true
 			in.modules = append(in.modules, m)
 		}
 	}

@@ -131,9 +131,7 @@ func (p *plan) packages() []string {
 // close closes what the plan has open.
 func (p *plan) close(ctx context.Context, progress *progress) {
 	p.closeRemote(ctx, progress)
-	for _, one := range p.policies {
-		one.Close()
-	}
+	policy.CloseAll(p.policies)
 	p.cache.Close()
 	if p.base != nil {
 		p.base.Close()

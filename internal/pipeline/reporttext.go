@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"chainbuild/internal/choice"
 	"chainbuild/internal/screen"
 	"chainbuild/internal/usage"
 	"chainbuild/internal/words"
@@ -43,35 +42,7 @@ type TextReporter struct {
 	style  TextStyle
 	state  buildState
 	// reasons are those for which statements were not used, withheld those for which something did not leave for the remote cache.
-	reasons, withheld reasonCounts
-}
-
-type reasonCount struct {
-	reason string
-	count  int
-}
-
-// reasonCounts count what has one reason.
-type reasonCounts []reasonCount
-
-func (r *reasonCounts) add(reason string) {
-	i := slices.IndexFunc(*r, func(c reasonCount) bool { return c.reason == reason })
-	if i < 0 {
-		i = len(*r)
-		*r = append(*r, reasonCount{reason: reason})
-	}
-	(*r)[i].count++
-}
-
-// say lists the reasons, the most frequent first.
-func (r reasonCounts) say(say func(format string, args ...any)) {
-	slices.SortStableFunc(r, func(a, b reasonCount) int { return b.count - a.count })
-	for _, reason := range r[:min(len(r), shownReasons)] {
-		say("  %6d  %s", reason.count, reason.reason)
-	}
-	if more := len(r) - shownReasons; more > 0 {
-		say("  and %s more; -v lists all", words.Count(more, "reason"))
-	}
+	reasons, withheld words.Tally
 }
 
 // NewTextReporter returns a Reporter that writes lines to w, or, if w is a terminal, also draws how far the build is. An error of the build is left
@@ -109,11 +80,11 @@ func (t *TextReporter) report(e Event) {
 	case StageEnded:
 		t.stageEnded(e)
 	case Chosen:
-		t.chosen(e.Outcome)
+		t.sayLines(e.Summary())
 	case Withheld:
-		t.withheld.add(e.By + ": " + e.Reason)
+		t.withheld.Add(e.By + ": " + e.Reason)
 	case UnresolvedStatement:
-		t.reasons.add(e.Reason)
+		t.reasons.Add(e.Reason)
 	case Note:
 		t.screen.Say(screen.Plain, "%s", e.Text)
 	case Warning:
@@ -207,33 +178,33 @@ func atPlace(file string, line int) string {
 	return fmt.Sprintf("%s:%d: ", file, line)
 }
 
-// chosen says what policies and the budget have left.
-func (t *TextReporter) chosen(o *choice.Outcome) {
-	say := func(format string, args ...any) { t.screen.Say(screen.Plain, format, args...) }
-	for _, line := range o.Summary() {
-		say("%s", line)
+func (t *TextReporter) sayLines(lines []string) {
+	for _, line := range lines {
+		t.screen.Say(screen.Plain, "%s", line)
 	}
+}
+
+// sayReasons lists reasons, the most frequent first.
+func (t *TextReporter) sayReasons(reasons words.Tally) {
+	t.sayLines(reasons.Lines("reason", "; -v lists all"))
 }
 
 // missing are modules that statements name and that are in no package that could be loaded. Modules of sessions are not among them.
 func (t *TextReporter) missing() []string {
 	var names []string
 	for _, r := range t.reasons {
-		if name, ok := strings.CutPrefix(r.reason, "module "); ok {
+		if name, ok := strings.CutPrefix(r.Name, "module "); ok {
 			if name, ok := strings.CutSuffix(name, " is not loaded"); ok && name != "Main" {
 				names = append(names, name)
 			}
 		}
 	}
 	slices.Sort(names)
-	if len(names) > shownReasons {
-		names = append(names[:shownReasons], "…")
+	if len(names) > words.Listed {
+		names = append(names[:words.Listed], "…")
 	}
 	return names
 }
-
-// shownReasons is how many of the reasons for which statements were not used a report lists.
-const shownReasons = 10
 
 func (t *TextReporter) finished(e Finished) {
 	if e.Err != nil {
@@ -243,14 +214,14 @@ func (t *TextReporter) finished(e Finished) {
 	r := e.Result
 	if r.Statements.Unresolved > 0 {
 		say("%d of %s not used:", r.Statements.Unresolved, words.Count(r.Statements.Total, "statement"))
-		t.reasons.say(say)
+		t.sayReasons(t.reasons)
 		if missing := t.missing(); len(missing) > 0 {
 			say("  %s: to have their methods in the image, name the project that has them with --project", strings.Join(missing, ", "))
 		}
 	}
 	if t.withheld != nil {
 		say("by policies, some of it does not leave for the remote cache:")
-		t.withheld.say(say)
+		t.sayReasons(t.withheld)
 	}
 	if r.Statements.Resolved == 0 && r.Statements.Total > 0 {
 		t.screen.Say(screen.Warned, "no statement could be used, so nothing of them is in the image")

@@ -10,7 +10,6 @@ import (
 
 	"chainbuild/internal/choice"
 	"chainbuild/internal/pipeline"
-	"chainbuild/internal/usage"
 	"chainbuild/policy"
 	"chainbuild/statements"
 )
@@ -43,14 +42,10 @@ func (p *Project) choose(ctx context.Context, record Record, o *pipeline.Options
 	}
 	defer cache.Close()
 	request := choice.Request{Budget: p.Settings.Budget, Julia: p.Julia.Version, Versions: map[string]string{}, Cache: cache}
-	for _, path := range p.Settings.Policies {
-		opened, err := policy.Open(ctx, path, policy.Options{Cache: cache})
-		if err != nil {
-			return nil, refusedPolicy(ctx, err)
-		}
-		defer opened.Close()
-		request.Policies = append(request.Policies, opened)
+	if request.Policies, err = policy.OpenAll(ctx, p.Settings.Policies, policy.Options{Cache: cache}); err != nil {
+		return nil, choice.Refused(ctx, err)
 	}
+	defer policy.CloseAll(request.Policies)
 	for _, pkg := range p.Content.Packages {
 		request.Versions[pkg.Name] = pkg.Version
 	}
@@ -63,20 +58,12 @@ func (p *Project) choose(ctx context.Context, record Record, o *pipeline.Options
 	request.Earlier = p.earlier()
 	outcome, err := choice.Choose(ctx, request)
 	if err != nil {
-		return nil, refusedPolicy(ctx, err)
+		return nil, choice.Refused(ctx, err)
 	}
 	c := withoutPolicies(outcome.Sources())
 	slices.Sort(c.sources)
 	c.outcome = outcome
 	return c, nil
-}
-
-// refusedPolicy is the error of a policy, which is one of the request, unless the build was stopped.
-func refusedPolicy(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return usage.Wrap(err)
 }
 
 // isOfPolicy says whether an error is that of a policy.
