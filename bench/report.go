@@ -4,7 +4,7 @@ package bench
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -71,10 +71,15 @@ func (r *Results) writeSamples(w io.Writer) error {
 	return nil
 }
 
-//go:embed report.html
-var pageSource string
+//go:embed report.html review.html style.html
+var pageFiles embed.FS
 
-var pageTemplate = template.Must(template.New("report").Parse(pageSource))
+// newPage is the template of a page, with the style that all have.
+func newPage(name string) *template.Template {
+	return template.Must(template.ParseFS(pageFiles, name, "style.html"))
+}
+
+var pageTemplate = newPage("report.html")
 
 // writePage writes an HTML page with tables, charts and all samples.
 func (r *Results) writePage(w io.Writer) error {
@@ -94,14 +99,9 @@ func (r *Results) writePage(w io.Writer) error {
 		}
 		tables = append(tables, withSpans)
 	}
-	var charts []template.HTML
-	for _, chart := range r.charts() {
-		svg, err := chart.svg()
-		if err != nil {
-			return err
-		}
-		// Drawn here, from numbers; texts in it are escaped by the canvas.
-		charts = append(charts, template.HTML(svg))
+	charts, err := drawn(r.charts())
+	if err != nil {
+		return err
 	}
 	var samples strings.Builder
 	if err := r.writeSamples(&samples); err != nil {
@@ -111,6 +111,19 @@ func (r *Results) writePage(w io.Writer) error {
 		"Header": r.Header, "Preamble": r.preamble(), "Command": r.commands(), "Tables": tables, "Notes": r.notes(),
 		"Charts": charts, "Samples": samples.String(),
 	})
+}
+
+// drawn are charts as a page has them.
+func drawn(charts []*chart) (list []template.HTML, err error) {
+	for _, chart := range charts {
+		svg, err := chart.svg()
+		if err != nil {
+			return nil, err
+		}
+		// Drawn here, from numbers; texts in it are escaped by the canvas.
+		list = append(list, template.HTML(svg))
+	}
+	return list, nil
 }
 
 // ProgramVersion asks a chainbuild which it is.

@@ -5,11 +5,9 @@ package bench
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"os"
 	"path/filepath"
@@ -200,8 +198,8 @@ func (r *Review) buildTable() sheet {
 	return t
 }
 
-// headline says what the verdict is.
-func (v *Verdict) headline() string {
+// Headline says what the verdict is.
+func (v *Verdict) Headline() string {
 	if n := v.Against(); n == 1 {
 		return "1 finding is against the new Julia."
 	} else if n > 1 {
@@ -226,7 +224,7 @@ func (r *Review) WriteMarkdown(w io.Writer, v *Verdict) error {
 	if v.Against() > 0 {
 		mark = "❌"
 	}
-	fmt.Fprintf(&out, "### %s %s\n\n", mark, v.headline())
+	fmt.Fprintf(&out, "### %s %s\n\n", mark, v.Headline())
 	for _, f := range v.Findings {
 		name := f.About
 		if f.Against {
@@ -259,7 +257,7 @@ func (r *Review) Text(v *Verdict) string {
 		}
 		fmt.Fprintf(&out, "%s: %s: %s\n", mark, f.About, f.Text)
 	}
-	out.WriteString(v.headline() + "\n")
+	out.WriteString(v.Headline() + "\n")
 	return out.String()
 }
 
@@ -279,23 +277,16 @@ func (v *Verdict) Annotations() string {
 	return out.String()
 }
 
-//go:embed review.html
-var reviewSource string
-
-var reviewTemplate = template.Must(template.New("review").Parse(reviewSource))
+var reviewTemplate = newPage("review.html")
 
 // writePage writes a page that needs nothing else, with charts of both Julias side by side.
 func (r *Review) writePage(w io.Writer, v *Verdict) error {
-	var charts []template.HTML
-	for _, chart := range r.sideBySide().charts() {
-		svg, err := chart.svg()
-		if err != nil {
-			return err
-		}
-		charts = append(charts, template.HTML(svg)) // as in writePage of a measurement
+	charts, err := drawn(r.sideBySide().charts())
+	if err != nil {
+		return err
 	}
 	return reviewTemplate.Execute(w, map[string]any{
-		"Headline": v.headline(), "Passed": v.Against() == 0, "Findings": v.Findings, "Tables": r.tables(v), "Charts": charts,
+		"Headline": v.Headline(), "Passed": v.Against() == 0, "Findings": v.Findings, "Tables": r.tables(v), "Charts": charts,
 		"Preamble": r.preamble(), "Command": r.New.commands(), "Date": r.New.Header.Date,
 	})
 }

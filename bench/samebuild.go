@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"chainbuild/elfpatch"
@@ -62,7 +63,7 @@ func compareBuilds(first, second string) (SameBuild, error) {
 		}
 	}
 	slices.SortFunc(same.Sections, func(a, b SectionDifference) int {
-		return bytes.Compare([]byte(a.Name), []byte(b.Name))
+		return cmp.Compare(a.Name, b.Name)
 	})
 	return same, nil
 }
@@ -79,7 +80,7 @@ func sectionsOf(image *elfpatch.Image) map[string][]byte {
 			taken = append(taken, stretch{s.Offset, s.Offset + s.Size})
 		}
 	}
-	slices.SortFunc(taken, func(a, b stretch) int { return int(int64(a.from) - int64(b.from)) })
+	slices.SortFunc(taken, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
 	var rest []byte
 	at := uint64(0)
 	for _, t := range append(taken, stretch{uint64(len(image.Data)), uint64(len(image.Data))}) {

@@ -52,14 +52,14 @@ func attachFixture(t *testing.T, layout Layout) (folder, image, host string, lin
 	host = compile(t, folder, "host", attachHost, "-ldl")
 	image = filepath.Join(folder, "image.so")
 	return folder, image, host, func() {
-		below := openTestImage(t, base)
-		object := parseTestObject(t, code)
+		below := openImage(t, base)
+		object := parseObject(t, code, code)
 		job := &Job{Layout: layout, Bases: []*Image{below}, Objects: []*Object{object}, Exports: map[string]string{"call": "call"}}
 		table := Section{Name: ".data.table", Align: 8, Writable: true, Data: make([]byte, 8*(len(paths)+1)),
 			Symbols: []Symbol{{Name: "table", Size: uint64(8 * len(paths)), Export: true}}}
 		next := below.EndAddr()
 		for i, path := range paths {
-			m := openTestImage(t, path)
+			m := openImage(t, path)
 			m.Move(alignUp(next, pageSize))
 			next = m.EndAddr()
 			secret := Address{Base: m, Offset: symbolAddr(t, path, "secret") + m.Moved()}
@@ -81,29 +81,6 @@ func attachFixture(t *testing.T, layout Layout) (folder, image, host string, lin
 			t.Fatal(err)
 		}
 	}
-}
-
-func openTestImage(t *testing.T, path string) *Image {
-	t.Helper()
-	m, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
-
-func parseTestObject(t *testing.T, path string) *Object {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := ParseObject(path, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
 }
 
 func TestAttached(t *testing.T) {
@@ -144,12 +121,12 @@ func TestAttached(t *testing.T) {
 func TestAttachedBelow(t *testing.T) {
 	_, image, host, link := attachFixture(t, Thin)
 	link()
-	lower := openTestImage(t, image)
-	layers := []*Image{lower, openTestImage(t, lower.Needed()[0])}
+	lower := openImage(t, image)
+	layers := []*Image{lower, openImage(t, lower.Needed()[0])}
 	var attached []*Image
 	next := layers[1].EndAddr()
 	for _, name := range []string{"first.so", "second.so"} {
-		m := openTestImage(t, filepath.Join(filepath.Dir(image), name))
+		m := openImage(t, filepath.Join(filepath.Dir(image), name))
 		m.Move(alignUp(next, pageSize))
 		next = m.EndAddr()
 		attached = append(attached, m)
@@ -182,8 +159,8 @@ func TestAttachedLines(t *testing.T) {
 		source := "#line 70 \"" + name + ".jl\"\n" + strings.NewReplacer("TEXT", name, "FACTOR", "3").Replace(attachedSource)
 		return compile(t, folder, name+".so", source, "-shared", "-fPIC", "-O0", "-gdwarf-4", "-fno-var-tracking", flag)
 	}
-	base := openTestImage(t, library("lowest", "-O0"))
-	m := openTestImage(t, library("first", "-gpubnames"))
+	base := openImage(t, library("lowest", "-O0"))
+	m := openImage(t, library("first", "-gpubnames"))
 	m.Move(alignUp(base.EndAddr(), pageSize))
 	path := filepath.Join(folder, "image.so")
 	f, err := os.Create(path)
@@ -222,8 +199,8 @@ func FuzzDebugFields(f *testing.F) {
 func TestFramesWithoutTable(t *testing.T) {
 	folder := t.TempDir()
 	source := strings.NewReplacer("TEXT", "t", "FACTOR", "3").Replace(attachedSource)
-	with := openTestImage(t, compile(t, folder, "with.so", source, "-shared", "-fPIC"))
-	without := openTestImage(t, compile(t, folder, "without.so", source, "-shared", "-fPIC", "-Wl,--no-eh-frame-hdr"))
+	with := openImage(t, compile(t, folder, "with.so", source, "-shared", "-fPIC"))
+	without := openImage(t, compile(t, folder, "without.so", source, "-shared", "-fPIC", "-Wl,--no-eh-frame-hdr"))
 	want, err := with.Frames()
 	if err != nil || len(want) == 0 {
 		t.Fatalf("%d frames, %v", len(want), err)

@@ -49,7 +49,7 @@ var stubFrames = []byte{
 	20, 0, 0, 0, 0, 0, 0, 0, // CIE
 	1, 'z', 'R', 0, // version, augmentation
 	1, 0x78, 16, // code alignment 1, data alignment −8, return address in column 16
-	1, 0x1b, // pointers are int32 counted from themselves
+	1, frameNear, // pointers are int32 counted from themselves
 	0x0c, 7, 8, // DW_CFA_def_cfa rsp+8
 	0x90, 1, 0, 0, // DW_CFA_offset: return address at CFA−8; DW_CFA_nop
 	16, 0, 0, 0, 28, 0, 0, 0, // FDE
@@ -225,7 +225,7 @@ func (l *linker) fillFrameHeader(table []FDE) error {
 	})
 	h := l.frames.header
 	b := make([]byte, 0, h.size)
-	b = append(b, 1, 0x1b, 0x03, 0x3b)
+	b = append(b, 1, frameNear, 0x03, 0x3b)
 	b = le.AppendUint32(b, uint32(l.frames.frames.addr-(h.addr+4)))
 	b = le.AppendUint32(b, uint32(len(table)))
 	for _, e := range table {

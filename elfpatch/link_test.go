@@ -125,7 +125,12 @@ func newLoadBench(t *testing.T) *loadBench {
 
 func compileObject(t *testing.T, folder, name, source string, args ...string) *Object {
 	t.Helper()
-	path := compile(t, folder, name, source, append([]string{"-c", "-fPIC", "-O1", "-g"}, args...)...)
+	return parseObject(t, name, compile(t, folder, name, source, append([]string{"-c", "-fPIC", "-O1", "-g"}, args...)...))
+}
+
+// parseObject parses the object at path, which errors call name.
+func parseObject(t *testing.T, name, path string) *Object {
+	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

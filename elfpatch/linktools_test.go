@@ -84,15 +84,7 @@ func TestAgainstSystemLinker(t *testing.T) {
 				input, output := filepath.Join(folder, fmt.Sprint(i, ".cc")), filepath.Join(folder, fmt.Sprint(i, ".o"))
 				write(t, input, source)
 				run(t, "g++", append(strings.Fields(flags), "-c", "-fPIC", "-o", output, input)...)
-				data, err := os.ReadFile(output)
-				if err != nil {
-					t.Fatal(err)
-				}
-				o, err := ParseObject(output, data)
-				if err != nil {
-					t.Fatal(err)
-				}
-				objects = append(objects, o)
+				objects = append(objects, parseObject(t, output, output))
 				arguments = append(arguments, output)
 			}
 			table := filepath.Join(folder, "table.cc")

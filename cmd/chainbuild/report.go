@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -202,12 +203,8 @@ func (o *reportOptions) judge(review *bench.Review, thresholds []bench.Threshold
 	if _, err := fmt.Fprint(stdout, text); err != nil {
 		return err
 	}
-	switch n := verdict.Against(); n {
-	case 0:
-		return nil
-	case 1:
-		return fmt.Errorf("1 finding is against the new Julia: see the report")
-	default:
-		return fmt.Errorf("%d findings are against the new Julia: see the report", n)
+	if verdict.Against() > 0 {
+		return errors.New(strings.TrimSuffix(verdict.Headline(), ".") + ": see the report")
 	}
+	return nil
 }

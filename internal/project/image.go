@@ -6,8 +6,8 @@ package project
 //	images/ID.jl     the statements that it was built from, a type expression a line
 //	images/ID.json   what it was made of: Image. It is written last, so an image without it is not one
 //
-// ID is 16 digits of the key, a "-", and 8 digits of a hash of the statements and of the policies' answers; for a layer (layer.go) a "-" again, and 8 digits of a hash of the
-// image below it.
+// ID is 16 digits of the key, a "-", and 8 digits of a hash of the statements and of the policies' answers; for a layer (layer.go) a "-" again,
+// and 8 digits of a hash of the image below it.
 
 import (
 	"cmp"

@@ -20,7 +20,8 @@ const BODY = 2
 The base index as `Any[words, objects, rows, settled, on_worker_image, held]`: `words` are those of the file; `objects` is an svec of its code
 instances, values and modules, in its order; `rows` maps a code instance to its 1-based row; `settled` is the heap (see heap_range) in which
 code instances without native code in the base are nothing new: that of a worker image, where they are there for the worker's sake, or
-of a chained base, which has left them out; `held` is what take_package_images says, which adds rows of its own. A worker image (see self.jl) brings `objects` along as `roots`; else `roots` is `nothing`.
+of a chained base, which has left them out; `held` is what take_package_images says, which adds rows of its own. A worker image (see
+self.jl) brings `objects` along as `roots`; else `roots` is `nothing`.
 """
 function read_base_index(request::Dict{String,Any}, @nospecialize(roots))
     words = read_index_words(value_of(request, "index"))
