@@ -51,7 +51,7 @@ var prompt1_12 string
 var all = []*Series{
 	{
 		Name: "1.5",
-		Runtime: []string{"session_1_5.jl", "loading_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "flags_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "llvm_1_5.jl",
+		Runtime: []string{"session_1_5.jl", "loading_1_5.jl", "images_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "flags_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "llvm_1_5.jl",
 			"heap_1_5.jl"},
 		Passes: "passes_1_5.jl",
 		// jl_static_show_x_ (src/rtutils.c) takes a tuple inside of a value for a heap object.
@@ -59,7 +59,7 @@ var all = []*Series{
 	},
 	{
 		Name: "1.10",
-		Runtime: []string{"session_1_10.jl", "loading_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_10.jl", "emit_1_10.jl",
+		Runtime: []string{"session_1_10.jl", "loading_1_10.jl", "images_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_10.jl", "emit_1_10.jl",
 			"llvm_1_10.jl", "heap_1_10.jl"},
 		Passes:        "passes_1_10.jl",
 		PackageImages: true,
@@ -71,7 +71,7 @@ var all = []*Series{
 	},
 	{
 		Name: "1.12",
-		Runtime: []string{"session_1_10.jl", "loading_1_12.jl", "tables_1_12.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_12.jl", "emit_1_12.jl",
+		Runtime: []string{"session_1_10.jl", "loading_1_12.jl", "images_1_10.jl", "tables_1_12.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_12.jl", "emit_1_12.jl",
 			"llvm_1_10.jl", "heap_1_12.jl"},
 		Passes:        "passes_1_12.jl",
 		KeepsBaseCode: true,

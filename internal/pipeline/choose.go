@@ -15,12 +15,15 @@ import (
 	"chainbuild/policy"
 )
 
+// policiesStage is the stage in which policies are asked.
+const policiesStage = "policies"
+
 // choose has the policies and the budget choose among the statements, as far as they have something to say yet.
 func (p *plan) choose(ctx context.Context, progress *progress) error {
 	if o := &p.options; len(o.Policies) == 0 && o.Budget.IsNone() && o.Choice == nil {
 		return nil
 	}
-	if err := progress.stage("policies", func() error { return p.askPolicies(ctx) }); err != nil {
+	if err := progress.stage(policiesStage, func() error { return p.askPolicies(ctx) }); err != nil {
 		return err
 	}
 	progress.chosen(p.outcome)

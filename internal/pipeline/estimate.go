@@ -13,7 +13,7 @@ import (
 )
 
 // alone are the stages before the link that follow one another.
-var alone = []string{"inspect", "policies", "workers", "prepare", "start", "load", "infer", "collect", "emit", "split", "heap", "chain"}
+var alone = []string{"inspect", policiesStage, "workers", "prepare", "start", "load", "infer", "collect", "emit", "split", "heap", "chain"}
 
 // atEnd are those after them.
 var atEnd = []string{"link", "verify"}

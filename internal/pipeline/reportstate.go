@@ -75,7 +75,7 @@ func doing(stage string) string {
 	switch stage {
 	case "inspect", "prepare":
 		return "Reading the base image"
-	case "policies":
+	case policiesStage:
 		return "Asking policies"
 	case "workers":
 		return "Preparing this Julia (once)"

@@ -106,7 +106,7 @@ func (t *TextReporter) report(e Event) {
 // stageEnded says what is over.
 func (t *TextReporter) stageEnded(e StageEnded) {
 	switch text := t.state.over(e.Name); {
-	case t.style == Verbose, errors.As(e.Err, new(*usage.Error)): // a request that is refused has one line, which whoever asked prints
+	case t.style == Verbose, e.Name == policiesStage && errors.As(e.Err, new(*usage.Error)): // of a policy there is one line, which whoever asked prints
 	case e.Err != nil:
 		t.screen.Say(screen.Failed, "%s failed after %s", lowerFirst(doing(e.Name)), words.Seconds(e.Took))
 	case text != "":

@@ -27,6 +27,7 @@ Base.include(@__MODULE__, joinpath(@__DIR__, "sources.jl"))
 # What differs between series of Julia (runtime/contract.jl): the files that julia/series.go has chosen, without the series in their names.
 Base.include(@__MODULE__, joinpath(@__DIR__, "runtime", "session.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "runtime", "loading.jl"))
+Base.include(@__MODULE__, joinpath(@__DIR__, "runtime", "images.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "runtime", "tables.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "runtime", "methods.jl"))
 Base.include(@__MODULE__, joinpath(@__DIR__, "runtime", "flags.jl"))

@@ -71,25 +71,6 @@ function link_cells(links::Vector{Any}, cells::Vector{Any}, rows::IdDict{Any,Any
 end
 
 """
-The files of package images that this process has loaded, in no order. Those are not among them that came with the image, which may have their code, but
-whose modules lie in its own heap.
-"""
-function loaded_package_images()
-    out = Any[]
-    for (id, loaded) in Base.loaded_modules
-        origin = get(Base.pkgorigins, id, nothing)
-        origin === nothing && continue
-        cache = origin.cachepath
-        cache isa String || continue
-        path = Base.ocachefile_from_cachefile(cache)
-        handle = ccall(:dlopen, Ptr{Cvoid}, (Cstring, Cint), path, 6) # RTLD_NOLOAD | RTLD_NOW
-        handle == C_NULL && continue
-        lies_in(heap_range(path), loaded) && push!(out, path)
-    end
-    return out
-end
-
-"""
 Append to `out`, the text of `index.txt`, which code instances of package images are planted before `new` ones, and put them and the contents of cells
 before what is planted.
 """

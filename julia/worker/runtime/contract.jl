@@ -66,6 +66,16 @@ Have the global `name` of `m` without a value again.
 """
 function unset_global end
 
+# ---- images.jl: package images
+
+"""
+    loaded_package_images()
+
+The files of package images that this process has loaded, in no order. Those are not among them that came with the image, which may have their code, but
+whose modules lie in its own heap.
+"""
+function loaded_package_images end
+
 # ---- tables.jl: modules and method tables
 
 """
