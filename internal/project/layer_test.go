@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"chainbuild/internal/juliatest"
 	"chainbuild/internal/pipeline"
 )
 
@@ -281,7 +282,7 @@ func TestMergeMakesWay(t *testing.T) {
 	}
 	// Another process has the lock and says that it merges.
 	script := filepath.Join(t.TempDir(), "merge")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec flock -o "+p.path(buildLockName)+" sleep 60\n"), 0o755); err != nil {
+	if err := juliatest.WriteProgram(script, []byte("#!/bin/sh\nexec flock -o "+p.path(buildLockName)+" sleep 60\n")); err != nil {
 		t.Fatal(err)
 	}
 	merge := exec.Command(script)

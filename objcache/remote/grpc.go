@@ -56,7 +56,7 @@ func newGRPCTransport(a *Address, s *secrets, p *patience) (*grpcTransport, erro
 		grpc.WithTransportCredentials(listeningCredentials{wire, p}),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // call does that, and knows when it is enough
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: patient}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connecting}),
 		// What is on its way on a line of 100 MB/s with trips of 100 ms. gRPC begins with 64 kB, and finds out what is right too slowly for so few answers.
 		grpc.WithInitialWindowSize(maxMessage), grpc.WithInitialConnWindowSize(2*maxMessage),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),

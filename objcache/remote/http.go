@@ -32,7 +32,7 @@ type httpTransport struct {
 const httpCalls = 16
 
 func newHTTPTransport(a *Address, s *secrets, p *patience) *httpTransport {
-	dialer := &net.Dialer{Timeout: patient}
+	dialer := &net.Dialer{Timeout: connecting}
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -20,6 +20,8 @@ const (
 	patient = time.Second
 	// patientBehind is the same for what nobody waits for.
 	patientBehind = 5 * time.Second
+	// connecting is how long a connection is tried. The calls that wait for one give up before, and so it is they that say what was waited for.
+	connecting = 2 * patientBehind
 	// slowest is how many bytes of an answer must come in a second. Two workers compile about as fast.
 	slowest = 1 << 20
 	// attempts is how often a call is made whose failure may pass.

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"sync"
 
+	"chainbuild/internal/juliatest"
+
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
 	"google.golang.org/grpc"
@@ -314,11 +316,13 @@ func (s *Server) unfold(d *repb.Digest, folder string) error {
 		if err != nil {
 			return err
 		}
-		mode := os.FileMode(0o444)
+		path := filepath.Join(folder, file.GetName())
 		if file.GetIsExecutable() {
-			mode = 0o555
+			err = juliatest.WriteProgram(path, data)
+		} else {
+			err = os.WriteFile(path, data, 0o444)
 		}
-		if err := os.WriteFile(filepath.Join(folder, file.GetName()), data, mode); err != nil {
+		if err != nil {
 			return err
 		}
 	}
