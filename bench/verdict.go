@@ -135,7 +135,7 @@ func (v *Verdict) judgeMeasurements(r *Review) {
 		v.add(true, "measurements", "nothing was measured with either Julia, so nothing speaks for the new one")
 	}
 	if n := r.New.Header.Rounds; n < 4 {
-		v.add(false, "measurements", "%s tell no change of times from chance: it takes four or more", words.Count(n, "round"))
+		v.add(false, "measurements", "with %s, no change of times can be told from chance: it takes 4 or more", words.Count(n, "round"))
 	}
 }
 

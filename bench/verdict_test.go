@@ -83,7 +83,7 @@ func TestJudge(t *testing.T) {
 			r.Old.Skipped, r.New.Skipped = s, s
 		}, "Walk: could not be measured with either Julia: it died"},
 		"nothing measured":          {func(r *Review) { r.Old.Samples, r.New.Samples = nil, nil }, "!measurements: nothing was measured"},
-		"too few rounds":            {func(r *Review) { r.New.Header.Rounds = 3 }, "measurements: 3 rounds tell no change of times from chance"},
+		"too few rounds":            {func(r *Review) { r.New.Header.Rounds = 3 }, "measurements: with 3 rounds, no change of times can be told from chance"},
 		"another number of workers": {func(r *Review) { r.New.Header.Jobs = 3 }, "comparison: the numbers of compile workers differ"},
 	} {
 		t.Run(name, func(t *testing.T) {

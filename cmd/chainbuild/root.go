@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"chainbuild/internal/usage"
+	"chainbuild/julia"
 
 	"github.com/spf13/cobra"
 )
@@ -97,15 +98,36 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 }
 
 func newVersionCommand() *cobra.Command {
-	return &cobra.Command{
+	var executable string
+	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Say which chainbuild this is",
+		Short: "Say which chainbuild this is, and which of its patches a Julia has",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText())
-			return err
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), versionText()); err != nil || executable == "" {
+				return err
+			}
+			in, err := julia.Find(cmd.Context(), executable)
+			if err != nil {
+				return err
+			}
+			patches, err := in.Patches()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Julia %s (%s)\n", in.Version, in.Executable)
+			for _, p := range patches {
+				has := "no"
+				if p.Has {
+					has = "yes"
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "  patch %-20s %s\n", p.Name, has)
+			}
+			return nil
 		},
 	}
+	cmd.Flags().StringVar(&executable, "julia", "", "say which patches of juliasrc-patches the julia `EXECUTABLE` has")
+	return cmd
 }
 
 func versionText() string {
