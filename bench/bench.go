@@ -149,6 +149,11 @@ func (b *bencher) remember(ctx context.Context) error {
 // seed is the folder of a cache that has nothing of any workload.
 func (b *bencher) seed() string { return b.scratch.File("seed") }
 
+// emptyCache makes the folder a cache that has nothing of any workload.
+func (b *bencher) emptyCache(dir string) error {
+	return errors.Join(os.RemoveAll(dir), linkTree(b.seed(), dir))
+}
+
 // A job is a workload on the way through a run.
 type job struct {
 	*Workload
@@ -158,6 +163,13 @@ type job struct {
 	packages []string // that the images hold
 	jobs     int      // compile workers
 	printed  []byte   // what it prints
+	own      image    // Julia's own
+	others   []image  // to compare with
+}
+
+// chained is the image that each round builds.
+func (j *job) chained() image {
+	return image{subject: Chained, path: filepath.Join(j.dir, "chained.so")}
 }
 
 // An image is what a Julia is started with, and the subject of what is measured under it.
@@ -198,6 +210,20 @@ func (b *bencher) planWorkload(w *Workload) {
 
 // workload measures one workload.
 func (b *bencher) workload(ctx context.Context, w *Workload) error {
+	j, err := b.ready(ctx, w)
+	if err != nil {
+		return err
+	}
+	for round := range b.Rounds {
+		if err := b.round(ctx, j, round); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready does what comes before the rounds: the project, the first run, the statements, the images that are built once.
+func (b *bencher) ready(ctx context.Context, w *Workload) (*job, error) {
 	j := &job{Workload: w, jobs: b.Jobs}
 	info := WorkloadInfo{Type: "workload", Name: w.Name, About: w.About}
 	err := b.step(w.Name, stepPrepare, func() (err error) {
@@ -207,12 +233,12 @@ func (b *bencher) workload(ctx context.Context, w *Workload) error {
 	b.results.Workloads = append(b.results.Workloads, info)
 	b.Report(info)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	own := image{subject: Base, path: b.Julia.Image, arguments: ownImageArguments(b.Julia.Version)}
+	j.own = image{subject: Base, path: b.Julia.Image, arguments: ownImageArguments(b.Julia.Version)}
 	// The first run of all also writes the caches of packages.
 	if err := b.step(j.Name, stepOnce, func() error {
-		first, err := b.runWorkload(ctx, j, own)
+		first, err := b.runWorkload(ctx, j, j.own)
 		if err != nil {
 			return err
 		}
@@ -220,31 +246,25 @@ func (b *bencher) workload(ctx context.Context, w *Workload) error {
 		b.sample(j, 0, Base, Precompile, first.load)
 		return nil
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, -1) }); err != nil {
-		return err
+		return nil, err
 	}
-	others := b.comparators(ctx, j)
+	j.others = b.comparators(ctx, j)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
-	for round := range b.Rounds {
-		if err := b.round(ctx, j, own, others, round); err != nil {
-			return err
-		}
-	}
-	return nil
+	return j, nil
 }
 
 // round measures everything once.
-func (b *bencher) round(ctx context.Context, j *job, own image, others []image, round int) error {
-	chained := image{subject: Chained, path: filepath.Join(j.dir, "chained.so")}
-	cache := filepath.Join(j.dir, "cache")
+func (b *bencher) round(ctx context.Context, j *job, round int) error {
+	chained, cache := j.chained(), filepath.Join(j.dir, "cache")
 	run := func(im image) func() error {
 		return func() error { return b.measureRun(ctx, j, im, round) }
 	}
-	if err := b.step(j.Name, stepRun, run(own)); err != nil {
+	if err := b.step(j.Name, stepRun, run(j.own)); err != nil {
 		return err
 	}
 	if err := b.step(j.Name, stepRecord, func() error { return b.record(ctx, j, round) }); err != nil {
@@ -256,7 +276,7 @@ func (b *bencher) round(ctx context.Context, j *job, own image, others []image, 
 			return err
 		}
 	}
-	if err := errors.Join(os.RemoveAll(cache), os.RemoveAll(chained.path), linkTree(b.seed(), cache)); err != nil {
+	if err := errors.Join(os.RemoveAll(chained.path), b.emptyCache(cache)); err != nil {
 		return err
 	}
 	for _, build := range []struct{ kind, subject string }{{stepCold, Cold}, {stepWarm, Warm}} {
@@ -272,14 +292,14 @@ func (b *bencher) round(ctx context.Context, j *job, own image, others []image, 
 			return err
 		}
 	}
-	for _, im := range others {
+	for _, im := range j.others {
 		if err := b.step(j.Name, stepCompare, run(im)); err != nil {
 			return err
 		}
 	}
 	return b.step(j.Name, stepStart, func() error {
 		for range b.Starts {
-			for _, im := range append([]image{own, chained}, others...) {
+			for _, im := range append([]image{j.own, chained}, j.others...) {
 				m, err := b.run(ctx, b.juliaUnder(ctx, j, im, "-e", ""))
 				if err != nil {
 					return err

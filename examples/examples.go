@@ -5,5 +5,5 @@ import "embed"
 
 // Files has the sources of the examples, under the names that they have in this folder.
 //
-//go:embed Orbits/Project.toml Orbits/src Orbits/workload.jl stdlib/workload.jl
+//go:embed Orbits/Project.toml Orbits/src Orbits/workload.jl stdlib/workload.jl julia-tests/runtests.jl julia-tests/tests
 var Files embed.FS

@@ -135,12 +135,12 @@ func TestHostileModules(t *testing.T) {
 			path := test.module.Write(t, "p.wasm")
 			options := hasty()
 			if name != "hangs" {
-				options.Limits.Call = 5 * time.Second
+				options.Limits.Call = time.Minute // a busy machine with the race detector takes seconds to overflow a stack
 			}
 			began := time.Now()
 			_, err := ask(t, open(t, path, options), one)
 			refused(t, err, path, test.says)
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); name == "hangs" && took > 5*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})

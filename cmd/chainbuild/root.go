@@ -92,7 +92,7 @@ func newRootCommand(stdout, stderr *os.File) *cobra.Command {
 	}
 	root.AddCommand(newRunCommand(stderr), newBuildCommand(stdout, stderr), newStatusCommand(stdout, stderr), newStatementsCommand(stdout),
 		newCleanCommand(stdout), newLauncherCommand(stdout),
-		newInspectCommand(stdout), newPolicyCommand(stdout), newDoctorCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newVersionCommand(), newManCommand())
+		newInspectCommand(stdout), newPolicyCommand(stdout), newDoctorCommand(stdout), newCacheCommand(stdout), newBenchCommand(stdout, stderr), newReportCommand(stdout, stderr), newVersionCommand(), newManCommand())
 	return root
 }
 

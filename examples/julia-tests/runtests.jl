@@ -45,7 +45,10 @@ function runfile(name)
             end
         end
     end)
-    passes, fails, errors, broken, inner_passes, inner_fails, inner_errors, inner_broken = Test.get_test_counts(set)
+    counts = Test.get_test_counts(set)
+    # Later Julias have a type for what was a tuple; its first field is none of the counts.
+    counts isa Tuple || (counts = ntuple(i -> getfield(counts, i + 1), 8))
+    passes, fails, errors, broken, inner_passes, inner_fails, inner_errors, inner_broken = counts
     println(report, name, ": ", passes + inner_passes, " passed, ", fails + inner_fails, " failed, ", errors + inner_errors, " errored, ", broken + inner_broken, " broken")
     foreach(result -> println(report, "  ", describe(result)), unexpected!([], set))
     flush(report)
