@@ -76,6 +76,8 @@ func examine(ctx context.Context, o pipeline.ExamineOptions, stdout *os.File, as
 		if err := printJSON(stdout, all); err != nil {
 			return err
 		}
+	} else if wrong == 0 && o.Base != "" {
+		fmt.Fprintln(stdout, "this Julia starts with the image")
 	} else if wrong == 0 {
 		fmt.Fprintln(stdout, "everything is there that builds need")
 	} else {
