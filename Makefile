@@ -9,7 +9,7 @@ BENCH    := Added stdlib
 # The program asks for no C library, so that one file runs on each Linux. Tests are of the same kind. `make race` alone needs C.
 export CGO_ENABLED = 0
 
-.PHONY: build install uninstall dist deb toolchain bazel-remote demo check check-workflows test test-go test-jl test-install race fuzz test-julia bench-build clean
+.PHONY: build install uninstall dist deb book toolchain bazel-remote demo check check-workflows test test-go test-jl test-install test-book race fuzz test-julia bench-build clean
 
 build:
 	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/chainbuild ./cmd/chainbuild
@@ -50,6 +50,12 @@ dist:
 deb: dist
 	tools/deb.sh '$(VERSION)'
 
+# Pages of the documents and of the commands, in bin/book: open bin/book/index.html. A link that leads nowhere is an error.
+book: build
+	rm -rf bin/reference
+	bin/chainbuild man --markdown bin/reference
+	go -C tools/book run . '$(CURDIR)' '$(CURDIR)/bin/reference' '$(CURDIR)/bin/book'
+
 # The last line of output is the path of the julia executable.
 toolchain:
 	@tools/toolchain.sh
@@ -69,12 +75,13 @@ check:
 	go vet ./...
 	go tool staticcheck ./...
 	cd tools/release && go vet ./sbom
+	cd tools/book && go vet .
 
 # The workflows of GitHub, which run there alone.
 check-workflows:
 	actionlint=$$(go -C tools/release tool -n actionlint) && "$$actionlint"
 
-test: test-go test-jl test-install
+test: test-go test-jl test-install test-book
 
 test-go:
 	@julia=$$(tools/find-julia.sh | tail -n 1) && [ -n "$$julia" ] && \
@@ -91,6 +98,10 @@ test-jl:
 test-install:
 	tools/test-install.sh
 	tools/test-dist.sh
+
+# The program that makes the book, and the book.
+test-book: book
+	cd tools/book && go test .
 
 # What needs no Julia, under the race detector, which needs a C compiler. The commands and the benchmark harness are left out: what they
 # are linked with takes a minute to compile, and their goroutines are those of the packages.

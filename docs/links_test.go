@@ -87,7 +87,7 @@ func TestLinks(t *testing.T) {
 }
 
 // foreign are names of what is not of this project: a user's files, parts of Julia, and names with a part left open.
-var foreign = regexp.MustCompile(`^(trace|workload|task|more|packages|precompile|startup|simulate|script)\.jl$|^test/runtests\.jl$|^base/|[A-Z]{2}|_N\.`)
+var foreign = regexp.MustCompile(`^(trace|workload|task|more|packages|precompile|startup|simulate|script|dependencies|app)\.jl$|^test/runtests\.jl$|^base/|[A-Z]{2}|_N\.`)
 
 func TestNamedFiles(t *testing.T) {
 	all := files(t)

@@ -32,6 +32,9 @@ func describe(ctx context.Context, executable string, patience time.Duration) (*
 		if waiting.Err() != nil {
 			return nil, fmt.Errorf("%s does not answer: name another julia with --julia or CHAINBUILD_JULIA", executable)
 		}
+		if strings.Contains(stderr.String(), "homedir()") {
+			return nil, fmt.Errorf("%s does not start, because the user has no home folder: set HOME, or JULIA_DEPOT_PATH without an empty entry", executable)
+		}
 		said := strings.TrimSpace(lastLine(stderr.String()))
 		if said != "" {
 			said = ": " + said

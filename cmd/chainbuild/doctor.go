@@ -27,7 +27,8 @@ folders for intermediate files, the cache and projects' images, with rights and 
 Of what is wrong it says what to do. The exit code is 1 if something is wrong.
 
 With an image, say whether this Julia starts with it on this machine: whether its base
-is there and the one that it was built on, and whether the processor runs its code.`,
+is there and the one that it was built on, and whether the processor runs its code.
+What only builds need is not looked at then.`,
 		Example: `  chainbuild doctor
   chainbuild doctor app.so
   chainbuild doctor --json | jq '.[] | select(.state == "wrong")'`,
@@ -75,6 +76,8 @@ func examine(ctx context.Context, o pipeline.ExamineOptions, stdout *os.File, as
 		if err := printJSON(stdout, all); err != nil {
 			return err
 		}
+	} else if wrong == 0 && o.Base != "" {
+		fmt.Fprintln(stdout, "this Julia starts with the image")
 	} else if wrong == 0 {
 		fmt.Fprintln(stdout, "everything is there that builds need")
 	} else {

@@ -1,6 +1,7 @@
 package main
 
-// This file writes the manual pages, for whoever installs chainbuild: one for each command, made of its help.
+// This file writes the manual pages, for whoever installs chainbuild: one for each command, made of its help. The reference of the book
+// is made of the same (reference.go).
 
 import (
 	"os"
@@ -16,7 +17,8 @@ import (
 // newManCommand returns the command that writes the manual pages. Like Go's tools, it takes the date from SOURCE_DATE_EPOCH, so that the pages
 // are the same each time.
 func newManCommand() *cobra.Command {
-	return &cobra.Command{
+	reference := false
+	cmd := &cobra.Command{
 		Use:    "man FOLDER",
 		Short:  "Write the manual pages into a folder",
 		Hidden: true,
@@ -29,6 +31,9 @@ func newManCommand() *cobra.Command {
 			}
 			root := cmd.Root()
 			root.InitDefaultCompletionCmd()
+			if reference {
+				return writeReference(root, args[0])
+			}
 			root.Long += "\n\n# ENVIRONMENT AND EXIT CODES\n" + environmentText
 			manualText(root)
 			return doc.GenManTreeFromOpts(root, doc.GenManTreeOptions{
@@ -38,6 +43,8 @@ func newManCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&reference, "markdown", false, "write the reference of the book instead")
+	return cmd
 }
 
 // manualText makes Markdown, which manual pages are made from, of the help of a command and of those below it: indented lines stay lines, and a

@@ -40,18 +40,25 @@ const (
 	Wrong    State = "wrong"
 )
 
-// ExamineOptions say what builds are looked at; the fields are those of Options.
+// ExamineOptions say what is looked at; Julia and CacheDir are those of Options.
 type ExamineOptions struct {
-	Julia, Base, CacheDir string
+	Julia, CacheDir string
+	// Base is an image that is to be run with; empty: builds are looked at.
+	Base string
 	// StateFolder returns where the images of projects are kept, for a Julia.
 	StateFolder func(*julia.Installation) (string, error)
 }
 
-// Examine looks at everything that builds need, and reports each finding as it comes.
+// Examine looks at everything that builds need, and reports each finding as it comes. With an image in the place of the base it looks at what
+// running with it needs, which writes nothing.
 func Examine(ctx context.Context, o ExamineOptions, report func(Finding)) {
 	e := &examination{ExamineOptions: o, ctx: ctx, report: report}
 	defer e.close()
-	for _, check := range []func(){e.theJulia, e.theBase, e.theProcessor, e.theMemory, e.theScratch, e.theCache, e.theFolder} {
+	checks := []func(){e.theJulia, e.theBase, e.theProcessor}
+	if e.Base == "" {
+		checks = append(checks, e.theMemory, e.theScratch, e.theCache, e.theFolder)
+	}
+	for _, check := range checks {
 		if ctx.Err() == nil {
 			check()
 		}
