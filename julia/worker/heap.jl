@@ -82,6 +82,7 @@ function mark_image()
     marker = Module(:ChainedImage, false, false)
     low = ccall(:jl_module_build_id, NTuple{2,UInt64}, (Any,), marker)[2]
     ccall(:jl_set_module_uuid, Cvoid, (Any, NTuple{2,UInt64}), marker, (0xc4a19b5d00000000, low))
+    make_root(marker)
     Base.register_root_module(marker)
     return nothing
 end

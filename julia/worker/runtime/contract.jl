@@ -32,6 +32,13 @@ Make the process ready to load packages as heap, with native code of theirs only
 function begin_loading end
 
 """
+    make_root(m::Module)
+
+Have `Base.PkgId(m)`, for a module that will be registered as a root, be what it is registered under.
+"""
+function make_root end
+
+"""
     is_cached(id::Base.PkgId)
 
 Whether this process can load the package `id`, which is not loaded and has a source, from caches that are there.

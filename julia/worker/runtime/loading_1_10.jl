@@ -6,6 +6,9 @@ begin_loading(code::Bool) = nothing
 cache_options(code::Bool) = code ? "" : "--pkgimages=no"
 caches_have_code() = true
 
+# Roots are those that are registered.
+make_root(m::Module) = nothing
+
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)
 
 # The generator's state is the task's; the module has the last seed alone.

@@ -11,6 +11,9 @@ end
 cache_options(code::Bool) = ""
 caches_have_code() = true
 
+# A root is its own parent (is_root_module in base/runtime_internals.jl).
+make_root(m::Module) = ccall(:jl_set_module_parent, Cvoid, (Any, Any), m, m)
+
 is_cached(id::Base.PkgId) = Base.isprecompiled(id)
 
 # The generator's state is the task's.

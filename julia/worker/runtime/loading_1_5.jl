@@ -5,6 +5,9 @@ begin_loading(code::Bool) = nothing
 cache_options(code::Bool) = ""
 caches_have_code() = false
 
+# Roots are those that are registered.
+make_root(m::Module) = nothing
+
 # As _require_search_from_serialized (base/loading.jl) looks for a cache. A cache lists all modules that it needs.
 function is_cached(id::Base.PkgId)
     caches = fresh_caches(Base.locate_package(id)::String, id)
