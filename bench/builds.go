@@ -218,7 +218,7 @@ func (b *bencher) packageCompiler(ctx context.Context, j *job, path string) erro
 		return err
 	}
 	cmd := b.Julia.Command(ctx, append([]string{"--history-file=no", script, filepath.Join(j.dir, "project"), j.trace, path}, j.packages...)...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "JULIA_PROJECT=") })
+	cmd.Env = b.usersEnvironment()
 	m, err := b.run(ctx, cmd)
 	if err != nil {
 		return err
