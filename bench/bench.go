@@ -203,6 +203,10 @@ func (b *bencher) planWorkload(w *Workload) {
 		b.plan.add(w.Name, stepStock, 1)
 		b.plan.add(w.Name, stepCompare, b.Rounds)
 	}
+	if slices.Contains(b.Comparators, Compiler) {
+		// Few have it, so nothing is guessed for the first one.
+		b.plan.add(w.Name, stepOther, 1)
+	}
 	for _, kind := range []string{stepRun, stepCold, stepWarm, stepChained, stepStart} {
 		b.plan.add(w.Name, kind, b.Rounds)
 	}

@@ -142,6 +142,9 @@ func (b *bencher) comparators(ctx context.Context, j *job) []image {
 			b.skip(j.Name, subject, err)
 			continue
 		}
+		if subject != Stock { // which is planned from the start
+			b.plan.add(j.Name, stepCompare, b.Rounds)
+		}
 		made = append(made, im)
 	}
 	return made

@@ -79,7 +79,7 @@ func (r *Results) tables() []sheet {
 
 // otherComparators is the table of what was compared with besides the stock build.
 func (r *Results) otherComparators() sheet {
-	t := sheet{Title: "Other ways", Header: []string{"workload", "way", "build", "load", "work", "start", "memory"}}
+	t := sheet{Title: "Other ways", Header: []string{"workload", "way", "build", "processor time", "memory", "image", "load", "work", "start", "memory"}}
 	for _, w := range r.Workloads {
 		cell := r.cells(w.Name)
 		for _, subject := range []string{Compiler, Packages} {
@@ -90,7 +90,9 @@ func (r *Results) otherComparators() sheet {
 			if subject == Packages {
 				built = cell.spread(subject, Precompile)
 			}
-			t.Rows = append(t.Rows, sheetRow{Cells: []string{w.Name, subject, built, cell.spread(subject, Load), cell.spread(subject, Work), cell.spread(subject, Start), cell.bytes(subject, Peak)}})
+			t.Rows = append(t.Rows, sheetRow{Cells: []string{
+				w.Name, subject, built, cell.spread(subject, BuildCPU), cell.bytes(subject, BuildPeak), cell.bytes(subject, Bytes),
+				cell.spread(subject, Load), cell.spread(subject, Work), cell.spread(subject, Start), cell.bytes(subject, Peak)}})
 		}
 	}
 	return t
