@@ -230,6 +230,9 @@ func (b *bencher) workload(ctx context.Context, w *Workload) error {
 func (b *bencher) ready(ctx context.Context, w *Workload) (*job, error) {
 	j := &job{Workload: w, jobs: b.Jobs}
 	info := WorkloadInfo{Type: "workload", Name: w.Name, About: w.About}
+	if w.snippet != nil {
+		info.Published = w.snippet.published
+	}
 	err := b.step(w.Name, stepPrepare, func() (err error) {
 		info.Packages, err = b.prepare(ctx, j)
 		return err
