@@ -160,6 +160,7 @@ type job struct {
 	dir      string   // of its project and files
 	driver   string   // the script that is run
 	trace    string   // the statements that were recorded
+	base     string   // the image that is built on; empty: Julia's own
 	packages []string // that the images hold
 	jobs     int      // compile workers
 	printed  []byte   // what it prints
@@ -189,6 +190,7 @@ const (
 	stepFirst   = "building as the first on this base"
 	stepCold    = "building cold"
 	stepWarm    = "building warm"
+	stepChange  = "building a change"
 	stepChained = "running under the chained image"
 	stepCompare = "running under another image"
 	stepStart   = "starting Julia"

@@ -46,6 +46,9 @@ func (b *bencher) chain(ctx context.Context, j *job, path, cache string) (*chain
 		"build", "--julia", b.Julia.Executable, "--statements", j.trace, "--output", path, "--jobs", strconv.Itoa(j.jobs),
 		"--emit", string(b.Emit), "--cache-dir", cache, "--timings", timings, "--json", "--quiet",
 	}
+	if j.base != "" {
+		arguments = append(arguments, "--base", j.base)
+	}
 	if j.dir != "" {
 		arguments = append(arguments, "--project", filepath.Join(j.dir, "project"))
 	}

@@ -1,6 +1,7 @@
 package bench
 
-// This file measures how builds grow: with generated packages of a chosen size, cold and warm, with several numbers of compile workers.
+// This file measures how builds grow: with generated packages of a chosen size, cold and warm, with several numbers of compile workers, and how long
+// one more function takes on images of these sizes.
 
 import (
 	"context"
@@ -21,7 +22,8 @@ type GrowthOptions struct {
 	Jobs []int
 }
 
-// RunGrowth measures builds with generated packages: in each round each size once cold with each number of workers, then once warm.
+// RunGrowth measures builds with generated packages: in each round each size once cold with each number of workers, then once warm, and a build of one
+// more function on the image that came of it.
 func RunGrowth(ctx context.Context, o Options, g GrowthOptions) (*Results, error) {
 	o.Jobs = slices.Max(g.Jobs)
 	b, err := newBencher(ctx, o)
@@ -36,6 +38,7 @@ func RunGrowth(ctx context.Context, o Options, g GrowthOptions) (*Results, error
 				b.plan.addEach(grownName(size, jobs), stepCold, time.Duration(4+size/100)*time.Second)
 			}
 			b.plan.addEach(grownName(size, o.Jobs), stepWarm, time.Duration(4+size/200)*time.Second)
+			b.plan.addEach(grownName(size, o.Jobs), stepChange, 20*time.Second)
 		}
 	}
 	made := map[string]*job{}
@@ -86,10 +89,40 @@ func (b *bencher) grow(ctx context.Context, size int, jobs []int, round int, mad
 			if err := b.step(name, stepWarm, func() error { return b.measureChain(ctx, j, path, cache, Warm, round) }); err != nil {
 				return err
 			}
+			if err := b.step(name, stepChange, func() error { return b.change(ctx, j, path, cache, round) }); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// change builds one more function on an image, and then another one, which is measured: the first build on a base makes its worker image.
+func (b *bencher) change(ctx context.Context, j *job, base, cache string, round int) error {
+	changed := *j
+	changed.base, changed.packages = base, nil
+	path := filepath.Join(j.dir, "changed.so")
+	defer os.Remove(path)
+	for i := range changes {
+		changed.trace = changeTrace(j.dir, i)
+		if i < changes-1 {
+			if _, err := b.chain(ctx, &changed, path, cache); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := b.measureChain(ctx, &changed, path, cache, Change, round); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changes is how many functions a generated package has that are not in its statements.
+const changes = 2
+
+// changeTrace is the file with the statement of one of them.
+func changeTrace(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("change%d.jl", i)) }
 
 // makeGrown writes a generated package and its statements.
 func (b *bencher) makeGrown(size, workers int) (*job, error) {
@@ -99,13 +132,19 @@ func (b *bencher) makeGrown(size, workers int) (*job, error) {
 		return nil, err
 	}
 	j.trace = filepath.Join(j.dir, "trace.jl")
-	source, statements := generatePackage(growth{Functions: size, Types: max(1, size/10), Statements: size})
+	kinds := len(functionBodies)
+	source, all := generatePackage(growth{Functions: size + kinds*changes, Types: max(1, size/10), Statements: size + kinds*changes})
+	statements := slices.Collect(strings.Lines(all))
+	for i := range changes {
+		// Functions of one kind follow each other at this distance.
+		err = errors.Join(err, os.WriteFile(changeTrace(j.dir, i), []byte(statements[size-size%kinds+kinds*(i+1)-1]), 0o644))
+	}
 	project := filepath.Join(j.dir, "project")
-	return j, errors.Join(
+	return j, errors.Join(err,
 		os.MkdirAll(filepath.Join(project, "src"), 0o755),
 		os.WriteFile(filepath.Join(project, "Project.toml"), []byte(grownProject), 0o644),
 		os.WriteFile(filepath.Join(project, "src", "Grown.jl"), []byte(source), 0o644),
-		os.WriteFile(j.trace, []byte(statements), 0o644))
+		os.WriteFile(j.trace, []byte(strings.Join(statements[:size], "")), 0o644))
 }
 
 const grownProject = `name = "Grown"

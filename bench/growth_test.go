@@ -3,9 +3,12 @@ package bench
 import (
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"chainbuild/internal/scratch"
 	"chainbuild/statements"
 )
 
@@ -31,6 +34,38 @@ func TestGeneratePackage(t *testing.T) {
 	}
 }
 
+// A change is a function of the package that its statements do not name.
+func TestChanges(t *testing.T) {
+	for _, size := range []int{1, 4, 30, 303} {
+		b := &bencher{scratch: &scratch.Folder{Path: t.TempDir()}}
+		j, err := b.makeGrown(size, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := func(path string) string {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+		source, named := read(filepath.Join(j.dir, "project", "src", "Grown.jl")), read(j.trace)
+		if n := strings.Count(named, "\n"); n != size {
+			t.Errorf("of %d functions %d have statements", size, n)
+		}
+		for i := range changes {
+			change := read(changeTrace(j.dir, i))
+			var function int
+			if _, err := fmt.Sscanf(change, "precompile(Tuple{typeof(Grown.f%d),", &function); err != nil || strings.Count(change, "\n") != 1 {
+				t.Errorf("a change is %q (%v)", change, err)
+			}
+			if strings.Contains(named, change) || !strings.Contains(source, fmt.Sprintf("function f%d(text::String)", function)) {
+				t.Errorf("of %d functions, the change %s is named already, or not defined", size, change)
+			}
+		}
+	}
+}
+
 // grownResults are builds that follow a model exactly.
 func grownResults(m *model, sizes ...int) *Results {
 	r := &Results{Header: Header{Machine: Machine{Cores: 2}, Jobs: 2}}
@@ -52,6 +87,11 @@ func grownResults(m *model, sizes ...int) *Results {
 			add(Compiling, m.Compiling.at(n))
 			add(Bytes, m.Bytes.at(n))
 			add(Peak, 5e8+1e5*n)
+			if jobs == 2 {
+				for what, value := range map[string]float64{Seconds: 2 + n/1e4, Stage + "start": 0.3, Stage + "verify": 0.5} {
+					r.Samples = append(r.Samples, Sample{Workload: name, Metric: Change + "/" + what, Value: value})
+				}
+			}
 		}
 	}
 	return r
@@ -156,7 +196,7 @@ func TestGrowthReports(t *testing.T) {
 	for _, table := range r.tables() {
 		text.WriteString(table.markdown())
 	}
-	want := fmt.Sprintf("| 1000 functions, -j2 | 3,000 | – | %s | %[1]s | – |", formatSeconds(someModel.secondsHere(3000, 2, 2)))
+	want := fmt.Sprintf("| 1000 functions, -j2 | 3,000 | – | %s | %[1]s | – | %s |", formatSeconds(someModel.secondsHere(3000, 2, 2)), formatSeconds(2.3))
 	if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "still compiled") {
 		t.Errorf("%q is not in, or a table of workloads is among,\n%s", want, text.String())
 	}
@@ -173,7 +213,7 @@ func TestGrowthReports(t *testing.T) {
 			t.Errorf("%s shows what is no number", c.Name)
 		}
 	}
-	if got := strings.Join(names, " "); got != "stages growth-time growth-memory growth-size predicted" {
+	if got := strings.Join(names, " "); got != "stages growth-time growth-memory growth-size change-time predicted" {
 		t.Errorf("the charts are %s", got)
 	}
 }

@@ -3,9 +3,11 @@ package bench
 // This file shows how builds grow: the table and charts of generated packages, and of what the model predicts.
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"chainbuild/internal/words"
@@ -35,7 +37,7 @@ func (r *Results) grown() []WorkloadInfo {
 // growthTables are the measured builds beside the model's, and the model.
 func (r *Results) growthTables() []sheet {
 	t := sheet{Title: "Builds of generated packages", Header: []string{
-		"package", "new functions", "partitions", "cold", "model", "warm", "compile work", "processor time, cold", "memory", "image"}}
+		"package", "new functions", "partitions", "cold", "model", "warm", "one function more", "compile work", "processor time, cold", "memory", "image"}}
 	model, err := fitModel(r)
 	for _, w := range r.grown() {
 		cell := r.cells(w.Name)
@@ -44,7 +46,7 @@ func (r *Results) growthTables() []sheet {
 			predicted = formatSeconds(model.secondsHere(cell.summary(Cold, Functions).Median, w.Jobs, r.Header.Machine.Cores))
 		}
 		t.Rows = append(t.Rows, sheetRow{Cells: []string{
-			w.Name, cell.count(Cold, Functions), cell.count(Cold, Partitions), cell.spread(Cold, Seconds), predicted, cell.spread(Warm, Seconds),
+			w.Name, cell.count(Cold, Functions), cell.count(Cold, Partitions), cell.spread(Cold, Seconds), predicted, cell.spread(Warm, Seconds), cell.spread(Change, Seconds),
 			cell.seconds(Cold, Compiling), cell.seconds(Cold, CPU), cell.bytes(Cold, Peak), cell.bytes(Cold, Bytes)}})
 	}
 	tables := []sheet{t}
@@ -116,10 +118,55 @@ func (r *Results) growthCharts() []*chart {
 		r.growthChart("growth-memory", "Memory of the largest process", "MB", 1e-6, Peak),
 		r.growthChart("growth-size", "Size of the image", "MB", 1e-6, Bytes),
 	}
+	if c := r.changeChart(); c != nil {
+		charts = append(charts, c)
+	}
 	if model, err := fitModel(r); err == nil {
 		charts = append(charts, model.coresChart())
 	}
 	return charts
+}
+
+// changeChart draws the time of a build of one more function, by the number of functions of the image that it is built on: as a whole, and what the stages
+// take up to the end of each part of a build.
+func (r *Results) changeChart() *chart {
+	c := newChart("change-time", "A build of one function more", 7)
+	series := make([]plotter.XYs, 3)
+	for _, w := range r.grown() {
+		whole := r.values(w.Name, Change+"/"+Seconds)
+		if whole == nil {
+			continue
+		}
+		n := median(r.values(w.Name, Cold+"/"+Functions))
+		sum := func(stages ...string) (sum float64) {
+			for _, stage := range stages {
+				sum += median(r.values(w.Name, Change+"/"+Stage+stage))
+			}
+			return sum
+		}
+		start := sum("inspect", "prepare", "start", "load")
+		for i, y := range []float64{median(whole), median(whole) - sum("verify"), start} {
+			series[i] = append(series[i], plotter.XY{X: n, Y: y})
+		}
+	}
+	if len(series[0]) == 0 {
+		return nil
+	}
+	for i, name := range []string{"until the image was checked", "until it was linked", "until a process has the image below"} {
+		slices.SortFunc(series[i], func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) })
+		line, points, err := plotter.NewLinePoints(series[i])
+		if err != nil {
+			return nil // a value is no number
+		}
+		line.Color, line.Width = seriesColors[i], vg.Points(1)
+		points.GlyphStyle = draw.GlyphStyle{Color: seriesColors[i], Radius: 2.5, Shape: draw.CircleGlyph{}}
+		c.plot.Add(line, points)
+		c.plot.Legend.Add(name, line, points)
+	}
+	c.plot.Legend.Left, c.plot.Legend.Top = true, true
+	c.plot.X.Label.Text, c.plot.Y.Label.Text = "new functions of the image below", "seconds"
+	c.plot.X.Min, c.plot.Y.Min = 0, 0
+	return c
 }
 
 // growthChart draws a metric of builds: a series for each number of workers, cold, and one warm.

@@ -19,7 +19,7 @@ type planned struct{ workload, kind string }
 // priors are how long a kind of step takes where nothing is known yet.
 var priors = map[string]time.Duration{
 	stepPrepare: time.Second, stepOnce: 10 * time.Second, stepRecord: 8 * time.Second, stepStock: 4 * time.Minute, stepRun: 8 * time.Second, stepCold: 10 * time.Second, stepFirst: 20 * time.Second,
-	stepWarm: 6 * time.Second, stepChained: time.Second, stepCompare: time.Second, stepStart: 3 * time.Second,
+	stepWarm: 6 * time.Second, stepChange: 20 * time.Second, stepChained: time.Second, stepCompare: time.Second, stepStart: 3 * time.Second,
 }
 
 // likeRun are the kinds that take as long as another kind of the same workload did.

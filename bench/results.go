@@ -105,6 +105,7 @@ const (
 	FirstBuild = "first build" // the build of a chained image where there never was a build on this base
 	Cold       = "cold"        // the same where there was one, but nothing of the content is in the cache
 	Warm       = "warm"        // the same build again
+	Change     = "change"      // a build of one more function on that image
 	Chained    = "chained"     // under the chained image
 	Stock      = "stock"       // the stock whole-image build, and under its image
 	Compiler   = "PackageCompiler"

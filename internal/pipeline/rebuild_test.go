@@ -140,12 +140,14 @@ func (o *outcome) allHits(t *testing.T) {
 	}
 }
 
-// missed checks that a few partitions were compiled, as many as most at the most, and that one explanation contains the text.
-func (o *outcome) missed(t *testing.T, most int, text string) {
+// missed checks that a few partitions were compiled, as many as most at the most, and that one explanation contains one of the texts.
+func (o *outcome) missed(t *testing.T, most int, texts ...string) {
 	t.Helper()
-	explained := slices.ContainsFunc(o.notes, func(note string) bool { return strings.Contains(note, ": miss: ") && strings.Contains(note, text) })
+	explained := slices.ContainsFunc(o.notes, func(note string) bool {
+		return strings.Contains(note, ": miss: ") && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(note, text) })
+	})
 	if p := o.Partitions; p.Misses == 0 || p.Misses > most || o.compiled != p.Misses || !explained {
-		t.Errorf("%d of %d partitions were compiled, and 1 to %d should have been, for %q:\n%s", p.Misses, p.Total, most, text, strings.Join(o.notes, "\n"))
+		t.Errorf("%d of %d partitions were compiled, and 1 to %d should have been, for %q:\n%s", p.Misses, p.Total, most, texts, strings.Join(o.notes, "\n"))
 	}
 }
 
@@ -206,7 +208,8 @@ func TestRebuild(t *testing.T) {
 			more := append(slices.Clone(shelfStatements), "precompile(Tuple{typeof(Base.reverse), Array{Shelf.Book, 1}})")
 			r.writeStatements(more)
 			added := r.build(t, nil)
-			added.missed(t, 3, "+ reverse")
+			// The partition that gets it may become two.
+			added.missed(t, 3, "+ reverse", "a new partition")
 			total = added.Partitions.Total
 		})
 
@@ -274,7 +277,13 @@ func TestRebuild(t *testing.T) {
 		})
 
 		t.Run("verify", func(t *testing.T) {
-			verified := r.build(t, func(o *Options) { o.VerifyCache = true })
+			verified, err := r.try(t, func(o *Options) { o.VerifyCache = true })
+			if err != nil && strings.Contains(err.Error(), "is not what its bitcode compiles to now") && placesVary(t, julia) {
+				t.Skip("places in frames have come out in another order (docs/limits.md)")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 			if p := verified.Partitions; p.Hits != p.Total || verified.compiled != p.Total {
 				t.Errorf("%d were hits and %d compiled of %d partitions", p.Hits, verified.compiled, p.Total)
 			}

@@ -36,6 +36,13 @@ func TestRemote(t *testing.T) {
 				}
 			}
 		}
+		// WithWorkers is the same for a machine that has the first one's worker image.
+		withWorkers := func(machine, address string) func(*Options) {
+			return func(o *Options) {
+				on(machine, address)(o)
+				o.WorkerImages = r.path("one/workers")
+			}
+		}
 		book := `Shelf.describe(Shelf.Book("Ulysses", 730))`
 
 		// Partitions with the same code, also in the worker image, share an object: a few are found by the build that stores them.
@@ -106,8 +113,8 @@ func TestRemote(t *testing.T) {
 			address := server.Start(t)
 			with := func(machine, policy string) func(*Options) {
 				return func(o *Options) {
-					on(machine, address)(o)
-					o.WorkerImages, o.Policies = r.path("one/workers"), []string{policy}
+					withWorkers(machine, address)(o)
+					o.Policies = []string{policy}
 				}
 			}
 			out := r.build(t, with("eight", policytest.Build(t, "./testdata/policy", "p.wasm")))
@@ -154,7 +161,7 @@ func TestRemote(t *testing.T) {
 
 		t.Run("hangs", func(t *testing.T) {
 			proxy.Hangs.Store(true)
-			out := r.build(t, on("four", address))
+			out := r.build(t, withWorkers("four", address))
 			if p := out.Partitions; p.RemoteHits != 0 || len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "is not used any more") || out.Remote.Off == "" {
 				t.Errorf("%d were hits, with the warnings %q", p.RemoteHits, out.warnings)
 			}
@@ -169,7 +176,7 @@ func TestRemote(t *testing.T) {
 				return data
 			}
 			defer func() { server.Spoil = nil }()
-			out := r.build(t, on("five", target))
+			out := r.build(t, withWorkers("five", target))
 			if p := out.Partitions; p.RemoteHits != 0 || len(out.warnings) != 1 || !strings.Contains(out.warnings[0], "not what they should be") {
 				t.Errorf("%d were hits, with the warnings %q", p.RemoteHits, out.warnings)
 			}
