@@ -205,6 +205,10 @@ func (b *bencher) planWorkload(w *Workload) {
 		b.plan.add(w.Name, stepStock, 1)
 		b.plan.add(w.Name, stepCompare, b.Rounds)
 	}
+	if slices.Contains(b.Comparators, Compiler) {
+		// Few have it, so nothing is guessed for the first one.
+		b.plan.add(w.Name, stepOther, 1)
+	}
 	for _, kind := range []string{stepRun, stepCold, stepWarm, stepChained, stepStart} {
 		b.plan.add(w.Name, kind, b.Rounds)
 	}
@@ -228,6 +232,9 @@ func (b *bencher) workload(ctx context.Context, w *Workload) error {
 func (b *bencher) ready(ctx context.Context, w *Workload) (*job, error) {
 	j := &job{Workload: w, jobs: b.Jobs}
 	info := WorkloadInfo{Type: "workload", Name: w.Name, About: w.About}
+	if w.snippet != nil {
+		info.Published = w.snippet.published
+	}
 	err := b.step(w.Name, stepPrepare, func() (err error) {
 		info.Packages, err = b.prepare(ctx, j)
 		return err

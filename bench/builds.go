@@ -145,6 +145,9 @@ func (b *bencher) comparators(ctx context.Context, j *job) []image {
 			b.skip(j.Name, subject, err)
 			continue
 		}
+		if subject != Stock { // which is planned from the start
+			b.plan.add(j.Name, stepCompare, b.Rounds)
+		}
 		made = append(made, im)
 	}
 	return made
@@ -221,7 +224,7 @@ func (b *bencher) packageCompiler(ctx context.Context, j *job, path string) erro
 		return err
 	}
 	cmd := b.Julia.Command(ctx, append([]string{"--history-file=no", script, filepath.Join(j.dir, "project"), j.trace, path}, j.packages...)...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "JULIA_PROJECT=") })
+	cmd.Env = b.usersEnvironment()
 	m, err := b.run(ctx, cmd)
 	if err != nil {
 		return err

@@ -33,8 +33,34 @@ type sourcePackage struct {
 	UUID    string            `toml:"uuid"`
 	Version string            `toml:"version"`
 	Deps    map[string]string `toml:"deps"`
+	Weak    map[string]string `toml:"weakdeps"`
+	// Extensions are by name what triggers them: a package, or a list of packages.
+	Extensions map[string]any `toml:"extensions"`
+	Compat     struct {
+		Julia string `toml:"julia"`
+	} `toml:"compat"`
 
 	dir string // "" for a standard library
+}
+
+// forExtensions makes the package what a Julia takes it for that has extensions: what is in both lists of dependencies is a weak one, and only
+// older Julias need it.
+func (p *sourcePackage) forExtensions() {
+	maps.DeleteFunc(p.Deps, func(name, _ string) bool { return p.Weak[name] != "" })
+}
+
+// writeExtensions writes the part of a package's entry in a manifest from which Julia knows its extensions.
+func (p *sourcePackage) writeExtensions(manifest *strings.Builder) error {
+	weak, err := toml.Marshal(p.Weak)
+	if err != nil {
+		return err
+	}
+	extensions, err := toml.Marshal(p.Extensions)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(manifest, "\n[%s.weakdeps]\n%s\n[%[1]s.extensions]\n%[3]s", p.Name, weak, extensions)
+	return nil
 }
 
 // packagesFor returns the versions by name of the packages that the workload asks for with this version of Julia.
@@ -99,6 +125,7 @@ func projectFromSources(sources string, in *julia.Installation, names []string, 
 	if err != nil {
 		return nil, err
 	}
+	extensions := hasPackageImages(in.Version) // they came together
 	found := map[string]*sourcePackage{}
 	needed := map[string]string{} // by whom, for the message
 	for _, name := range names {
@@ -117,6 +144,12 @@ func projectFromSources(sources string, in *julia.Installation, names []string, 
 		}
 		if p == nil {
 			return nil, cannotRun(fmt.Sprintf("the package %s, which %s needs, is not in the folder of packages", name, needed[name]))
+		}
+		if p.dir != "" && olderThan(in.Version, p.Compat.Julia) {
+			return nil, cannotRun(fmt.Sprintf("the package %s %s, which %s needs, is for Julia %s", name, p.Version, needed[name], p.Compat.Julia))
+		}
+		if extensions {
+			p.forExtensions()
 		}
 		found[name] = p
 		for _, dependency := range slices.Sorted(maps.Keys(p.Deps)) {
@@ -150,6 +183,11 @@ func projectFromSources(sources string, in *julia.Installation, names []string, 
 		fmt.Fprintf(&manifest, "uuid = %q\n", p.UUID)
 		if p.Version != "" && p.dir != "" {
 			fmt.Fprintf(&manifest, "version = %q\n", p.Version)
+		}
+		if extensions && len(p.Extensions) > 0 {
+			if err := p.writeExtensions(&manifest); err != nil {
+				return nil, err
+			}
 		}
 		manifest.WriteString("\n")
 	}

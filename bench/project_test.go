@@ -85,6 +85,54 @@ version = "0.3.0"
 	}
 }
 
+// A package that is too new for the Julia is said to be, and not run until it fails somewhere.
+func TestProjectFromSourcesForAnotherJulia(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"sources/Top/Project.toml": "name = \"Top\"\nuuid = \"1\"\n[deps]\nNew = \"2\"\n[compat]\njulia = \"1\"\n",
+		"sources/New/Project.toml": "name = \"New\"\nuuid = \"2\"\nversion = \"1.3.4\"\n[compat]\njulia = \"1.12\"\n",
+	})
+	var cannot cannotRun
+	for version, want := range map[string]string{"1.10.8": "the package New 1.3.4, which Top needs, is for Julia 1.12", "1.12.5": ""} {
+		_, err := projectFromSources(filepath.Join(dir, "sources"), &julia.Installation{Version: version, StdlibDir: dir}, []string{"Top"}, dir)
+		if want == "" && err != nil || want != "" && (!errors.As(err, &cannot) || err.Error() != want) {
+			t.Errorf("with Julia %s: %v, and not %q", version, err, want)
+		}
+	}
+}
+
+// A Julia that has extensions loads those of packages from sources too, and does not need what only triggers them.
+func TestProjectFromSourcesWithExtensions(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"sources/Top/Project.toml": `name = "Top"
+uuid = "1"
+[deps]
+Both = "2"
+[weakdeps]
+Both = "2"
+Far = "3"
+[extensions]
+TopBothExt = "Both"
+TopFarExt = ["Both", "Far"]
+`,
+		"sources/Both/Project.toml": "name = \"Both\"\nuuid = \"2\"\n",
+	})
+	for version, want := range map[string]string{
+		"1.8.5":  "[[Both]]\npath = \"DIR/Both\"\nuuid = \"2\"\n\n[[Top]]\ndeps = [\"Both\"]\npath = \"DIR/Top\"\nuuid = \"1\"\n\n",
+		"1.10.8": "[[Top]]\npath = \"DIR/Top\"\nuuid = \"1\"\n\n[Top.weakdeps]\nBoth = '2'\nFar = '3'\n\n[Top.extensions]\nTopBothExt = 'Both'\nTopFarExt = ['Both', 'Far']\n\n",
+	} {
+		sources := filepath.Join(dir, "sources")
+		if _, err := projectFromSources(sources, &julia.Installation{Version: version, StdlibDir: dir}, []string{"Top"}, dir); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "Manifest.toml"))
+		if want := strings.ReplaceAll(want, "DIR", sources); err != nil || string(got) != want {
+			t.Errorf("with Julia %s Manifest.toml is\n%s\nand not\n%s(%v)", version, got, want, err)
+		}
+	}
+}
+
 func TestProjectWithoutARegistry(t *testing.T) {
 	b := &bencher{Options: Options{Julia: &julia.Installation{Version: "1.5.3", DepotPaths: []string{t.TempDir()}}}}
 	w := &Workload{Packages: map[string]map[string]string{"1.5": {"A": "1.0.0"}}}

@@ -67,6 +67,8 @@ type WorkloadInfo struct {
 	Packages map[string]string `json:"packages,omitempty"` // versions
 	Size     int               `json:"size,omitempty"`
 	Jobs     int               `json:"jobs,omitempty"`
+	// Published is how many seconds load and work took together where the workload comes from, on another machine; 0 if that is not known.
+	Published float64 `json:"published,omitempty"`
 }
 
 // A Sample is one number that was measured. Seconds, bytes, or a count: Unit of the metric says which.

@@ -143,6 +143,17 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("the tables lack\n%s\nin\n%s", want, out.String())
 		}
 	}
+	compared := someResults()
+	for what, value := range map[string]float64{Seconds: 300, BuildCPU: 280, BuildPeak: 3e9, Bytes: 260e6, Load: 0.001, Work: 0.02, First: 0.021, Start: 0.25, Peak: 4e8} {
+		compared.Samples = append(compared.Samples, Sample{Type: "sample", Workload: "Walk", Metric: Compiler + "/" + what, Value: value})
+	}
+	if text := compared.Text(); !strings.Contains(text, "Walk      PackageCompiler  300 s           280 s  3,000 MB  260 MB  1 ms  20 ms  0.250 s  400 MB\n") {
+		t.Errorf("of PackageCompiler it is said\n%s", text)
+	}
+	compared.Workloads[0].Published = 8.5
+	if text := compared.Text(); !strings.Contains(text, "workload      as published  original: load") || !strings.Contains(text, "Walk                8.50 s    1.00 s ±10 %") {
+		t.Errorf("of what is published it is said\n%s", text)
+	}
 	failed := someResults()
 	failed.Skipped = []Skipped{{Workload: "Walk", Reason: "it fell", Failed: true}}
 	if text := failed.Text(); !strings.Contains(text, "Walk did not reach its end: it fell\n") || strings.Contains(text, "Walk  not run") || failed.Failures() != 1 {

@@ -225,6 +225,15 @@ func (b *bencher) environment() []string {
 	return append(kept, "JULIA_DEPOT_PATH="+strings.Join(depots, string(filepath.ListSeparator)))
 }
 
+// usersEnvironment has the user's packages besides, by the default environment and the user's own depots. Caches are not the user's there either.
+func (b *bencher) usersEnvironment() []string {
+	kept := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "JULIA_PROJECT=") || strings.HasPrefix(variable, "JULIA_DEPOT_PATH=")
+	})
+	depots := append([]string{b.scratch.File("depot")}, b.Julia.DepotPaths...)
+	return append(kept, "JULIA_DEPOT_PATH="+strings.Join(depots, string(filepath.ListSeparator)))
+}
+
 // A measurement is what a command took.
 type measurement struct {
 	seconds float64

@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"chainbuild/internal/scratch"
+	"chainbuild/julia"
 )
 
 func TestParseTimes(t *testing.T) {
@@ -56,6 +59,47 @@ func TestEnvironment(t *testing.T) {
 		if depots, ok := strings.CutPrefix(variable, "JULIA_DEPOT_PATH="); ok && depots != "/scratch/depot" {
 			t.Errorf("the depots are %s", depots)
 		}
+	}
+}
+
+// PackageCompiler is the user's, and what it compiles of packages is not left with the user.
+func TestPackageCompiler(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("JULIA_PROJECT", "/another")
+	t.Setenv("JULIA_DEPOT_PATH", "/of the environment")
+	program := filepath.Join(dir, "julia")
+	b := &bencher{
+		Options: Options{Julia: &julia.Installation{Executable: program, DepotPaths: []string{"/users", "/bundled"}}},
+		scratch: &scratch.Folder{Path: "/scratch"}, results: &Results{},
+	}
+	b.Report = func(Event) {}
+	j := &job{Workload: &Workload{Name: "Walk"}, dir: dir, trace: filepath.Join(dir, "trace.jl"), packages: []string{"Walk", "Run"}}
+	image := filepath.Join(dir, "image.so")
+
+	// The arguments are --startup-file=no --history-file=no SCRIPT PROJECT STATEMENTS IMAGE PACKAGE...
+	fake := func(script string) error {
+		writeFiles(t, dir, map[string]string{"julia": "#!/bin/sh\n" + script})
+		if err := os.Chmod(program, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return b.packageCompiler(t.Context(), j, image)
+	}
+	if err := fake("shift 3; printf %s \"$* in $JULIA_DEPOT_PATH $JULIA_PROJECT\" > \"$3\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%[1]s/project %[1]s/trace.jl %[1]s/image.so Walk Run in /scratch/depot:/users:/bundled ", dir)
+	if text, err := os.ReadFile(image); err != nil || string(text) != want {
+		t.Errorf("it was run as %q, %v, and not %q", text, err, want)
+	}
+	if got := b.results.values("Walk", Compiler+"/"+Bytes); len(got) != 1 || got[0] != float64(len(want)) {
+		t.Errorf("the sizes of its image are %v", got)
+	}
+	var cannot cannotRun
+	if err := fake("echo not installed\n"); !errors.As(err, &cannot) {
+		t.Errorf("where it is not installed: %v", err)
+	}
+	if err := fake("echo 'ERROR: no compiler' >&2; exit 1\n"); err == nil || errors.As(err, &cannot) || !strings.Contains(err.Error(), "no compiler") {
+		t.Errorf("where it fails: %v", err)
 	}
 }
 

@@ -33,7 +33,7 @@ func (b *bencher) makeSnippetProject(ctx context.Context, s *snippet, dir string
 	if s.refuse != "" {
 		return nil, cannotRun(s.refuse)
 	}
-	if least, ok := leastVersion(s.julia); ok && slices.Compare(versionNumbers(b.Julia.Version), least) < 0 {
+	if olderThan(b.Julia.Version, s.julia) {
 		return nil, cannotRun(fmt.Sprintf("its project is for Julia %s", s.julia))
 	}
 	sources := b.Packages
@@ -92,6 +92,12 @@ func leastVersion(compat string) (least []int, ok bool) {
 		}
 	}
 	return least, ok
+}
+
+// olderThan says whether the version is below all that a compat entry lets in.
+func olderThan(version, compat string) bool {
+	least, ok := leastVersion(compat)
+	return ok && slices.Compare(versionNumbers(version), least) < 0
 }
 
 // versionNumbers are the three numbers of a version: {1, 12, 0} of "1.12" and of "1.12.0-rc1".

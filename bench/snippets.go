@@ -6,6 +6,7 @@ package bench
 // (https://github.com/tecosaur/Julia-TTFX-Snippets):
 //
 //	# Task: what is done
+//	# Sample timings: install in 6.5s, run in 0.75s
 //	__t1 = time()
 //	using PACKAGE
 //	__t2 = time()
@@ -40,6 +41,8 @@ type snippet struct {
 	deps   map[string]string // UUIDs by name of package
 	julia  string            // the versions of Julia that its project is compatible with, "" if it does not say
 	refuse string            // why it cannot be a workload; "" if it can
+	// published is how many seconds it took when it was published, 0 if it does not say
+	published float64
 }
 
 // Snippets returns a workload for each snippet in the folder and below, by name. A name is the last two parts of the path: of the package
@@ -146,6 +149,7 @@ func readSnippet(folder, dir string) *Workload {
 		w.snippet.refuse = fmt.Sprintf("its %s cannot be read: %v", snippetTask, err)
 		return w
 	}
+	w.snippet.published = publishedTime(string(text))
 	if w.About, w.Load, w.Work, err = parseTask(string(text)); err != nil {
 		w.snippet.refuse = err.Error()
 		return w
@@ -205,6 +209,18 @@ func parseTask(text string) (about, load, work string, err error) {
 		return about, source(lines[:first]), source(lines[first:]), nil
 	}
 	return about, "", "", fmt.Errorf("%s takes the times up to __t%d: there should be __t1, __t2 and __t3, or none", snippetTask, len(times))
+}
+
+var sampleTimings = regexp.MustCompile(`(?m)^# Sample timings:.*\brun in (\d+(?:\.\d+)?)s`)
+
+// publishedTime is how many seconds a task.jl says that it took where it was published, 0 if it does not say.
+func publishedTime(text string) float64 {
+	m := sampleTimings.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	seconds, _ := strconv.ParseFloat(m[1], 64) // the expression matches nothing else
+	return seconds
 }
 
 // source joins lines, without those at the beginning and at the end that have no code.

@@ -48,6 +48,16 @@ func TestParseTask(t *testing.T) {
 	}
 }
 
+func TestPublishedTime(t *testing.T) {
+	for text, want := range map[string]float64{
+		"# Task: Draw\n# Sample timings: install in 18.5s, run in 0.758s\n": 0.758, "# Sample timings: run in 3s\n": 3, "# Sample timings: unknown\n": 0, "run in 3s\n": 0, "": 0,
+	} {
+		if got := publishedTime(text); got != want {
+			t.Errorf("of %q it took %v s where it was published, not %v", text, got, want)
+		}
+	}
+}
+
 func TestSnippets(t *testing.T) {
 	dir := t.TempDir()
 	const task = "__t1 = time()\nusing Top\n__t2 = time()\nTop.f()\n" + snippetTail

@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -45,6 +46,10 @@ func (r *Results) tables() []sheet {
 		"workload", "original: load", "work", "chained: load", "work", "times shorter", "stock-built: load", "work", "start, own image", "chained", "still compiled"}}
 	cost := sheet{Title: "Builds", Header: []string{
 		"workload", "statements", "new functions", "record", "first on the base", "cold", "warm", "of original", "stock build", "times faster", "image", "stock", "memory", "stock"}}
+	published := slices.ContainsFunc(r.Workloads, func(w WorkloadInfo) bool { return w.Published > 0 })
+	if published {
+		gain.Header = slices.Insert(gain.Header, 1, "as published")
+	}
 	used := sheet{Title: "Processor time, which depends less on what else the machine does", Header: []string{
 		"workload", "first execute: original", "chained", "of original", "builds: cold", "warm", "stock", "stock / cold", "cold / original"}}
 	for _, w := range r.Workloads {
@@ -52,9 +57,13 @@ func (r *Results) tables() []sheet {
 			continue
 		}
 		cell := r.cells(w.Name)
-		gain.Rows = append(gain.Rows, r.row(w.Name,
+		gained := []string{
 			cell.spread(Base, Load), cell.spread(Base, Work), cell.spread(Chained, Load), cell.spread(Chained, Work), cell.ratio(Base, First, Chained, First, "%.0f"),
-			cell.spread(Stock, Load), cell.spread(Stock, Work), cell.spread(Base, Start), cell.spread(Chained, Start), cell.count(Chained, Residual)))
+			cell.spread(Stock, Load), cell.spread(Stock, Work), cell.spread(Base, Start), cell.spread(Chained, Start), cell.count(Chained, Residual)}
+		if published {
+			gained = slices.Insert(gained, 0, publishedCell(w))
+		}
+		gain.Rows = append(gain.Rows, r.row(w.Name, gained...))
 		used.Rows = append(used.Rows, r.row(w.Name,
 			cell.spread(Base, FirstCPU), cell.spread(Chained, FirstCPU), cell.ratio(Chained, FirstCPU, Base, FirstCPU, "%.3f"),
 			cell.spread(Cold, CPU), cell.spread(Warm, CPU), cell.spread(Stock, BuildCPU), cell.ratio(Stock, BuildCPU, Cold, CPU, "%.1f"),
@@ -77,9 +86,17 @@ func (r *Results) tables() []sheet {
 	return tables
 }
 
+// publishedCell is what load and work took together where the workload comes from.
+func publishedCell(w WorkloadInfo) string {
+	if w.Published == 0 {
+		return none
+	}
+	return formatSeconds(w.Published)
+}
+
 // otherComparators is the table of what was compared with besides the stock build.
 func (r *Results) otherComparators() sheet {
-	t := sheet{Title: "Other ways", Header: []string{"workload", "way", "build", "load", "work", "start", "memory"}}
+	t := sheet{Title: "Other ways", Header: []string{"workload", "way", "build", "processor time", "memory", "image", "load", "work", "start", "memory"}}
 	for _, w := range r.Workloads {
 		cell := r.cells(w.Name)
 		for _, subject := range []string{Compiler, Packages} {
@@ -90,7 +107,9 @@ func (r *Results) otherComparators() sheet {
 			if subject == Packages {
 				built = cell.spread(subject, Precompile)
 			}
-			t.Rows = append(t.Rows, sheetRow{Cells: []string{w.Name, subject, built, cell.spread(subject, Load), cell.spread(subject, Work), cell.spread(subject, Start), cell.bytes(subject, Peak)}})
+			t.Rows = append(t.Rows, sheetRow{Cells: []string{
+				w.Name, subject, built, cell.spread(subject, BuildCPU), cell.bytes(subject, BuildPeak), cell.bytes(subject, Bytes),
+				cell.spread(subject, Load), cell.spread(subject, Work), cell.spread(subject, Start), cell.bytes(subject, Peak)}})
 		}
 	}
 	return t
