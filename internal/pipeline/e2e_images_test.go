@@ -22,6 +22,8 @@ import (
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/scratch"
 	"chainbuild/internal/settings"
+
+	"github.com/google/renameio/v2"
 )
 
 // folder holds all that the tests write. The variables of the environment lead Julia there, see TestMain.
@@ -151,7 +153,8 @@ func built(name string, options func(executable string) (pipeline.Options, error
 // one writes a file of one statement, about a function that nothing else of these tests calls.
 func one(function string) (string, error) {
 	path := filepath.Join(folder, function+".jl")
-	return path, os.WriteFile(path, fmt.Appendf(nil, "precompile(Tuple{typeof(Base.%s), Array{Float16, 3}})\n", function), 0o644)
+	// Another test may read the file that it has written just now.
+	return path, renameio.WriteFile(path, fmt.Appendf(nil, "precompile(Tuple{typeof(Base.%s), Array{Float16, 3}})\n", function), 0o644)
 }
 
 // trivial is an image of one statement on top of another one.

@@ -129,6 +129,7 @@ func TestStartCompilesNothing(t *testing.T) {
 
 // The worker image holds the code of all that the workers run.
 func TestWorkersAreCompiled(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		statements, err := one("sum")
 		if err != nil {
@@ -330,6 +331,7 @@ func TestPackagesAreLoaded(t *testing.T) {
 
 // Backtraces tell of code in each layer what they tell without an image: functions, lines, method instances.
 func TestBacktraces(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		script := filepath.Join(scripts, "backtraces.jl")
 		want := on(t, executable, stock).julia(script)
@@ -388,6 +390,7 @@ func TestPackagesArePrecompiledOnTop(t *testing.T) {
 
 // Methods whose code is in the image are replaced as any others are, and what has called them, or has inlined them, is compiled again.
 func TestMethodsAreReplaced(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		script := filepath.Join(scripts, "redefine.jl")
 		want := on(t, executable, stock).julia(script)
@@ -401,6 +404,7 @@ func TestMethodsAreReplaced(t *testing.T) {
 
 // Code that a package has invalidated is the base's again where it comes out of inference as before and calls nothing that does not.
 func TestBaseCodeIsRevived(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		got := on(t, executable, circles).julia(filepath.Join(scripts, "revived.jl"))
 		same(t, "code", strings.Join([]string{
@@ -462,6 +466,7 @@ func (w *warnings) Report(e pipeline.Event) {
 
 // Workers of Distributed start on the image of their master, and code that is sent to them runs there.
 func TestDistributed(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		s := on(t, executable, kinds)
 		got := s.julia("-p", "2", "-e", `using Distributed, Kinds
@@ -475,6 +480,7 @@ func TestDistributed(t *testing.T) {
 
 // What a REPL is told on standard input it does, Pkg included.
 func TestInteractive(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		project, depot := t.TempDir(), t.TempDir()
 		// The depot that comes with Julia has the caches of its standard libraries.
@@ -526,6 +532,7 @@ repo = "nowhere"
 
 // Options of a build change the code, and not what it does.
 func TestBuildsWithOptions(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		want, err := orbitsOutput(executable)
 		if err != nil {
@@ -580,6 +587,7 @@ func cpuHas(t *testing.T, features ...string) bool {
 
 // An image whose base was replaced by another build, or is gone, says so and ends, with status 1.
 func TestBaseReplaced(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		s := on(t, executable, stock)
 		dir := t.TempDir()
