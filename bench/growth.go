@@ -101,10 +101,11 @@ func (b *bencher) grow(ctx context.Context, size int, jobs []int, round int, mad
 func (b *bencher) change(ctx context.Context, j *job, base, cache string, round int) error {
 	changed := *j
 	changed.base, changed.packages = base, nil
-	path := filepath.Join(j.dir, "changed.so")
-	defer os.Remove(path)
 	for i := range changes {
 		changed.trace = changeTrace(j.dir, i)
+		// To replace a file takes some tenths of a second, of which a project's images, with a name each, need none.
+		path := filepath.Join(j.dir, fmt.Sprintf("changed%d.so", i))
+		defer os.Remove(path)
 		if i < changes-1 {
 			if _, err := b.chain(ctx, &changed, path, cache); err != nil {
 				return err
