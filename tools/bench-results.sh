@@ -47,5 +47,6 @@ keep workloads stock chained
 show workloads first-use.svg
 keep growth growth
 show growth growth-time.svg
+show growth change-time.svg
 [ -z "$snippets" ] || keep snippets tasks
 exit "${failed:-0}"
