@@ -233,8 +233,9 @@ func newBenchGrowthCommand(stdout, stderr *os.File) *cobra.Command {
 		Use:   "growth",
 		Short: "Measure how builds grow with what is new",
 		Long: `Build images of generated packages of several sizes, cold with several numbers of
-compile workers, and warm, and one function more on each image. A model of the stages is fitted to what was measured: it
-says what more processors and more machines would gain, and what stays.`,
+compile workers, and warm, and one function more on each image. A model of the stages is
+fitted to what was measured: it says what more processors and more machines would gain,
+and what stays.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := completeBenchOptions(cmd.Context(), &o, executable); err != nil {

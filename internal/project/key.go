@@ -32,7 +32,7 @@ const (
 	inputLayout        = "layout"
 	inputOptimize      = "optimisation level"
 	inputEmit          = "emit"
-	inputPackageImages = "package images"
+	inputPackageImages = "code of package images" // and not `package …`, which is inputPackage's
 	inputInteractive   = "for interactive sessions"
 	inputPolicies      = "policies"
 	inputBudget        = "budget"
@@ -164,7 +164,7 @@ func differences(im *Image, now *Project) []string {
 			phrases = append(phrases, change.Name[:len(inputPreferences)]+preferring+" have changed")
 		case change.Name == inputBase:
 			phrases = append(phrases, "the base image is another")
-		case change.Name == inputPolicies, change.Name == inputBudget:
+		case change.Name == inputPolicies, change.Name == inputBudget, change.Name == inputInteractive, change.Name == inputPackageImages:
 			phrases = append(phrases, fmt.Sprintf("%s %s → %s", change.Name, inputText(change.Before), inputText(change.After)))
 		case change.Before != nil && change.After != nil:
 			phrases = append(phrases, fmt.Sprintf("%s %s → %s", change.Name, change.Before.Text, change.After.Text))

@@ -20,7 +20,7 @@ type PackageImage struct {
 }
 
 // errPackageImages is wrapped by errors about package images that are not what they were.
-var errPackageImages = errors.New("its package was precompiled again")
+var errPackageImages = errors.New("its package was precompiled again, or it was removed")
 
 // notePackageImages notes which package images the image was built with, if it needs them.
 func (im *Image) notePackageImages(layout elfpatch.Layout, paths []string) error {

@@ -116,6 +116,7 @@ func TestKey(t *testing.T) {
 		}, nil, "Unneeded 5.0.0 is new"},
 		{"a dependency less", func() { replace("Manifest.toml", `["B", "S"]`, `["B"]`) }, nil, "S is not wanted any more"},
 		{"a setting", func() { write(t, dir, settingsFile, "[chainbuild]\nlayout = \"standalone\"\n") }, nil, "layout thin → standalone"},
+		{"package images", func() { write(t, dir, settingsFile, "[chainbuild]\npackage_images = \"use\"\n") }, nil, "code of package images none → use"},
 		{"a target", func() { write(t, dir, settingsFile, "[chainbuild]\ncpu_target = \"generic\"\n") }, nil, "cpu target native → generic"},
 		{"a setting that is not about the content", func() { write(t, dir, settingsFile, "[chainbuild]\nkeep = 7\n") }, nil, ""},
 		{"preferences", func() { write(t, dir, settingsFile, "[A]\nbackend = \"x\"\n") }, nil, "preferences of A"},
