@@ -62,6 +62,9 @@ func readSnippets(folder string) ([]*Workload, error) {
 		return nil, fmt.Errorf("--snippets names %q, which is no folder: give one that has folders with %s and %s", folder, snippetTask, snippetProject)
 	}
 	folder, err := filepath.Abs(folder)
+	if err == nil {
+		folder, err = filepath.EvalSymlinks(folder) // the walk goes into no link
+	}
 	if err != nil {
 		return nil, err
 	}

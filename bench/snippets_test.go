@@ -117,6 +117,20 @@ func TestSnippets(t *testing.T) {
 	}
 }
 
+// A folder may be named by a link to it.
+func TestSnippetsBehindALink(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"tasks/T/Top/Plot/task.jl": "__t1 = time()\nusing Top\n__t2 = time()\nTop.f()\n" + snippetTail, "tasks/T/Top/Plot/Project.toml": "[deps]\nTop = \"1\"\n",
+	})
+	if err := os.Symlink(filepath.Join(dir, "tasks"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := readSnippets(filepath.Join(dir, "link")); err != nil || len(all) != 1 {
+		t.Errorf("there are %d snippets (%v)", len(all), err)
+	}
+}
+
 func TestSnippetsRefuse(t *testing.T) {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{

@@ -108,7 +108,7 @@ func (p *Project) preferencesOf(name string) []byte {
 	return text
 }
 
-// sourceDigest hashes the source of a package under development: its project file and all below src.
+// sourceDigest hashes the source of a package under development: its project file and all below src, links followed.
 func sourceDigest(dir string) (string, error) {
 	hash := sha256.New()
 	add := func(path string) error {
@@ -125,14 +125,40 @@ func sourceDigest(dir string) (string, error) {
 			return "", err
 		}
 	}
-	// In lexical order.
-	err := filepath.WalkDir(filepath.Join(dir, "src"), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		return add(path)
-	})
+	err := eachFile(filepath.Join(dir, "src"), map[string]bool{}, add)
 	return fmt.Sprintf("source %x", hash.Sum(nil)[:16]), err
+}
+
+// eachFile calls do for the files in a folder and below, in lexical order. Links are followed; a folder that is in seen, by its path without links, is not
+// gone into again.
+func eachFile(folder string, seen map[string]bool, do func(path string) error) error {
+	real, err := filepath.EvalSymlinks(folder)
+	if err != nil || seen[real] {
+		return err
+	}
+	seen[real] = true
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		path := filepath.Join(folder, entry.Name())
+		info, err := os.Stat(path)
+		switch {
+		case err != nil && entry.Type()&fs.ModeSymlink != 0: // it leads nowhere, as links of editors' locks do
+		case err != nil:
+			return err
+		case info.IsDir():
+			if err := eachFile(path, seen, do); err != nil {
+				return err
+			}
+		case info.Mode().IsRegular():
+			if err := do(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // differences says in phrases why an image is not valid, most telling first.

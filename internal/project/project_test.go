@@ -140,6 +140,37 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// An edit is seen wherever the source lies, and a loop of links ends.
+func TestSourceDigestFollowsLinks(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	write(t, dir, "Project.toml", "name = \"A\"\n")
+	write(t, elsewhere, "source/A.jl", "module A end")
+	write(t, elsewhere, "shared.jl", "f() = 1")
+	write(t, elsewhere, "more/deep.jl", "g() = 1")
+	for link, target := range map[string]string{
+		filepath.Join(dir, "src"):                 filepath.Join(elsewhere, "source"),
+		filepath.Join(elsewhere, "source/more"):   filepath.Join(elsewhere, "more"),
+		filepath.Join(elsewhere, "source/f.jl"):   filepath.Join(elsewhere, "shared.jl"),
+		filepath.Join(elsewhere, "source/loop"):   filepath.Join(elsewhere, "source"),
+		filepath.Join(elsewhere, "source/.#f.jl"): "nobody@nowhere",
+	} {
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := ""
+	for _, change := range []string{"", "source/A.jl", "shared.jl", "more/deep.jl"} {
+		if change != "" {
+			write(t, elsewhere, change, "# edited")
+		}
+		digest, err := sourceDigest(dir)
+		if err != nil || digest == last {
+			t.Errorf("after an edit of %q the source is %s, and was %s (%v)", change, digest, last, err)
+		}
+		last = digest
+	}
+}
+
 // Two builds of Julia do not share an image, nor does the same Julia in another place have another.
 func TestTwoJulias(t *testing.T) {
 	dir := isolate(t)
