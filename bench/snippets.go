@@ -28,6 +28,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chainbuild/internal/folders"
 	"chainbuild/internal/usage"
 
 	"github.com/pelletier/go-toml/v2"
@@ -62,14 +63,11 @@ func readSnippets(folder string) ([]*Workload, error) {
 		return nil, fmt.Errorf("--snippets names %q, which is no folder: give one that has folders with %s and %s", folder, snippetTask, snippetProject)
 	}
 	folder, err := filepath.Abs(folder)
-	if err == nil {
-		folder, err = filepath.EvalSymlinks(folder) // the walk goes into no link
-	}
 	if err != nil {
 		return nil, err
 	}
 	var all []*Workload
-	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	err = folders.Walk(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err

@@ -200,6 +200,34 @@ func testWatch(t *testing.T, options WatchOptions) {
 	f.stops()
 }
 
+// Sources are watched where links lead.
+func TestWatchFollowsLinks(t *testing.T) {
+	f, dir := startWatch(t, WatchOptions{})
+	write(t, "elsewhere/Pkg.jl", "module Pkg end")
+	write(t, "more/parts/one.jl", "1")
+	for link, target := range map[string]string{"src": "elsewhere", "elsewhere/parts": "../more/parts"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.begins().sources(filepath.Join(dir, "src"))
+	f.end <- nil
+	f.changes("src/Pkg.jl", "src/parts/one.jl") // written while the build ran
+	f.begins()
+	f.end <- nil
+	if got := says[Watching](f); got.Files != 3 {
+		t.Errorf("watched are %+v", got)
+	}
+	for file, seen := range map[string]string{"elsewhere/Pkg.jl": "src/Pkg.jl", "more/parts/one.jl": "src/parts/one.jl"} {
+		write(t, file, "changed")
+		f.changes(seen)
+		f.begins()
+		f.end <- nil
+		says[Watching](f)
+	}
+	f.stops()
+}
+
 // A change while a build runs lets it end, and the next one begin at once.
 func TestWatchChangeDuringBuild(t *testing.T) {
 	f, _ := startWatch(t, WatchOptions{})

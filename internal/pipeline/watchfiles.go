@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"chainbuild/internal/folders"
+
 	"github.com/cespare/xxhash/v2"
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
@@ -138,10 +140,7 @@ func (f *watchedFiles) addFile(path string) {
 
 // walk calls do for the files in a folder, and asks for events of the folders in it.
 func (f *watchedFiles) walk(root string, do func(path string)) {
-	if real, err := filepath.EvalSymlinks(root); err == nil {
-		root = real // the walk goes into no link
-	}
-	filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	folders.Walk(root, func(path string, entry fs.DirEntry, err error) error {
 		name := filepath.Base(path)
 		scrap := strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~") // hidden ones, editors' copies
 		switch {

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/folders"
 	"chainbuild/internal/settings"
 	"chainbuild/objcache"
 )
@@ -125,40 +126,14 @@ func sourceDigest(dir string) (string, error) {
 			return "", err
 		}
 	}
-	err := eachFile(filepath.Join(dir, "src"), map[string]bool{}, add)
-	return fmt.Sprintf("source %x", hash.Sum(nil)[:16]), err
-}
-
-// eachFile calls do for the files in a folder and below, in lexical order. Links are followed; a folder that is in seen, by its path without links, is not
-// gone into again.
-func eachFile(folder string, seen map[string]bool, do func(path string) error) error {
-	real, err := filepath.EvalSymlinks(folder)
-	if err != nil || seen[real] {
-		return err
-	}
-	seen[real] = true
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		path := filepath.Join(folder, entry.Name())
-		info, err := os.Stat(path)
-		switch {
-		case err != nil && entry.Type()&fs.ModeSymlink != 0: // it leads nowhere, as links of editors' locks do
-		case err != nil:
+	// In lexical order.
+	err := folders.Walk(filepath.Join(dir, "src"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
 			return err
-		case info.IsDir():
-			if err := eachFile(path, seen, do); err != nil {
-				return err
-			}
-		case info.Mode().IsRegular():
-			if err := do(path); err != nil {
-				return err
-			}
 		}
-	}
-	return nil
+		return add(path)
+	})
+	return fmt.Sprintf("source %x", hash.Sum(nil)[:16]), err
 }
 
 // differences says in phrases why an image is not valid, most telling first.
