@@ -205,32 +205,34 @@ func (b *bencher) juliaCommand(ctx context.Context, arguments ...string) *exec.C
 	return cmd
 }
 
-// environment is the same for all processes: packages are found by the project alone, and caches are not the user's. Where packages come from
-// the user's depots, these follow after the run's own.
+// environment is the same for all processes: packages are found by the project alone. Where packages come from the user's depots, these follow after
+// the run's own.
 func (b *bencher) environment() []string {
-	var kept []string
-	for _, variable := range os.Environ() {
-		switch name, _, _ := strings.Cut(variable, "="); name {
-		case "JULIA_LOAD_PATH", "JULIA_PROJECT", "JULIA_DEPOT_PATH", "JULIA_NUM_THREADS", "CHAINBUILD_CACHE", "COLUMNS", "LINES":
-		default:
-			if !strings.HasPrefix(name, "CHAINBUILD_REMOTE_") {
-				kept = append(kept, variable)
-			}
-		}
-	}
-	depots := []string{b.scratch.File("depot")}
+	var depots []string
 	if b.Packages == "" {
-		depots = append(depots, b.Julia.DepotPaths...)
+		depots = b.Julia.DepotPaths
 	}
-	return append(kept, "JULIA_DEPOT_PATH="+strings.Join(depots, string(filepath.ListSeparator)))
+	return b.environmentWithout(func(name string) bool {
+		switch name {
+		case "JULIA_LOAD_PATH", "JULIA_PROJECT", "JULIA_NUM_THREADS", "CHAINBUILD_CACHE", "COLUMNS", "LINES":
+			return true
+		}
+		return strings.HasPrefix(name, "CHAINBUILD_REMOTE_")
+	}, depots)
 }
 
-// usersEnvironment has the user's packages besides, by the default environment and the user's own depots. Caches are not the user's there either.
+// usersEnvironment has the user's packages besides, by the default environment and the user's own depots.
 func (b *bencher) usersEnvironment() []string {
+	return b.environmentWithout(func(name string) bool { return name == "JULIA_PROJECT" }, b.Julia.DepotPaths)
+}
+
+// environmentWithout is the user's without some variables, and with the run's own depot before the given ones, so that caches are not the user's.
+func (b *bencher) environmentWithout(without func(name string) bool, depots []string) []string {
 	kept := slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "JULIA_PROJECT=") || strings.HasPrefix(variable, "JULIA_DEPOT_PATH=")
+		name, _, _ := strings.Cut(variable, "=")
+		return name == "JULIA_DEPOT_PATH" || without(name)
 	})
-	depots := append([]string{b.scratch.File("depot")}, b.Julia.DepotPaths...)
+	depots = append([]string{b.scratch.File("depot")}, depots...)
 	return append(kept, "JULIA_DEPOT_PATH="+strings.Join(depots, string(filepath.ListSeparator)))
 }
 
