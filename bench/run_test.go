@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"chainbuild/internal/juliatest"
 	"chainbuild/internal/scratch"
 	"chainbuild/julia"
 )
@@ -78,8 +79,7 @@ func TestPackageCompiler(t *testing.T) {
 
 	// The arguments are --startup-file=no --history-file=no SCRIPT PROJECT STATEMENTS IMAGE PACKAGE...
 	fake := func(script string) error {
-		writeFiles(t, dir, map[string]string{"julia": "#!/bin/sh\n" + script})
-		if err := os.Chmod(program, 0o755); err != nil {
+		if err := juliatest.WriteProgram(program, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		return b.packageCompiler(t.Context(), j, image)

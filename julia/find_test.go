@@ -40,7 +40,7 @@ func fakeJulia(t *testing.T, dir string) (path string) {
 	}
 	path = filepath.Join(dir, "julia")
 	script := "#!/bin/sh\necho asked >> '" + dir + "/asked'\ncat <<'END'\n" + strings.ReplaceAll(description, "DIR", dir) + "END\n"
-	if err := juliatest.WriteProgram(path, []byte(script)); err != nil {
+	if err := juliatest.WriteProgram(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -114,7 +114,7 @@ func TestFindRefuses(t *testing.T) {
 	dir := t.TempDir()
 	script := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		if err := juliatest.WriteProgram(path, []byte("#!/bin/sh\n"+text)); err != nil {
+		if err := juliatest.WriteProgram(path, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -223,7 +223,7 @@ func TestFindDoesNotRememberLaunchers(t *testing.T) {
 	}
 	program := filepath.Join(dir, "bin", "julia")
 	link := filepath.Join(dir, "julia")
-	if err := errors.Join(os.Mkdir(filepath.Dir(program), 0o755), juliatest.WriteProgram(program, []byte("\x7fELF")), os.Symlink(program, link)); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Dir(program), 0o755), juliatest.WriteProgram(program, []byte("\x7fELF"), 0o755), os.Symlink(program, link)); err != nil {
 		t.Fatal(err)
 	}
 	in = Installation{Executable: link, BinDir: filepath.Dir(program)}
@@ -243,7 +243,7 @@ func hangingJulia(t *testing.T) (path, pid string) {
 	path, pid = filepath.Join(dir, "julia"), filepath.Join(dir, "pid")
 	// The sleep is a process of its own, which has to go too.
 	script := "#!/bin/sh\nsleep 600 &\necho $! > '" + pid + ".new'\nmv '" + pid + ".new' '" + pid + "'\nwait\n"
-	if err := juliatest.WriteProgram(path, []byte(script)); err != nil {
+	if err := juliatest.WriteProgram(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path, pid

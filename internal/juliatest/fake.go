@@ -45,5 +45,5 @@ func (f Fake) Write(dir string) (string, error) {
 	}
 	script := fmt.Sprintf("#!/bin/sh\ncase $* in\n*incremental_offset*)\n\tcat <<END\n%sEND\n\texit ;;\nesac\n%s\n", said.String(), body)
 	path := filepath.Join(dir, "julia")
-	return path, WriteProgram(path, []byte(script))
+	return path, WriteProgram(path, []byte(script), 0o755)
 }

@@ -12,7 +12,7 @@ import (
 func fakeJulia(t *testing.T, version string) string {
 	path := filepath.Join(t.TempDir(), "julia")
 	script := "#!/bin/sh\necho julia version " + version + "\n"
-	if err := WriteProgram(path, []byte(script)); err != nil {
+	if err := WriteProgram(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path

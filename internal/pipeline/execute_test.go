@@ -29,7 +29,7 @@ func TestExecute(t *testing.T) {
 		// A compile worker on a worker image is told to serve; those that make the worker image are not slow.
 		slow := r.path("slow")
 		script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *-J*'serve()'*) n=$(cat %[1]q 2>/dev/null || echo 0); while [ -e %[1]q ] && [ $n -gt 0 ]; do sleep 1; n=$((n-1)); done ;; esac\nexec %[2]q \"$@\"\n", slow, executable)
-		if err := juliatest.WriteProgram(r.options.Julia, []byte(script)); err != nil {
+		if err := juliatest.WriteProgram(r.options.Julia, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		r.options.CPU, r.options.Jobs = "generic", 1
@@ -210,11 +210,7 @@ func TestExecute(t *testing.T) {
 // juliaID is what the machines of a server are known by that have the Julia.
 func juliaID(t *testing.T, in *julia.Installation) string {
 	t.Helper()
-	series, err := in.Series()
-	if err != nil {
-		t.Fatal(err)
-	}
-	recipe, err := llvmdriver.NewRecipe(in, series.Sources(), llvmdriver.Target{CPU: "x86-64"})
+	recipe, err := llvmdriver.NewRecipe(in, seriesOf(t, in).Sources(), llvmdriver.Target{CPU: "x86-64"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,9 +283,14 @@ func placesVary(t *testing.T, executable string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return seriesOf(t, in).Name == "1.12"
+}
+
+func seriesOf(t *testing.T, in *julia.Installation) *julia.Series {
+	t.Helper()
 	series, err := in.Series()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return series.Name == "1.12"
+	return series
 }

@@ -77,7 +77,7 @@ func newRebuilder(t *testing.T, julia string) *rebuilder {
 	r := &rebuilder{t: t, dir: dir, started: filepath.Join(dir, "started")}
 	executable := filepath.Join(dir, "julia")
 	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %q\nexec %q \"$@\"\n", r.started, julia)
-	if err := juliatest.WriteProgram(executable, []byte(script)); err != nil {
+	if err := juliatest.WriteProgram(executable, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("JULIA_DEPOT_PATH", filepath.Join(dir, "depot"))

@@ -258,7 +258,7 @@ func TestBuildBehind(t *testing.T) {
 	p := open(t, isolate(t), nil)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "chainbuild")
-	if err := juliatest.WriteProgram(program, []byte("#!/bin/sh\necho \"$@\"\necho an error >&2\nread pid name state parent group session rest </proc/$$/stat\necho $session\necho $$\n")); err != nil {
+	if err := juliatest.WriteProgram(program, []byte("#!/bin/sh\necho \"$@\"\necho an error >&2\nread pid name state parent group session rest </proc/$$/stat\necho $session\necho $$\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	pid, log, err := p.BuildBehind(program, func(log string) []string { return []string{"build", "--log=" + log} })

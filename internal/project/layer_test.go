@@ -282,7 +282,7 @@ func TestMergeMakesWay(t *testing.T) {
 	}
 	// Another process has the lock and says that it merges.
 	script := filepath.Join(t.TempDir(), "merge")
-	if err := juliatest.WriteProgram(script, []byte("#!/bin/sh\nexec flock -o "+p.path(buildLockName)+" sleep 60\n")); err != nil {
+	if err := juliatest.WriteProgram(script, []byte("#!/bin/sh\nexec flock -o "+p.path(buildLockName)+" sleep 60\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	merge := exec.Command(script)

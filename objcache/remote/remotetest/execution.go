@@ -316,13 +316,11 @@ func (s *Server) unfold(d *repb.Digest, folder string) error {
 		if err != nil {
 			return err
 		}
-		path := filepath.Join(folder, file.GetName())
+		mode := os.FileMode(0o444)
 		if file.GetIsExecutable() {
-			err = juliatest.WriteProgram(path, data)
-		} else {
-			err = os.WriteFile(path, data, 0o444)
+			mode = 0o555
 		}
-		if err != nil {
+		if err := juliatest.WriteProgram(filepath.Join(folder, file.GetName()), data, mode); err != nil {
 			return err
 		}
 	}
