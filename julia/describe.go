@@ -44,6 +44,7 @@ func describe(ctx context.Context, executable string, patience time.Duration) (*
 	if err := in.parseDescription(stdout.String()); err != nil {
 		return nil, fmt.Errorf("%s does not describe itself as a julia does (%w): name a Julia %s with --julia or %s", executable, err, supported(), Environment)
 	}
+	in.Patches = in.findPatches()
 	return in, nil
 }
 

@@ -50,7 +50,7 @@ func find(ctx context.Context, explicit string) (*Installation, error) {
 		return nil, err
 	}
 	if in.isItself() {
-		if files, err := stampsOf(in.Executable, in.LibJulia, in.LibLLVM, in.Image); err == nil {
+		if files, err := stampsOf(in.Executable, in.LibJulia, in.codegenLibrary(), in.LibLLVM, in.Image); err == nil {
 			memorize(dirs, name, files, *in)
 		}
 	}

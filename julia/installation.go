@@ -39,6 +39,8 @@ type Installation struct {
 	DepotPaths []string `json:"depot_paths"`
 	// StdlibDir is the folder of the standard libraries' sources.
 	StdlibDir string `json:"stdlib_dir"`
+	// Patches are those of juliasrc-patches that it has, by name.
+	Patches []string `json:"patches,omitempty"`
 	// Environment is what its processes find in their environment besides what this process has, NAME=VALUE each.
 	Environment []string `json:"-"`
 }

@@ -50,7 +50,7 @@ type memory[T any] struct {
 }
 
 // memoryFormat is part of each name. A change to describe.jl or to an answer's type needs another number.
-const memoryFormat = 2
+const memoryFormat = 3
 
 // memoryKey is the end of the name of what is remembered about files.
 func memoryKey(paths ...string) string {

@@ -22,10 +22,16 @@ type Series struct {
 	Runtime []string
 	// Passes is the file of worker/compile that turns bitcode into objects.
 	Passes string
+	// Roots is the file of worker/compile that has frames of the garbage collector laid out in an order that the code decides.
+	Roots string
 	// WithoutCode are options of the front worker's Julia where it loads packages without native code of theirs.
 	WithoutCode []string
-	// KeepsBaseCode says that a process that generates an image uses the base's native code by itself. Otherwise it needs the shim.
+	// KeepsBaseCode says that a process that generates an image uses the base's native code by itself, or with the options
+	// KeepBaseCode. Otherwise it needs the shim.
 	KeepsBaseCode bool
+	KeepBaseCode  []string
+	// RegistersLayers says that libraries with code of an image can register themselves with the runtime (jl_register_image_layer).
+	RegistersLayers bool
 	// CachesFitOneImage says that packages' caches refer to places in the image that they were made with, so that they can be
 	// loaded on that image alone.
 	CachesFitOneImage bool
@@ -54,6 +60,7 @@ var all = []*Series{
 		Runtime: []string{"session_1_5.jl", "loading_1_5.jl", "images_1_5.jl", "tables_1_5.jl", "methods_1_5.jl", "flags_1_5.jl", "code_1_5.jl", "emit_1_5.jl", "llvm_1_5.jl",
 			"heap_1_5.jl"},
 		Passes: "passes_1_5.jl",
+		Roots:  "roots_1_5.jl",
 		// jl_static_show_x_ (src/rtutils.c) takes a tuple inside of a value for a heap object.
 		TracerCrashes: true,
 	},
@@ -62,6 +69,7 @@ var all = []*Series{
 		Runtime: []string{"session_1_10.jl", "loading_1_10.jl", "images_1_10.jl", "tables_1_5.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_10.jl", "emit_1_10.jl",
 			"llvm_1_10.jl", "heap_1_10.jl"},
 		Passes:        "passes_1_10.jl",
+		Roots:         "roots_1_5.jl",
 		PackageImages: true,
 		// No package image can be loaded without its code; packages' caches without code serve.
 		WithoutCode:        []string{"--pkgimages=no"},
@@ -74,6 +82,7 @@ var all = []*Series{
 		Runtime: []string{"session_1_10.jl", "loading_1_12.jl", "images_1_10.jl", "tables_1_12.jl", "methods_1_10.jl", "flags_1_10.jl", "code_1_12.jl", "emit_1_12.jl",
 			"llvm_1_10.jl", "heap_1_12.jl"},
 		Passes:        "passes_1_12.jl",
+		Roots:         "roots_1_5.jl",
 		KeepsBaseCode: true,
 		PackageImages: true,
 		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
@@ -88,7 +97,7 @@ var all = []*Series{
 // version is a version as Base.VERSION prints it: major, minor and patch, what precedes the release, what was built.
 var version = regexp.MustCompile(`^(\d+\.\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$`)
 
-// Series returns the series that this Julia is of. The error says which are supported if it is of none.
+// Series returns the series that this Julia is of, changed by the patches that it has. The error says which are supported if it is of none.
 //
 // A series begins with the first release candidate of its first release: up to there its internals change, so alphas, betas
 // and development versions are of no series. What comes before a later patch release has the internals of the series.
@@ -97,7 +106,7 @@ func (in *Installation) Series() (*Series, error) {
 		name, patch, before := parts[1], parts[2], parts[3]
 		i := slices.IndexFunc(all, func(s *Series) bool { return s.Name == name })
 		if i >= 0 && (before == "" || patch != "0" || strings.HasPrefix(before, "rc")) {
-			return all[i], nil
+			return all[i].patched(in.Patches), nil
 		}
 	}
 	return nil, fmt.Errorf("%s is Julia %s, which is not supported: name a release of Julia %s with --julia or %s",

@@ -4,11 +4,12 @@ package julia
 //
 //	worker/          the front worker, and the main file of each worker
 //	worker/runtime/  what the front worker asks of the runtime: the files that the series lists
-//	worker/compile/  the compile worker, and of the files passes_*.jl the one that the series names
+//	worker/compile/  the compile worker, and of the files passes_*.jl and roots_*.jl those that the series names
 //
 // A file that is one of several for different series is called after its subject and the oldest series that it serves, as
-// session_1_10.jl is, and written as session.jl, which is what the other files include. So a process can only run what was
-// chosen for it, and a compile worker only what lies in its folder. What determines an object is all of that folder.
+// session_1_10.jl is, and written as session.jl, which is what the other files include. The file roots_ordered.jl serves a patched
+// Julia. So a process can only run what was chosen for it, and a compile worker only what lies in its folder. What determines an object is
+// all of that folder.
 
 import (
 	"embed"
@@ -52,7 +53,7 @@ func (s *Series) Sources() *Sources {
 			panic(err)
 		}
 		for _, p := range paths {
-			if !strings.HasPrefix(path.Base(p), "passes_") {
+			if base := path.Base(p); !strings.HasPrefix(base, "passes_") && !strings.HasPrefix(base, "roots_") {
 				name := strings.TrimPrefix(p, "worker/")
 				add(name, name)
 			}
@@ -61,7 +62,9 @@ func (s *Series) Sources() *Sources {
 	for _, file := range s.Runtime {
 		add("runtime/"+file, "runtime/"+subject(file))
 	}
-	add(compileFolder+s.Passes, compileFolder+subject(s.Passes))
+	for _, file := range []string{s.Passes, s.Roots} {
+		add(compileFolder+file, compileFolder+subject(file))
+	}
 	return all
 }
 

@@ -74,6 +74,8 @@ type Index struct {
 	// KeepRoots leaves the root task's local storage as the process planted it, for an image whose processes start with that:
 	// an svec that begins with the three lists of base.index, in its order. Else it is nothing, as in any other image.
 	KeepRoots bool
+	// RegistersLayers says that the runtime has jl_register_image_layer (juliasrc-patches), by which the image makes its libraries known.
+	RegistersLayers bool
 	// Underlay is what the new heap is an overlay on, nil if the runtime has serialised it.
 	Underlay *Underlay
 	// Entries are functions for C: the name that it knows them by and the symbol that an object defines.

@@ -22,6 +22,8 @@ package sysimage
 //
 // A standalone image holds the code and the storage of the thin images that it was built on, whose constructors do not
 // run in it, so it fills their storage in their place. It finds it by exported symbols.
+//
+// Where Julia has a patch for it, nothing is replaced (load_announce.go), unless cells of package images have to be filled.
 
 import (
 	"strconv"
@@ -160,6 +162,9 @@ func (loadRegister) parts(c *chaining, layout elfpatch.Layout) (layoutParts, err
 	}
 	if own := c.linkTable(t); own != (elfpatch.Address{}) {
 		links = append(links, own)
+	}
+	if c.index.RegistersLayers && len(links) == 0 {
+		return announcing(t, storages, packages, layers, variables)
 	}
 	room(startupSlot, 8, false)
 	room(startupSaved, 8, false)

@@ -91,13 +91,19 @@ int main(int argc, char **argv) {
 
 // A startupBench makes images with nothing but code for loading and code that looks at the variables.
 type startupBench struct {
-	folder  string
-	sources []elfpatch.Address
+	folder    string
+	sources   []elfpatch.Address
+	announces bool // with the patch image-layers
 }
 
 func newStartupBench(t *testing.T, trampoline string) (b *startupBench, driver string, base *elfpatch.Image) {
+	return newStartupBenchOn(t, fmt.Sprintf(registerSource, trampoline))
+}
+
+// newStartupBenchOn is newStartupBench with the source of a runtime.
+func newStartupBenchOn(t *testing.T, runtimeSource string) (b *startupBench, driver string, base *elfpatch.Image) {
 	folder := t.TempDir()
-	runtime := gcc(t, folder, "libruntime.so", fmt.Sprintf(registerSource, trampoline), "-shared", "-fPIC")
+	runtime := gcc(t, folder, "libruntime.so", runtimeSource, "-shared", "-fPIC")
 	path := gcc(t, folder, "base.so", variablesSource, "-shared", "-fPIC")
 	base = openImage(t, path)
 	b = &startupBench{folder: folder}
@@ -138,7 +144,7 @@ func (b *startupBench) image(t *testing.T, level int, layout elfpatch.Layout, la
 		sources[i].Base = layers[len(layers)-1]
 	}
 	below := &Base{Layers: layers, layout: julia1_12, tables: &shardTables{threadCells: sources[:3], smallTypeof: sources[3]}}
-	parts, err := loadRegister{}.parts(&chaining{index: &Index{}, base: below}, layout)
+	parts, err := loadRegister{}.parts(&chaining{index: &Index{RegistersLayers: b.announces}, base: below}, layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +226,81 @@ func TestStartup(t *testing.T) {
 				t.Errorf("with a call for another image, got\n%swant\n%s", got, want)
 			}
 		})
+	}
+}
+
+// announceSource is a runtime with the patch image-layers. It notes what is registered, and gives the libraries their variables as the loader does.
+const announceSource = `
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+extern void noted(uint64_t);
+static void **typeofs[64], *values[128];
+static int n;
+void jl_register_fptrs(uint64_t image, void *functions, void *instances, size_t count) {
+	for (int i = 0; i < n; i++) memcpy(typeofs[i], values, sizeof values);
+	n = 0;
+	printf(" register");
+	noted(image);
+}
+int jl_register_image_layer(uint64_t base, void ***variables, void **small_typeof) {
+	for (intptr_t i = 0; i < 128; i++) values[i] = (void *)(0x2000 + i);
+	printf(" layer%%s", variables ? "+" : "");
+	noted(base);
+	if (!variables != !small_typeof || n == 64) return 0;
+	if (variables) {
+		for (intptr_t i = 0; i < 3; i++) *variables[i] = (void *)(0x1001 + i);
+		typeofs[n++] = small_typeof;
+	}
+	return base && !%s;
+}
+`
+
+// With the patch, the constructor of each image names its libraries, and nothing is replaced.
+func TestStartupAnnounces(t *testing.T) {
+	const thin, standalone = elfpatch.Thin, elfpatch.Standalone
+	for _, test := range []struct {
+		name    string
+		layouts []elfpatch.Layout
+		said    string
+	}{
+		{"thin", []elfpatch.Layout{thin}, " layer+=level1.so layer=base.so"},
+		{"chain of thin ones", []elfpatch.Layout{thin, thin},
+			" layer+=level1.so layer=base.so layer+=level2.so layer=level1.so layer=base.so"},
+		{"standalone", []elfpatch.Layout{standalone}, ""},
+		{"standalone from thin ones", []elfpatch.Layout{thin, thin, standalone}, " layer+=level3.so layer+=level3.so"},
+		{"thin on standalone from thin", []elfpatch.Layout{thin, standalone, thin}, " layer+=level2.so layer+=level3.so layer=level2.so"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, driver, base := newStartupBenchOn(t, fmt.Sprintf(announceSource, "0"))
+			b.announces = true
+			layers := []*elfpatch.Image{base}
+			for i, layout := range test.layouts {
+				im := b.image(t, i+1, layout, layers)
+				if layout == thin {
+					layers = append([]*elfpatch.Image{im}, layers...)
+				} else {
+					layers = []*elfpatch.Image{im}
+				}
+			}
+			good := ""
+			for i := range test.layouts {
+				good += fmt.Sprintf(" check%d=1", i+1)
+			}
+			name := filepath.Base(layers[0].Path)
+			lines := strings.Split(runDriver(t, driver, layers[0].Path), "\n")
+			// Two calls for the image, as the driver makes them: from the first on, all variables are there.
+			if len(lines) != 4 || !strings.HasPrefix(lines[0], test.said+" check1=") ||
+				lines[1] != " register="+name+good || lines[2] != lines[1] {
+				t.Errorf("got\n%s", strings.Join(lines, "\n"))
+			}
+		})
+	}
+	b, driver, base := newStartupBenchOn(t, fmt.Sprintf(announceSource, "1"))
+	b.announces = true
+	out, err := exec.Command(driver, b.image(t, 1, thin, []*elfpatch.Image{base}).Path).CombinedOutput()
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || !strings.Contains(string(out), "more libraries than Julia takes") {
+		t.Errorf("where Julia takes no more, %v, %q", err, out)
 	}
 }
 

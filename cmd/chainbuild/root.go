@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"chainbuild/internal/usage"
 	"chainbuild/julia"
@@ -111,17 +112,13 @@ func newVersionCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			patches, err := in.Patches()
-			if err != nil {
-				return err
-			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Julia %s (%s)\n", in.Version, in.Executable)
-			for _, p := range patches {
+			for _, name := range julia.PatchNames() {
 				has := "no"
-				if p.Has {
+				if slices.Contains(in.Patches, name) {
 					has = "yes"
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "  patch %-20s %s\n", p.Name, has)
+				fmt.Fprintf(cmd.OutOrStdout(), "  patch %-20s %s\n", name, has)
 			}
 			return nil
 		},

@@ -24,11 +24,12 @@ import (
 )
 
 func TestExecute(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, executable string) {
 		r := newRebuilder(t, executable)
 		// A compile worker on a worker image is told to serve; those that make the worker image are not slow.
 		slow := r.path("slow")
-		script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *-J*'serve()'*) n=$(cat %[1]q 2>/dev/null || echo 0); while [ -e %[1]q ] && [ $n -gt 0 ]; do sleep 1; n=$((n-1)); done ;; esac\nexec %[2]q \"$@\"\n", slow, executable)
+		script := "#!/bin/sh\n" + r.environment() + fmt.Sprintf("case \"$*\" in *-J*'serve()'*) n=$(cat %[1]q 2>/dev/null || echo 0); while [ -e %[1]q ] && [ $n -gt 0 ]; do sleep 1; n=$((n-1)); done ;; esac\nexec %[2]q \"$@\"\n", slow, executable)
 		if err := juliatest.WriteProgram(r.options.Julia, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -95,7 +95,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, 
 	if err != nil {
 		return nil, err
 	}
-	index.KeepRoots = r.makesWorkerImage
+	index.KeepRoots, index.RegistersLayers = r.makesWorkerImage, r.series.RegistersLayers
 	if handover.taken {
 		index.Underlay = handover.underlay
 	}
@@ -107,7 +107,7 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, 
 func (r *run) frontArgs() []string {
 	args := []string{"--output-o", r.file("unused.o")}
 	if r.series.KeepsBaseCode {
-		args = append(args, "-J", r.liveImage())
+		args = append(append(args, r.series.KeepBaseCode...), "-J", r.liveImage())
 	} else {
 		args = append(args, "--output-incremental=yes", "-J", r.file("shim.so"))
 	}

@@ -76,12 +76,10 @@ func newRebuilder(t *testing.T, julia string) *rebuilder {
 	dir := t.TempDir()
 	r := &rebuilder{t: t, dir: dir, started: filepath.Join(dir, "started")}
 	executable := filepath.Join(dir, "julia")
-	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %q\nexec %q \"$@\"\n", r.started, julia)
+	script := "#!/bin/sh\n" + r.environment() + fmt.Sprintf("echo \"$*\" >> %q\nexec %q \"$@\"\n", r.started, julia)
 	if err := juliatest.WriteProgram(executable, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("JULIA_DEPOT_PATH", filepath.Join(dir, "depot"))
-	t.Setenv("JULIA_LOAD_PATH", "@:@stdlib")
 	r.writeStatements(shelfStatements)
 	write(t, r.path("Shelf/Project.toml"), fmt.Sprintf(shelfProject, "0.1.0"))
 	write(t, r.path("Shelf/src/Shelf.jl"), shelfSource)
@@ -90,6 +88,11 @@ func newRebuilder(t *testing.T, julia string) *rebuilder {
 		Target: settings.DefaultTarget(), Jobs: 2, CacheDir: r.path("cache"), Explain: true,
 	}
 	return r
+}
+
+// environment are lines of a script that give a Julia the depot and the packages of these builds alone.
+func (r *rebuilder) environment() string {
+	return fmt.Sprintf("export JULIA_DEPOT_PATH=%q JULIA_LOAD_PATH=@:@stdlib\n", r.path("depot"))
 }
 
 func (r *rebuilder) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }

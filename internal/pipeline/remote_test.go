@@ -23,6 +23,7 @@ import (
 )
 
 func TestRemote(t *testing.T) {
+	t.Parallel()
 	juliatest.Each(t, func(t *testing.T, julia string) {
 		r := newRebuilder(t, julia)
 		server := &remotetest.Server{Zstd: true}

@@ -359,7 +359,7 @@ function create_image end
 """
     places_single_roots()
 
-Whether the lowering of frames keeps an allocation of one reference with those of several (../compile/roots.jl).
+Whether the lowering of frames keeps an allocation of one reference with those of several (../compile/roots_1_5.jl).
 """
 function places_single_roots end
 

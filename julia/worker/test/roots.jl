@@ -1,4 +1,4 @@
-# Tests of ../compile/roots.jl, on modules that are made by LLVM's C interface.
+# Tests of ../compile/roots_1_5.jl, on modules that are made by LLVM's C interface.
 
 module Roots
 
@@ -8,7 +8,7 @@ import Libdl
 const Ref_ = Ptr{Cvoid}
 # As passes.jl says.
 places_single_roots() = VERSION >= v"1.12"
-include("../compile/roots.jl")
+include("../compile/roots_1_5.jl")
 
 # Where libLLVM is private to Julia's code generation, ccall does not find it by itself.
 Libdl.dlopen(first(filter(path -> occursin("libLLVM", path), Libdl.dllist())), Libdl.RTLD_NOW | Libdl.RTLD_GLOBAL)
