@@ -19,15 +19,17 @@ type patch struct {
 	library, symbol string
 	// apply changes the series.
 	apply func(*Series)
+	// needless says that the series has what the patch brings; nil: none has.
+	needless func(*Series) bool
 }
 
 // patches are those that chainbuild knows.
 var patches = []patch{
-	{"image-layers", "internal", "jl_register_image_layer", func(s *Series) { s.RegistersLayers = true }},
+	{"image-layers", "internal", "jl_register_image_layer", func(s *Series) { s.RegistersLayers = true }, nil},
 	{"native-code-always", "internal", "jl_sysimage_native_code_always", func(s *Series) {
 		s.KeepsBaseCode, s.KeepBaseCode = true, []string{"--sysimage-native-code=always"}
-	}},
-	{"gc-frame-order", "codegen", "jl_gc_frames_in_order", func(s *Series) { s.Roots = "roots_ordered.jl" }},
+	}, func(s *Series) bool { return s.KeepsBaseCode }},
+	{"gc-frame-order", "codegen", "jl_gc_frames_in_order", func(s *Series) { s.Roots = "roots_ordered.jl" }, nil},
 }
 
 // PatchNames are the names of all patches that chainbuild knows.
@@ -36,6 +38,11 @@ func PatchNames() (names []string) {
 		names = append(names, p.name)
 	}
 	return names
+}
+
+// Needs says whether the patch of that name would change something.
+func (s *Series) Needs(name string) bool {
+	return !slices.ContainsFunc(patches, func(p patch) bool { return p.name == name && p.needless != nil && p.needless(s) })
 }
 
 // patched returns the series of a Julia that has the patches of these names.

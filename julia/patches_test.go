@@ -59,6 +59,9 @@ func TestSeriesOfPatchedJulia(t *testing.T) {
 	if own := plain.Sources().Read("compile/roots.jl"); !strings.Contains(ordered, "place_roots(mod::Ref_)") || len(ordered) >= len(own) {
 		t.Errorf("a patched Julia places roots by\n%s", ordered)
 	}
+	if newest := all[len(all)-1]; newest.Needs("native-code-always") || !newest.Needs("gc-frame-order") || !plain.Needs("native-code-always") {
+		t.Error("it is not known which patches a series needs")
+	}
 	if plain.Sources().Compiling() == changed.Sources().Compiling() {
 		t.Error("objects have the same keys with the patch and without")
 	}

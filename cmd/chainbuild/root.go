@@ -115,8 +115,11 @@ func newVersionCommand() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "Julia %s (%s)\n", in.Version, in.Executable)
 			for _, name := range julia.PatchNames() {
 				has := "no"
-				if slices.Contains(in.Patches, name) {
+				switch series, err := in.Series(); {
+				case slices.Contains(in.Patches, name):
 					has = "yes"
+				case err == nil && !series.Needs(name):
+					has = "not needed"
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "  patch %-20s %s\n", name, has)
 			}
