@@ -97,6 +97,7 @@ function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
         if is_compileable(type, match[2], method)
             exact = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, match[1], match[2])
             exact === instance || infer_instance!(wanted, exact, world)
+            add_invoked!(wanted, exact, type, world)
             return ""
         end
     end
@@ -106,6 +107,33 @@ function infer_signature!(wanted::Vector{Any}, @nospecialize(type))
     # is compiled for its own signature in each process (jl_compile_method_internal in src/gf.c).
     codeunit(String(method.name), 1) == 0x40 && return "macros that take any number of arguments are compiled when they are used"
     return "Julia compiles no code for this signature"
+end
+
+"""
+    add_invoked!(wanted, called, type, world)
+
+Append what `invoke` runs for arguments of a statement's types to `wanted`, where `called`, which calls are dispatched to, has code of the base already: then
+it was not that which a session compiled, but a method that is called by `invoke` with types of its own. A trace tells not the one from the
+other. What code of the base invokes has a method instance there.
+"""
+function add_invoked!(wanted::Vector{Any}, @nospecialize(called), @nospecialize(type), world::UInt)
+    called = called::Core.MethodInstance
+    code = current_code(called, world)
+    code isa Core.CodeInstance && invoke_pointer(code) != C_NULL || return nothing
+    type isa DataType || return nothing
+    f = type.parameters[1]
+    f isa DataType && isdefined(f, :instance) || return nothing
+    for method in methods_of!(Any[], f.instance)
+        method = method::Method
+        method !== called.def && type <: method.sig || continue
+        specializations = specializations_of(method)
+        for i in 1:length(specializations)
+            isassigned(specializations, i) || continue
+            instance = specializations[i]
+            instance isa Core.MethodInstance && instance.specTypes === type && infer_instance!(wanted, instance, world)
+        end
+    end
+    return nothing
 end
 
 """
