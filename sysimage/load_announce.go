@@ -69,6 +69,7 @@ func assembleAnnounce(a *elfpatch.Asm, n int) {
 	a.Address(elfpatch.RSI, elfpatch.At(row, 8)) // a jl_image_ptls_t
 	a.Bind(noVariables)
 	a.CallMem(elfpatch.AtGOT(layerImport))
+	a.SignExtend32(elfpatch.RAX, elfpatch.RAX) // an int
 	a.Test(elfpatch.RAX, elfpatch.RAX)
 	a.Jump(elfpatch.Equal, refused)
 	a.AddImm(row, 8*announceRow)

@@ -167,6 +167,21 @@ func (b *startupBench) image(t *testing.T, level int, layout elfpatch.Layout, la
 	return openImage(t, path)
 }
 
+// chain writes images of these layouts, each on the one before, and returns the layers of the last.
+func (b *startupBench) chain(t *testing.T, base *elfpatch.Image, layouts []elfpatch.Layout) []*elfpatch.Image {
+	t.Helper()
+	layers := []*elfpatch.Image{base}
+	for i, layout := range layouts {
+		im := b.image(t, i+1, layout, layers)
+		if layout == elfpatch.Thin {
+			layers = append([]*elfpatch.Image{im}, layers...)
+		} else {
+			layers = []*elfpatch.Image{im}
+		}
+	}
+	return layers
+}
+
 func TestStartup(t *testing.T) {
 	const thin, standalone = elfpatch.Thin, elfpatch.Standalone
 	register := func(numbers string, names ...string) (text string) {
@@ -196,15 +211,7 @@ func TestStartup(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b, driver, base := newStartupBench(t, strings.ReplaceAll(test.trampoline, "%%", "%"))
-			layers := []*elfpatch.Image{base}
-			for i, layout := range test.layouts {
-				im := b.image(t, i+1, layout, layers)
-				if layout == thin {
-					layers = append([]*elfpatch.Image{im}, layers...)
-				} else {
-					layers = []*elfpatch.Image{im}
-				}
-			}
+			layers := b.chain(t, base, test.layouts)
 			n := len(test.layouts)
 			before := ""
 			for i, layout := range test.layouts {
@@ -274,15 +281,7 @@ func TestStartupAnnounces(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b, driver, base := newStartupBenchOn(t, fmt.Sprintf(announceSource, "0"))
 			b.announces = true
-			layers := []*elfpatch.Image{base}
-			for i, layout := range test.layouts {
-				im := b.image(t, i+1, layout, layers)
-				if layout == thin {
-					layers = append([]*elfpatch.Image{im}, layers...)
-				} else {
-					layers = []*elfpatch.Image{im}
-				}
-			}
+			layers := b.chain(t, base, test.layouts)
 			good := ""
 			for i := range test.layouts {
 				good += fmt.Sprintf(" check%d=1", i+1)

@@ -112,13 +112,14 @@ func newVersionCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			series, unsupported := in.Series()
 			fmt.Fprintf(cmd.OutOrStdout(), "Julia %s (%s)\n", in.Version, in.Executable)
 			for _, name := range julia.PatchNames() {
 				has := "no"
-				switch series, err := in.Series(); {
+				switch {
 				case slices.Contains(in.Patches, name):
 					has = "yes"
-				case err == nil && !series.Needs(name):
+				case unsupported == nil && !series.Needs(name):
 					has = "not needed"
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "  patch %-20s %s\n", name, has)
