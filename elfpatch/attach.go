@@ -91,7 +91,7 @@ func (l *linker) fillAttached() {
 func (m *Image) latePointers() (list []Rela, err error) {
 	places, _, _ := m.Section(attachedSection)
 	for ; len(places) >= 8; places = places[8:] {
-		place := le.Uint64(places)
+		place := le.Uint64(places) + m.moved
 		field, err := m.Bytes(place, 8)
 		if err != nil {
 			return nil, err

@@ -131,6 +131,7 @@ func TestAttachedBelow(t *testing.T) {
 		next = m.EndAddr()
 		attached = append(attached, m)
 	}
+	lower.Move((&Job{Bases: layers[1:], Attached: attached}).Moved())
 	for _, layout := range []Layout{Thin, Standalone} {
 		table := Section{Name: ".data.above", Align: 8, Writable: true, Data: make([]byte, 8),
 			Symbols: []Symbol{{Name: "above", Size: 8, Export: true}},

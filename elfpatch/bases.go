@@ -42,9 +42,9 @@ var everyLibraryHas = map[string]bool{
 }
 
 // headersOnly says whether a segment holds nothing but the ELF header and the program headers: it is part of the file's
-// format and not of the program. Images written here have one at address 0.
+// format and not of the program. Thin images written here have one at address 0 of their files.
 func headersOnly(m *Image, s Segment) bool {
-	return s.Addr == 0 && s.Offset == 0 && s.MemSize <= headerSize+uint64(len(m.Segments))*programHeaderSize
+	return s.Addr == m.moved && s.Offset == 0 && s.MemSize <= headerSize+uint64(len(m.Segments))*programHeaderSize
 }
 
 // loaded returns the segments of an image that hold its program.

@@ -3,7 +3,7 @@ package elfpatch
 // This file carries the debug information of the bases into a standalone image.
 //
 // Sections of one name are joined, those of the lowest base first, so its offsets from one debug section into another
-// stay what they were. Those of a base above it grow by what is put in front. DWARF does not say where such fields are
+// stay what they were. Those of a base above it grow by what is put in front, and addresses by what the base was moved. DWARF does not say where such fields are
 // without being parsed as a whole, but the relocations of objects do; therefore a thin image keeps a list of them, in a
 // section that nothing loads. The debug information of an image without the list, which another linker wrote, is left
 // out unless it is the lowest base, or of an attached library, where the fields are found by reading it (debugmove.go).
@@ -11,7 +11,7 @@ package elfpatch
 // Section .chainbuild.debug: for each pair of sections and size of fields, in the order of the names,
 //
 //	name of the section that the fields are in, 0
-//	name of the section that they lead into, 0
+//	name of the section that they lead into, or addressTarget, 0
 //	1 byte      size of a field in bytes, 4 or 8
 //	uvarint     count of fields
 //	uvarints    offset of each in bytes, less that of the one before
@@ -55,10 +55,13 @@ func (l *linker) addDebugFields() {
 			for i := range p.section.Relas {
 				r := &p.section.Relas[i]
 				s := l.symbols[number][r.Sym]
-				if s.kind != symbolPiece || s.piece.out == nil || s.piece.out.flags&uint64(elf.SHF_ALLOC) != 0 {
+				if s.kind != symbolPiece || s.piece.out == nil {
 					continue
 				}
 				g := debugGroup{p.out.name, s.piece.out.name, relocationSize(elf.R_X86_64(r.Type))}
+				if s.piece.out.flags&uint64(elf.SHF_ALLOC) != 0 {
+					g.target = addressTarget
+				}
 				if g != last {
 					groups[last] = fields
 					last, fields = g, groups[g]
@@ -106,7 +109,7 @@ func (f debugFields) encode() []byte {
 
 // carryDebug joins the debug information of a base to what there is of those below it.
 func (l *linker) carryDebug(m *Image) error {
-	attached := slices.Contains(l.job.Attached, m)
+	moved := m.Moved()
 	contents := map[string][]byte{}
 	shifts := map[string]uint64{}
 	shifted := false
@@ -127,10 +130,10 @@ func (l *linker) carryDebug(m *Image) error {
 			shifted = true
 		}
 	}
-	if attached || shifted {
+	if moved != 0 || shifted {
+		shifts[addressTarget] = moved
 		fields, _, ok := m.Section(debugFieldsSection)
-		if attached {
-			shifts[addressTarget] = m.Moved()
+		if !ok && slices.Contains(l.job.Attached, m) {
 			found, err := debugFieldsOf(contents)
 			fields, ok = found.encode(), err == nil
 		}

@@ -9,7 +9,7 @@ package elfpatch
 //     in the file of that library. Only then is it safe to read at a distance from them.
 //  2. Checks: ranges of the library have the hash that they have in its file.
 //  3. Runs: int32 fields that hold the difference of two virtual addresses of different libraries get the difference
-//     of the biases of those libraries added; a bias is the address at run time less the virtual address.
+//     of the biases of those libraries added; a bias is the address at run time less the virtual address, moved as Job.Moved says.
 //  4. Attached libraries are opened, see attach.go.
 //  5. Redirects: pointers to functions that the loader has put into a library are replaced. Some lie on pages that the
 //     loader made read-only (PT_GNU_RELRO), which become writable for that moment.
@@ -28,6 +28,7 @@ import (
 type guardSpec struct {
 	libraries []guardLibrary
 	attached  []guardAttached
+	moved     uint64 // Job.Moved
 	runs      []guardRun
 	redirects []guardRedirect
 }
@@ -150,6 +151,8 @@ func guard(spec guardSpec) (*Object, error) {
 		a.Store(g.bias(i), RAX)
 	}
 	a.Address(RAX, AtSymbol(ImageStart, 0))
+	a.MoveImm(RCX, int64(spec.moved))
+	a.Sub(RAX, RCX)
 	a.Store(g.bias(guardImage), RAX)
 
 	a.Address(RSI, g.here(guardReadOnly))

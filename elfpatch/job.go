@@ -67,7 +67,8 @@ const (
 	Abs64 FixupKind = iota
 	// Diff32 stores Target − Anchor as an int32. Where the two lie in different libraries it is completed at load time,
 	// before anything else can see it; a difference beyond 2 GiB stops the load with a message. The file then holds the
-	// difference of the two virtual addresses, which says what the field means since no two images of a chain overlap.
+	// difference of the two virtual addresses, that of the new image as Job.Moved says, which says what the field means since no two images of a
+	// chain overlap.
 	Diff32
 )
 
@@ -143,7 +144,7 @@ type Redirect struct {
 
 // Symbols of the image being written.
 const (
-	// ImageStart is its virtual address 0, which is where the dynamic loader says that it has loaded the image.
+	// ImageStart is the virtual address 0 of its file, which is where the dynamic loader says that it has loaded the image.
 	ImageStart = "image.start"
 	// CodeStart and CodeEnd are the bounds of its code.
 	CodeStart = "image.code.start"
@@ -178,6 +179,24 @@ type Job struct {
 	Redirects []Redirect
 	// Note is the content of the image's own note section, read back with Image.Note.
 	Note []byte
+}
+
+// Moved is what has to be added (Image.Move) to the virtual addresses of the file of the image being written, so that no library that it refers to has
+// the same ones. A thin image's own begin at 0, so that a process needs no more room for it than it has bytes; a standalone image has
+// addresses above those of its bases from the start.
+func (job *Job) Moved() uint64 {
+	if job.Layout == Standalone {
+		return 0
+	}
+	return job.addressesEnd()
+}
+
+// addressesEnd is the first page above the virtual addresses of all libraries.
+func (job *Job) addressesEnd() (end uint64) {
+	for _, m := range job.libraries() {
+		end = max(end, alignUp(m.EndAddr(), pageSize))
+	}
+	return end
 }
 
 // byAddress are the libraries in ascending order of their addresses.

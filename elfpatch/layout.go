@@ -84,8 +84,8 @@ func (l *linker) layOut() error {
 	f.sectionNames.data, f.sectionNames.size = names, uint64(len(names))
 
 	addr, offset := uint64(pageSize), uint64(pageSize)
-	for _, m := range l.job.libraries() {
-		addr = max(addr, alignUp(m.EndAddr(), pageSize))
+	if l.job.Layout == Standalone {
+		addr = max(addr, l.job.addressesEnd())
 	}
 	// Room for the program headers: the groups, the header page of a thin image, and at most four that are not loaded.
 	headerRoom := uint64(len(l.carried.segments)+3+1+4) * programHeaderSize

@@ -142,6 +142,14 @@ func parseObject(t *testing.T, name, path string) *Object {
 	return o
 }
 
+// open links an image and opens it as a base for others.
+func (b *loadBench) open(t *testing.T, name string, job *Job) *Image {
+	t.Helper()
+	m := openImage(t, b.link(t, name, job))
+	m.Move(job.Moved())
+	return m
+}
+
 func openImage(t *testing.T, path string) *Image {
 	t.Helper()
 	m, err := Open(path)
@@ -159,7 +167,7 @@ func staticAddr(t *testing.T, m *Image, name string) uint64 {
 	strtab, _, _ := m.Section(".strtab")
 	for ; len(symtab) >= symbolSize; symtab = symtab[symbolSize:] {
 		if s, _ := stringTable(strtab).at(binary.LittleEndian.Uint32(symtab)); s == name {
-			return binary.LittleEndian.Uint64(symtab[8:])
+			return binary.LittleEndian.Uint64(symtab[8:]) + m.Moved()
 		}
 	}
 	t.Fatalf("%s has no symbol %s", m.Path, name)
@@ -263,10 +271,10 @@ func (b *loadBench) upper(t *testing.T, layout Layout, function string, bases ..
 // TestChain builds images on images. What an image gives does not depend on how it and those below were written.
 func TestChain(t *testing.T) {
 	b := newLoadBench(t)
-	second := openImage(t, b.link(t, "second.so", b.job(t, Thin)))
-	third := openImage(t, b.link(t, "third.so", b.upper(t, Thin, "code_misc", second, b.base)))
+	second := b.open(t, "second.so", b.job(t, Thin))
+	third := b.open(t, "third.so", b.upper(t, Thin, "code_misc", second, b.base))
 	fourth := func(layout Layout) *Job { return b.upper(t, layout, "upper_misc", third, second, b.base) }
-	merged := openImage(t, b.link(t, "merged.so", b.upper(t, Standalone, "code_misc", second, b.base)))
+	merged := b.open(t, "merged.so", b.upper(t, Standalone, "code_misc", second, b.base))
 
 	const common = "94 102\n%d %[1]d\ndistance %d\ndistance 51\ndistance %d\ndistance 102\n" +
 		"from the base 51\nfrom the base 30\n" // a table of the image below

@@ -123,8 +123,8 @@ func write(t *testing.T, path, text string) {
 func TestLines(t *testing.T) {
 	tool(t, "addr2line")
 	b := newLoadBench(t)
-	second := openImage(t, b.link(t, "second.so", b.job(t, Thin)))
-	third := openImage(t, b.link(t, "third.so", b.upper(t, Thin, "code_misc", second, b.base)))
+	second := b.open(t, "second.so", b.job(t, Thin))
+	third := b.open(t, "third.so", b.upper(t, Thin, "code_misc", second, b.base))
 	merged := b.link(t, "merged.so", b.upper(t, Standalone, "upper_misc", third, second, b.base))
 	for _, test := range []struct {
 		layer     *Image
@@ -135,10 +135,9 @@ func TestLines(t *testing.T) {
 		{third, []string{"upper_misc", "upper_add", "upper_read"}},
 	} {
 		for _, name := range test.functions {
-			ask := func(path string) string {
-				return run(t, "addr2line", "-f", "-e", path, fmt.Sprintf("%#x", staticAddr(t, test.layer, name)))
-			}
-			want, got := ask(test.layer.Path), ask(merged)
+			addr := staticAddr(t, test.layer, name)
+			ask := func(path string, addr uint64) string { return run(t, "addr2line", "-f", "-e", path, fmt.Sprintf("%#x", addr)) }
+			want, got := ask(test.layer.Path, addr-test.layer.Moved()), ask(merged, addr)
 			if got != want || !strings.HasPrefix(want, name+"\n") || strings.Contains(want, "?") {
 				t.Errorf("%s: %q says addr2line, and in the standalone image %q", name, want, got)
 			}
@@ -206,8 +205,9 @@ func TestDebugger(t *testing.T) {
 // TestOtherBuild puts another build of the base into the place of the one that an image was built on.
 func TestOtherBuild(t *testing.T) {
 	b := newLoadBench(t)
-	path := b.link(t, "thin.so", b.job(t, Thin))
-	upper := b.link(t, "upper.so", b.upper(t, Thin, "code_misc", openImage(t, path), b.base))
+	thin := b.open(t, "thin.so", b.job(t, Thin))
+	path := thin.Path
+	upper := b.link(t, "upper.so", b.upper(t, Thin, "code_misc", thin, b.base))
 	original, err := os.ReadFile(b.base.Path)
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,7 @@ func linkInMemory(t testing.TB, job *Job) *Image {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.Move(job.Moved())
 	return m
 }
 

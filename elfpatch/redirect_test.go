@@ -51,7 +51,8 @@ func TestRedirect(t *testing.T) {
 			bases := []*Image{base}
 			for level := 2; level <= 4; level++ {
 				name := fmt.Sprintf("level%d.so", level)
-				path := b.link(t, name, b.serving(t, level, bases))
+				image := b.open(t, name, b.serving(t, level, bases))
+				path := image.Path
 				checkReadelf(t, path)
 				want := fmt.Sprintf("7%d 11%[1]d\n", level)
 				want += want + "7 11\n"
@@ -61,7 +62,7 @@ func TestRedirect(t *testing.T) {
 				if got := b.load(t, path); got != want {
 					t.Errorf("level %d gives\n%s and not\n%s", level, got, want)
 				}
-				bases = append([]*Image{openImage(t, path)}, bases...)
+				bases = append([]*Image{image}, bases...)
 			}
 		})
 	}

@@ -36,6 +36,14 @@ func (l *linker) addr(t target) uint64 {
 	return t.symbol.addr() + t.value
 }
 
+// movedAddr is addr as Job.Moved says.
+func (l *linker) movedAddr(t target) uint64 {
+	if t.base != nil {
+		return t.value
+	}
+	return l.addr(t) + l.job.Moved()
+}
+
 // A pointer is an 8 byte field that holds an address at run time, so it is the loader's to fill.
 type pointer struct {
 	piece  *piece  // it lies in piece, or, if that is nil,

@@ -178,7 +178,7 @@ func (l *linker) appendTable(chunks []chunk, p *piece) []chunk {
 func (l *linker) fix(b []byte, start uint64, fixups []fixup, p *piece) error {
 	for i := range fixups {
 		f := &fixups[i]
-		distance := int64(l.addr(f.to) - l.addr(f.from))
+		distance := int64(l.movedAddr(f.to) - l.movedAddr(f.from))
 		if distance != int64(int32(distance)) {
 			return fmt.Errorf("section %s: the distance at %#x does not fit 4 bytes: "+
 				"link less code and data into one image", p.table.Name, f.offset)

@@ -182,12 +182,12 @@ func linkTest(t *testing.T, path string, m *Merged, layout elfpatch.Layout, func
 	if _, err := elfpatch.Write(f, job); err != nil {
 		t.Fatal(err)
 	}
-	return staticAddrs(t, path, m.Slots)
+	return staticAddrs(t, path, m.Slots, job.Moved())
 }
 
 // staticAddrs reads the symbol table of a file; of symbols of one name, the last one. It has no symbols of slots, which are
 // the content of a section.
-func staticAddrs(t *testing.T, path string, slots []elfpatch.Slot) map[string]uint64 {
+func staticAddrs(t *testing.T, path string, slots []elfpatch.Slot, moved uint64) map[string]uint64 {
 	t.Helper()
 	file, err := elf.Open(path)
 	if err != nil {
@@ -200,12 +200,12 @@ func staticAddrs(t *testing.T, path string, slots []elfpatch.Slot) map[string]ui
 	}
 	addrs := map[string]uint64{}
 	for _, s := range symbols {
-		addrs[s.Name] = s.Value
+		addrs[s.Name] = s.Value + moved
 	}
 	for _, section := range file.Sections {
 		for i, s := range slots {
 			if section.Name == ".data.slots" {
-				addrs[elfpatch.SlotSymbol(s.Name)] = section.Addr + 8*uint64(i)
+				addrs[elfpatch.SlotSymbol(s.Name)] = section.Addr + 8*uint64(i) + moved
 			}
 		}
 	}

@@ -2,8 +2,8 @@ package sysimage
 
 // This file finds the shared objects that make up an image and tells their addresses apart.
 //
-// A thin image needs its base by a path, the only needed library of a system image that has a slash in its name. Virtual
-// addresses of a thin image start above those of its base, all but the page of its ELF header, so an address names its
+// A thin image needs its base by a path, the only needed library of a system image that has a slash in its name. It is moved
+// (elfpatch.Image.Move) as its note says, so that its virtual addresses start above those of its base: an address names its
 // layer, and a difference of two addresses in a table of the file means the same whether the two are in one layer or not.
 
 import (
@@ -36,6 +36,8 @@ type Note struct {
 	Bases []Identity `json:"bases"`
 	// Packages are the package images whose code is used: those of the image and of its bases.
 	Packages []PackageIdentity `json:"packages,omitempty"`
+	// Moved is what virtual addresses of the file are less than those that the image has for it.
+	Moved uint64 `json:"moved,omitempty"`
 	// Functions and Globals are how many entries at the ends of the tables came with this image.
 	Functions int `json:"functions"`
 	Globals   int `json:"globals"`
@@ -66,7 +68,7 @@ func OpenFile(path string) (*Base, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := joinLayer(layers, im); err != nil {
+			if err := errors.Join(moveAsNoted(im), joinLayer(layers, im)); err != nil {
 				im.Close()
 				return nil, err
 			}
@@ -108,6 +110,20 @@ func basePath(im *elfpatch.Image) string {
 		}
 	}
 	return ""
+}
+
+// moveAsNoted moves a thin image to the addresses that its tables count from.
+func moveAsNoted(im *elfpatch.Image) error {
+	note, err := readNote(im)
+	if err != nil || note == nil {
+		return err
+	}
+	const end = 1 << 47 // of the addresses of a process
+	if note.Moved%(1<<12) != 0 || note.Moved > end {
+		return fmt.Errorf("%s: %w: its note moves it by %#x; build it again", im.Path, ErrDamaged, note.Moved)
+	}
+	im.Move(note.Moved)
+	return nil
 }
 
 // joinLayer checks that im is what the layers above it were built on.

@@ -142,10 +142,7 @@ func (loadRegister) parts(c *chaining, layout elfpatch.Layout) (layoutParts, err
 		for _, v := range runtimeVariables {
 			room(v.name, v.size, false)
 		}
-		for _, im := range c.base.Layers {
-			layers = append(layers, elfpatch.Address{Base: im})
-		}
-		for _, im := range c.base.Packages {
+		for _, im := range c.base.libraries() {
 			layers = append(layers, elfpatch.Address{Base: im, Offset: im.Moved()})
 		}
 		checkDistance(t, c.base.tables.(*shardTables))

@@ -164,7 +164,9 @@ func (b *startupBench) image(t *testing.T, level int, layout elfpatch.Layout, la
 	if _, err := elfpatch.Write(f, job); err != nil {
 		t.Fatal(err)
 	}
-	return openImage(t, path)
+	im := openImage(t, path)
+	im.Move(job.Moved())
+	return im
 }
 
 // chain writes images of these layouts, each on the one before, and returns the layers of the last.

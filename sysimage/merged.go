@@ -53,14 +53,16 @@ func (m *Merged) Job(layout elfpatch.Layout, objects []*elfpatch.Object) (*elfpa
 	if layout == elfpatch.Standalone {
 		said.Packages = nil // their code is in the image
 	}
+	job := &elfpatch.Job{
+		Layout: layout, Bases: m.bases, Attached: m.attached, Drop: m.Drop, Check: m.Check,
+		Objects: objects, Sections: m.Sections, Slots: m.Slots, Exports: m.Exports, Aliases: m.Aliases,
+	}
+	said.Moved = job.Moved()
 	note, err := json.Marshal(said)
 	if err != nil {
 		return nil, err
 	}
-	job := &elfpatch.Job{
-		Layout: layout, Bases: m.bases, Attached: m.attached, Drop: m.Drop, Check: m.Check,
-		Objects: objects, Sections: m.Sections, Slots: m.Slots, Exports: m.Exports, Aliases: m.Aliases, Note: note,
-	}
+	job.Note = note
 	parts := m.standalone
 	if layout == elfpatch.Thin {
 		parts = m.thin

@@ -81,12 +81,12 @@ func (b *Base) Objects() (*Objects, error) {
 // findObjects finds where objects start.
 func (o *Objects) findObjects() error {
 	h := o.h
-	o.objects = newRank(h.objects.size / 8)
+	o.objects = newRank(h.objects.size/8 + 1) // an object without fields may be at the very end
 	err := h.walk(h.types, func(word uint64) error {
 		if word == 0 {
 			return nil
 		}
-		if word%8 != 0 || word < 8 || word > uint64(h.objects.size-16) {
+		if word%8 != 0 || word < 8 || word > uint64(h.objects.size-8) {
 			return fmt.Errorf("%w: the heap has the tag of an object at %d, which is no word of it", ErrDamaged, word)
 		}
 		if kind, n := h.split(h.word(uint32(word))); kind != refBinding || n != 0 {
@@ -230,7 +230,8 @@ func (o *Objects) split(ref uint64) (kind refKind, n uint64) {
 	switch kind, n = o.h.split(ref); kind {
 	case refData:
 		for _, island := range o.islands {
-			if n >= uint64(island.start) && n < uint64(island.end()) {
+			// Where it starts may be an object without fields. The first constant lies behind a number (heap.go).
+			if n > uint64(island.start) && n < uint64(island.end()) {
 				return refConst, (n - uint64(o.origin)) / 8
 			}
 		}
@@ -244,9 +245,7 @@ func (o *Objects) split(ref uint64) (kind refKind, n uint64) {
 func (o *Objects) at(ref uint64) Object {
 	switch kind, n := o.split(ref); kind {
 	case refData:
-		if n < uint64(o.h.objects.size) {
-			return Object(o.objects.find(int(n / 8)))
-		}
+		return o.inObjects(n)
 	case refConst:
 		if int(n) > (o.h.constants.end()-o.origin)/8 {
 			return None
@@ -318,10 +317,14 @@ func (o *Objects) Holder(r Reference) Object { return Object(o.objects.find(int(
 
 // Find returns the object that lies at an offset of the blob among the objects, None if there is none.
 func (o *Objects) Find(offset uint32) Object {
-	if int(offset) >= o.h.objects.size {
+	return o.inObjects(uint64(offset))
+}
+
+func (o *Objects) inObjects(n uint64) Object {
+	if end := uint64(o.h.objects.size); n > end || n == end && !o.objects.has(int(n/8)) {
 		return None
 	}
-	return Object(o.objects.find(int(offset / 8)))
+	return Object(o.objects.find(int(n / 8)))
 }
 
 // Offset is where an object is in the blob, in bytes: behind its tag.
@@ -349,7 +352,7 @@ func (o *Objects) end(x Object) uint32 {
 	}
 	for _, island := range o.islands {
 		switch at := int(o.starts[x]); {
-		case part == PartObjects && at < island.start:
+		case part == PartObjects && at <= island.start:
 			end = min(end, island.start)
 		case part == PartConstants && at < island.end():
 			end = min(end, island.end())

@@ -284,6 +284,7 @@ func TestObjectsOfOverlays(t *testing.T) {
 			h := m.heap
 			h.describeTypes()
 			before := h.object(h.roots[h.root.method], 2)
+			empty := h.object(h.roots[h.root.method], 0)
 			start := uint32(len(h.objects))
 			h.objects = append(h.objects, make([]byte, -len(h.objects)&15+8)...)
 			h.objects = le.AppendUint64(h.objects, 10<<4) // jl_string_tag
@@ -292,7 +293,7 @@ func TestObjectsOfOverlays(t *testing.T) {
 			layout := uint64(len(h.objects)) // of a type with a field
 			h.objects = append(h.objects, 8, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 8<<1|1, 0, 0, 0)
 			end := uint32(len(h.objects))
-			list := h.svec(uint64(text), h.str("new"))
+			list := h.svec(uint64(text), h.str("new"), uint64(empty))
 			typ := h.dataType("Held", "Points")
 			h.setRef(typ+h.typeAt.layout, layout, false)
 			h.setRef(uint32(le.Uint64(h.objects[typ:]))+h.typeAt.names, uint64(h.svec(h.symbol("text"))), false)
@@ -306,7 +307,7 @@ func TestObjectsOfOverlays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.Note = &Note{Constants: [][2]uint32{{start + 4, end}}} // objects may end within a word
+			b.Note = &Note{Constants: [][2]uint32{{start, end}}}
 			o, err := b.Objects()
 			if err != nil {
 				t.Fatal(err)
@@ -325,8 +326,19 @@ func TestObjectsOfOverlays(t *testing.T) {
 			if size := o.Size(elements[0]); size != 24 {
 				t.Errorf("the constant has %d bytes with its tag, and not 24", size)
 			}
-			if size := o.Size(o.Find(before)); size != 24+4 {
-				t.Errorf("the object before the constants has %d bytes up to them with its tag, and not 28", size)
+			if x := elements[2]; x != o.Find(empty) || o.Offset(x) != empty || o.Part(x) != PartObjects || o.Size(x) != 8 {
+				t.Errorf("the object without fields before the constants is object %d at %d in part %d with %d bytes", x, o.Offset(x), o.Part(x), o.Size(x))
+			}
+			// Objects may end within a word.
+			b.Note.Constants = [][2]uint32{{start + 4, end}}
+			if o, err = b.Objects(); err != nil {
+				t.Fatal(err)
+			}
+			if x := o.Find(empty); o.Size(x) != 8+4 {
+				t.Errorf("the object before the constants has %d bytes up to them with its tag, and not 12", o.Size(x))
+			}
+			if x := o.Find(before); o.Offset(x) != before || o.Size(x) != int64(empty-before) {
+				t.Errorf("the object before it is at %d with %d bytes", o.Offset(x), o.Size(x))
 			}
 			b.Note.Constants = [][2]uint32{{start, 1 << 30}}
 			if _, err := b.Objects(); !errors.Is(err, ErrDamaged) {

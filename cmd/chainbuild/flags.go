@@ -59,8 +59,8 @@ var targetFlags = []settingFlag[settings.Target]{
 		func(t *settings.Target) setting { return &t.Emit },
 	},
 	{
-		"package-images", "", "what becomes of native code that Pkg has compiled: `USE` or ignore",
-		[]string{"use\ttake it over", "ignore\tcompile it again"},
+		"package-images", "", "what becomes of native code that Pkg has compiled: `USE` it, ignore it, or auto: use it where possible",
+		[]string{"auto\ttake it over where possible", "use\ttake it over, or say why not", "ignore\tcompile it again"},
 		func(t *settings.Target) setting { return &t.PackageImages },
 	},
 	{

@@ -155,7 +155,7 @@ func symbolShares(image *elfpatch.Image, m codeMap, s *shares) {
 		entry := symbols[at:]
 		function := int32(-1)
 		if elf.ST_TYPE(entry[4]) == elf.STT_FUNC {
-			function = m.at(le.Uint64(entry[8:]))
+			function = m.at(le.Uint64(entry[8:]) + image.Moved())
 		}
 		s.add(function, symbolSize)
 		if name := le.Uint32(entry); name != 0 {

@@ -18,9 +18,11 @@ import (
 	"testing"
 
 	"chainbuild/elfpatch"
+	"chainbuild/internal/anatomy"
 	"chainbuild/internal/juliatest"
 	"chainbuild/internal/pipeline"
 	"chainbuild/internal/settings"
+	"chainbuild/sysimage"
 )
 
 // The workloads print the same whatever image runs them and whatever Julia is told about compiling.
@@ -230,6 +232,24 @@ func TestStateIsThatOfAStockImage(t *testing.T) {
 				t.Parallel()
 				same(t, "state on "+i.String(), want, known(on(t, executable, i).julia(arguments...)))
 			})
+		}
+	})
+}
+
+// Any image can be taken apart.
+func TestImagesAreTakenApart(t *testing.T) {
+	juliatest.Each(t, func(t *testing.T, executable string) {
+		for _, i := range []image{thin, standalone, kinds, third, fifth} {
+			opened, err := sysimage.OpenFile(i.file(t, executable))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer opened.Close()
+			if of, err := anatomy.Read(opened); err != nil {
+				t.Error(err)
+			} else if of.Sizes.Heap() < of.Bytes/3 {
+				t.Errorf("of %d bytes of %s, only %d are its heap", of.Bytes, i, of.Sizes.Heap())
+			}
 		}
 	})
 }

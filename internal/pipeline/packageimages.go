@@ -19,15 +19,13 @@ func (e *packageImagesError) Unwrap() error { return e.error }
 
 // usesPackageImages says that the front worker loads package images with their code.
 func (p *plan) usesPackageImages() bool {
-	return p.options.PackageImages == settings.PackageImagesUse && p.series.PackageImages && !p.makesWorkerImage
+	return p.options.PackageImages != settings.PackageImagesIgnore && p.series.PackageImages && !p.makesWorkerImage
 }
 
-// noPackageImages says why code of package images cannot be used that was asked for, "" if nothing is known that is in the way.
+// noPackageImages says why code of package images cannot be used, "" if nothing is known that is in the way.
 func (p *plan) noPackageImages() string {
 	const optimised = 2 // by Julia's default, which package images are made with
 	switch {
-	case p.options.PackageImages != settings.PackageImagesUse:
-		return ""
 	case !p.series.PackageImages:
 		return fmt.Sprintf("Julia %s has no package images", p.series.Name)
 	case p.options.CPU != "" && p.options.CPU != settings.NativeCPU:

@@ -21,6 +21,7 @@ import (
 	"os"
 
 	"chainbuild/internal/scratch"
+	"chainbuild/internal/settings"
 	"chainbuild/internal/words"
 	"chainbuild/sysimage"
 
@@ -48,7 +49,9 @@ func build(ctx context.Context, o Options, progress *progress) error {
 	defer plan.close(ctx, progress)
 	plan.announce(progress)
 	if reason := plan.noPackageImages(); reason != "" {
-		progress.warn("no code of package images is used: " + reason)
+		if plan.options.PackageImages == settings.PackageImagesUse {
+			progress.warn("no code of package images is used: " + reason)
+		}
 		plan = plan.ignoringPackageImages()
 	}
 	plan = plan.withWorkerImage(ctx, progress)

@@ -61,7 +61,7 @@ func (p *Project) makeKey() error {
 	}
 	h.AddString(inputOptimize, fmt.Sprint(s.OptLevel))
 	h.AddString(inputEmit, string(s.Emit))
-	if s.PackageImages == settings.PackageImagesUse {
+	if s.PackageImages != settings.PackageImagesAuto {
 		h.AddString(inputPackageImages, string(s.PackageImages))
 	}
 	if len(p.Content.Interactive) > 0 {

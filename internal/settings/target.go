@@ -27,13 +27,13 @@ type Target struct {
 	Layout elfpatch.Layout `toml:"layout"`
 	// Emit says which code is new code; empty: EmitAll.
 	Emit Emit `toml:"emit"`
-	// PackageImages says whether the native code of package images is taken over; empty: PackageImagesIgnore.
+	// PackageImages says whether the native code of package images is taken over; empty: PackageImagesAuto.
 	PackageImages PackageImages `toml:"package_images"`
 }
 
 // DefaultTarget is the target where nothing is chosen.
 func DefaultTarget() Target {
-	return Target{CPU: NativeCPU, OptLevel: 2, Layout: elfpatch.Thin, Emit: EmitAll, PackageImages: PackageImagesIgnore}
+	return Target{CPU: NativeCPU, OptLevel: 2, Layout: elfpatch.Thin, Emit: EmitAll, PackageImages: PackageImagesAuto}
 }
 
 // Check refuses values that no setting has. Text never gives such, Go code may.
@@ -137,14 +137,16 @@ func (e Emit) MarshalText() ([]byte, error) { return []byte(e), nil }
 type PackageImages string
 
 const (
-	// PackageImagesUse takes over the native code of package images.
+	// PackageImagesAuto takes over the native code of package images where that is possible.
+	PackageImagesAuto PackageImages = "auto"
+	// PackageImagesUse does so too, and says so where it is not.
 	PackageImagesUse PackageImages = "use"
 	// PackageImagesIgnore compiles all code of packages.
 	PackageImagesIgnore PackageImages = "ignore"
 )
 
 func (p *PackageImages) UnmarshalText(text []byte) error {
-	return choose(p, text, PackageImagesUse, PackageImagesIgnore)
+	return choose(p, text, PackageImagesAuto, PackageImagesUse, PackageImagesIgnore)
 }
 
 func (p PackageImages) MarshalText() ([]byte, error) { return []byte(p), nil }
