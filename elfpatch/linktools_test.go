@@ -136,7 +136,9 @@ func TestLines(t *testing.T) {
 	} {
 		for _, name := range test.functions {
 			addr := staticAddr(t, test.layer, name)
-			ask := func(path string, addr uint64) string { return run(t, "addr2line", "-f", "-e", path, fmt.Sprintf("%#x", addr)) }
+			ask := func(path string, addr uint64) string {
+				return run(t, "addr2line", "-f", "-e", path, fmt.Sprintf("%#x", addr))
+			}
 			want, got := ask(test.layer.Path, addr-test.layer.Moved()), ask(merged, addr)
 			if got != want || !strings.HasPrefix(want, name+"\n") || strings.Contains(want, "?") {
 				t.Errorf("%s: %q says addr2line, and in the standalone image %q", name, want, got)
