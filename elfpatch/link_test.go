@@ -276,6 +276,10 @@ func TestChain(t *testing.T) {
 	fourth := func(layout Layout) *Job { return b.upper(t, layout, "upper_misc", third, second, b.base) }
 	merged := b.open(t, "merged.so", b.upper(t, Standalone, "code_misc", second, b.base))
 
+	if size, most := third.EndAddr()-third.Moved(), uint64(len(third.Data))+pageSize*8; third.Moved() < second.EndAddr() || size > most {
+		t.Errorf("the third image is moved by %#x, and takes %#x bytes of addresses, where %#x would do", third.Moved(), size, most)
+	}
+
 	const common = "94 102\n%d %[1]d\ndistance %d\ndistance 51\ndistance %d\ndistance 102\n" +
 		"from the base 51\nfrom the base 30\n" // a table of the image below
 	onSecond := "1030910 2030410\n" + fmt.Sprintf(common, 72+2, 3032509, 3032510)

@@ -1,9 +1,11 @@
 package sysimage
 
 import (
+	"bytes"
 	"cmp"
 	"debug/elf"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -113,6 +115,28 @@ func TestOpenPatchRelease(t *testing.T) {
 		m := newTestBase(test1_10)
 		m.needed = needed
 		openTest(t, m.write(t, t.TempDir()))
+	}
+}
+
+// A note that moves its image to where no image can be is damage.
+func TestOpenFileMovedAstray(t *testing.T) {
+	dir := t.TempDir()
+	b := openTest(t, newTestBase(test1_12).write(t, dir))
+	path := filepath.Join(dir, "thin.so")
+	chainTest(t, test1_12, b, path, "", elfpatch.Thin)
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := []byte(`"moved":`)
+	if bytes.Count(image, field) != 1 {
+		t.Fatalf("the note of the image says %d times where it is moved to", bytes.Count(image, field))
+	}
+	at := bytes.Index(image, field) + len(field)
+	image[at+bytes.IndexAny(image[at:], ",}")-1] ^= 1 // its last digit
+	writeTestFile(t, path, image)
+	if _, err := OpenFile(path); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "thin.so") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
