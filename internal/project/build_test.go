@@ -59,7 +59,7 @@ const sumStatement, aStatement, dStatement = "Tuple{typeof(Base.sum), Array{Floa
 // A build gets what fits of the record, the packages that are to be in the image, and the project's settings.
 func TestBuild(t *testing.T) {
 	dir := isolate(t)
-	write(t, dir, settingsFile, "[chainbuild]\nlayout = \"standalone\"\ncpu_target = \"haswell\"\noptimize = 1\nemit = \"traced\"\n")
+	write(t, dir, settingsFile, "[chainbuild]\nlayout = \"standalone\"\ncpu_target = \"haswell\"\noptimize = 1\nemit = \"traced\"\npackage_images = \"ignore\"\n")
 	p := open(t, dir, nil)
 	recorded(t, p, sumStatement, aStatement, dStatement)
 	t.Setenv("JULIA_LOAD_PATH", "/elsewhere")

@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 
 // What is compared, remembered and sent to others is text that must not change by itself.
 func TestDefaultTarget(t *testing.T) {
-	if got := fmt.Sprint(DefaultTarget()); got != "{native 2 thin all ignore}" {
+	if got := fmt.Sprint(DefaultTarget()); got != "{native 2 thin all auto}" {
 		t.Errorf("the default target is %s", got)
 	}
 }
