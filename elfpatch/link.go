@@ -44,7 +44,7 @@ type Result struct {
 // Write returned no error. Inputs that cannot be linked are refused by name; errors of w are wrapped.
 // Objects, sections and bases are only read, and by several goroutines.
 func Write(w io.WriterAt, job *Job) (Result, error) {
-	l := &linker{job: job, comdats: map[string]bool{}, globals: map[string]*symbol{}, outputs: map[string]*output{}}
+	l := &linker{job: job, moved: job.Moved(), comdats: map[string]bool{}, globals: map[string]*symbol{}, outputs: map[string]*output{}}
 	// The inputs are read by other goroutines: none of these may outlive the call, after which the caller may unmap a base.
 	var identity [sha256.Size]byte
 	var hashing sync.WaitGroup
@@ -88,6 +88,7 @@ func Write(w io.WriterAt, job *Job) (Result, error) {
 // A linker is the state of one link. Each pass adds to it what later ones read.
 type linker struct {
 	job     *Job
+	moved   uint64 // Job.Moved
 	bases   []*base
 	objects []*Object // those of the job, and the guard of a thin image
 

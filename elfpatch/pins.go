@@ -43,7 +43,7 @@ func (l *linker) addGuard() error {
 
 // guardSpec says what the guard has to see to, and what the names mean that it leaves undefined.
 func (l *linker) guardSpec() (guardSpec, map[string]*symbol, error) {
-	spec := guardSpec{moved: l.job.Moved()}
+	spec := guardSpec{moved: l.moved}
 	used := make([]bool, len(l.bases))
 	for i := range l.pointers {
 		if b := l.pointers[i].to.base; b != nil {

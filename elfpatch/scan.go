@@ -41,7 +41,7 @@ func (l *linker) movedAddr(t target) uint64 {
 	if t.base != nil {
 		return t.value
 	}
-	return l.addr(t) + l.job.Moved()
+	return l.addr(t) + l.moved
 }
 
 // A pointer is an 8 byte field that holds an address at run time, so it is the loader's to fill.

@@ -36,7 +36,7 @@ type Note struct {
 	Bases []Identity `json:"bases"`
 	// Packages are the package images whose code is used: those of the image and of its bases.
 	Packages []PackageIdentity `json:"packages,omitempty"`
-	// Moved is what virtual addresses of the file are less than those that the image has for it.
+	// Moved is by how much the virtual addresses of the file are moved (elfpatch.Job.Moved).
 	Moved uint64 `json:"moved,omitempty"`
 	// Functions and Globals are how many entries at the ends of the tables came with this image.
 	Functions int `json:"functions"`
@@ -68,7 +68,11 @@ func OpenFile(path string) (*Base, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := errors.Join(moveAsNoted(im), joinLayer(layers, im)); err != nil {
+			err = moveAsNoted(im)
+			if err == nil {
+				err = joinLayer(layers, im)
+			}
+			if err != nil {
 				im.Close()
 				return nil, err
 			}
@@ -118,11 +122,16 @@ func moveAsNoted(im *elfpatch.Image) error {
 	if err != nil || note == nil {
 		return err
 	}
+	return move(im, im, note.Moved)
+}
+
+// move moves im by what the note of the image noted says.
+func move(im, noted *elfpatch.Image, by uint64) error {
 	const end = 1 << 47 // of the addresses of a process
-	if note.Moved%(1<<12) != 0 || note.Moved > end {
-		return fmt.Errorf("%s: %w: its note moves it by %#x; build it again", im.Path, ErrDamaged, note.Moved)
+	if by%(1<<12) != 0 || by > end {
+		return fmt.Errorf("%s: %w: its note moves %s by %#x; build it again", noted.Path, ErrDamaged, im.Path, by)
 	}
-	im.Move(note.Moved)
+	im.Move(by)
 	return nil
 }
 

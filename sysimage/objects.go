@@ -320,8 +320,10 @@ func (o *Objects) Find(offset uint32) Object {
 	return o.inObjects(uint64(offset))
 }
 
+// inObjects is Find. Where the objects end, there may be one without fields.
 func (o *Objects) inObjects(n uint64) Object {
-	if end := uint64(o.h.objects.size); n > end || n == end && !o.objects.has(int(n/8)) {
+	end := uint64(o.h.objects.size)
+	if n > end || n == end && (n%8 != 0 || !o.objects.has(int(n/8))) {
 		return None
 	}
 	return Object(o.objects.find(int(n / 8)))

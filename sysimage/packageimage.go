@@ -257,7 +257,9 @@ func openNoted(im *elfpatch.Image) (list []*elfpatch.Image, err error) {
 		if h, err := readPackageHeader(data); err != nil || h.checksum != id.Checksum {
 			return list, fmt.Errorf("%s was built with the code of the package image %s, which is another one since: build it again", im.Path, id.Path)
 		}
-		p.Move(id.Moved)
+		if err := move(p, im, id.Moved); err != nil {
+			return list, err
+		}
 	}
 	return list, nil
 }
