@@ -11,12 +11,14 @@ set -euo pipefail
 
 flags=("--project=$PROJECT")
 if [ -n "${JULIA:-}" ]; then flags+=("--julia=$JULIA"); fi
-settings=()
+# A restored image is to stand without the depot of the machine that built it.
+settings=(--package-images=ignore)
 others=()
 while IFS= read -r flag; do
 	case $flag in
 	"") ;;
-	--package=* | --exclude=* | --interactive | --interactive=* | --cpu-target=* | --layout=* | --optimize=* | --emit=*) settings+=("$flag") ;;
+	--package=* | --exclude=* | --interactive | --interactive=* | --cpu-target=* | --layout=* | --optimize=* | --emit=* | \
+		--package-images=* | --development | --development=* | --policy=* | --budget=*) settings+=("$flag") ;;
 	*) others+=("$flag") ;;
 	esac
 done <<<"${FLAGS:-}"
@@ -28,14 +30,14 @@ done <<<"${STATEMENTS:-}"
 case ${1:-} in
 key)
 	# The image's key is made of packages, Julia and settings; what it is built from comes on top.
-	image=$(chainbuild status --key "${flags[@]}" ${settings[@]+"${settings[@]}"})
+	image=$(chainbuild status --key "${flags[@]}" "${settings[@]}")
 	statements=$(cat ${files[@]+"${files[@]}"} /dev/null | sha256sum)
 	echo "key=$image-${statements:0:16}"
 	;;
 build)
 	if [ ${#files[@]} -gt 0 ]; then chainbuild statements import "${flags[@]}" "${files[@]}" >&2; fi
-	chainbuild build "${flags[@]}" ${settings[@]+"${settings[@]}"} ${others[@]+"${others[@]}"}
-	image=$(chainbuild status --image "${flags[@]}" ${settings[@]+"${settings[@]}"})
+	chainbuild build "${flags[@]}" "${settings[@]}" ${others[@]+"${others[@]}"}
+	image=$(chainbuild status --image "${flags[@]}" "${settings[@]}")
 	echo "image=$image"
 	;;
 *)
