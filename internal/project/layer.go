@@ -39,13 +39,14 @@ type Below struct {
 	Statements int `json:"statements"`
 }
 
-// A layer of few statements is cheaper to build than an image in one piece and as good. It is the worth of the work below that grows with the
-// image, and the work that is repeated for each layer that grows with the layer.
+// A layer is sooner there than an image in one piece with the same statements, which loads the packages and infers what the image below has too. But
+// the work of a large one is repeated for each next layer, and Julia loads two files with much in them. So it is merged behind, and nobody waits.
 const (
-	// smallLayer is a number of statements that any image may have as a layer.
+	// largeLayer is a number of statements that any image may have as a layer. Of more, a layer has at most as many as the image below: else most of
+	// the work would be done once for the layer, and soon once more to merge it.
+	largeLayer = 500
+	// smallLayer is a number of statements that is not worth merging. Of more, a layer is merged from one for each mergeShare of the image below on.
 	smallLayer = 50
-	// A layer has at most a statement for each wholeShare of the image below, and is merged from one for each mergeShare on.
-	wholeShare = 2
 	mergeShare = 5
 )
 
@@ -66,7 +67,7 @@ func (p *Project) foundation(ctx context.Context, o BuildOptions, all []*Image, 
 		return nil, err
 	}
 	if stable == nil {
-		if f := p.newestInOnePiece(all, sources); f != nil && f.fresh > 0 && f.fresh <= max(smallLayer, len(f.holds)/wholeShare) {
+		if f := p.newestInOnePiece(all, sources); f != nil && f.fresh > 0 && f.fresh <= max(largeLayer, len(f.holds)) {
 			return f.usable(), nil
 		}
 		return nil, nil

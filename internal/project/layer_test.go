@@ -37,7 +37,7 @@ func mustBuild(t *testing.T, p *Project, o BuildOptions) *BuildResult {
 // What is new is a layer on the image in one piece, and each layer is one on the same image, until it is too large.
 func TestLayers(t *testing.T) {
 	p := open(t, isolate(t), nil)
-	all := statementsOf(700)
+	all := statementsOf(1000)
 	useless := all[3]
 	var o pipeline.Options
 	fakePipeline(t, func(given pipeline.Options, sources []string) (*pipeline.Result, error) {
@@ -97,9 +97,13 @@ func TestLayers(t *testing.T) {
 	if fifth.Image.Below.ID != merged.Image.ID || len(fifth.Removed) != 2 {
 		t.Errorf("after the merge the build returned %+v", fifth)
 	}
-	recorded(t, p, all...)
-	if sixth := mustBuild(t, p, BuildOptions{}); sixth.Image.Below != nil {
+	recorded(t, p, all[:400+largeLayer]...)
+	if sixth := mustBuild(t, p, BuildOptions{}); sixth.Image.Below == nil || !sixth.Merge {
 		t.Errorf("with many new statements the build returned %+v", sixth)
+	}
+	recorded(t, p, all[:401+largeLayer]...)
+	if seventh := mustBuild(t, p, BuildOptions{}); seventh.Image.Below != nil {
+		t.Errorf("with more new statements than a layer has the build returned %+v", seventh)
 	}
 }
 
