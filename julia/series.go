@@ -71,7 +71,8 @@ var all = []*Series{
 		Passes:        "passes_1_10.jl",
 		Roots:         "roots_1_5.jl",
 		PackageImages: true,
-		// No package image can be loaded without its code; packages' caches without code serve.
+		// No package image can be loaded without its code; packages' caches without code serve. Other sessions make package images, and this process
+		// would not load their caches.
 		WithoutCode:        []string{"--pkgimages=no"},
 		CachesFitOneImage:  true,
 		TakesHeapSize:      true,

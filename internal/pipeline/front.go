@@ -78,7 +78,16 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, 
 		r.progress.unresolved(u)
 	}
 	f.enter(startStage, nil)
-	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, heap.file, f.handover.read)
+	caching, err := r.startCaching(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	defer caching.close()
+	files := []*os.File{heap.file, f.handover.read}
+	if caching.end != nil {
+		files = append(files, caching.end)
+	}
+	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, files...)
 	if err == nil {
 		err = f.explain(ctx, process.Wait())
 		r.progress.sawPeak(process.PeakRSS())

@@ -69,7 +69,6 @@ func (r *run) writeRequest() error {
 	add("scratch", r.scratch.Path)
 	add("index", r.file("base.index"))
 	add("image", r.liveImage())
-	add("base", r.base.Layers[0].Path)
 	add("statements", r.file("statements.txt"))
 	add("emit", string(r.inputs.emit))
 	if r.base.Note != nil {
@@ -86,6 +85,14 @@ func (r *run) writeRequest() error {
 	}
 	if r.usesPackageImages() {
 		add("images", "use")
+	}
+	add("caches", r.julia.Executable)
+	add("caches", "--startup-file=no")
+	for _, argument := range r.cacheMaker() {
+		add("caches", argument)
+	}
+	if r.isCaching() {
+		add("caching", "yes")
 	}
 	if r.options.sources != nil {
 		add("sources", "yes")

@@ -48,6 +48,7 @@ func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Cont
 	}
 	o.sources = files.add
 	for first := true; ; first = false {
+		o.Edited = !first
 		files.begin()
 		_, err := run(ctx, o)
 		if ctx.Err() != nil {

@@ -120,6 +120,8 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 	}
 	if lower != nil {
 		id = layerID(id, lower.Image)
+		// A layer loads what is under development, and there is none yet of what that is now.
+		o.Build.Edited = !slices.ContainsFunc(all, func(im *Image) bool { return im.Key == p.Key })
 		if err := p.startBuilding(log, o.Yields, lower); err != nil {
 			return nil, err
 		}

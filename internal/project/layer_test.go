@@ -357,12 +357,16 @@ func TestDevelopment(t *testing.T) {
 		if o.Base != "" {
 			base = " on " + strings.TrimSuffix(filepath.Base(o.Base), imageSuffix)[17:25]
 		}
-		builds = append(builds, fmt.Sprintf("%s: %d statements, %d in the base%s", strings.Join(o.Packages, " "), len(sources), len(o.InBase), base))
+		edited := ""
+		if o.Edited {
+			edited = "edited "
+		}
+		builds = append(builds, fmt.Sprintf("%s%s: %d statements, %d in the base%s", edited, strings.Join(o.Packages, " "), len(sources), len(o.InBase), base))
 		return &pipeline.Result{}, nil
 	})
 	first := mustBuild(t, p, BuildOptions{})
 	rest := first.Image.Below.ID[17:25]
-	want := []string{"A B E S: 2 statements, 0 in the base", "D U: 3 statements, 2 in the base on " + rest}
+	want := []string{"A B E S: 2 statements, 0 in the base", "edited D U: 3 statements, 2 in the base on " + rest}
 	if !slices.Equal(builds, want) || !first.Prepare || first.Merge || len(first.Removed) != 0 {
 		t.Errorf("it was built %q, not %q: %+v", builds, want, first)
 	}
@@ -381,6 +385,14 @@ func TestDevelopment(t *testing.T) {
 		t.Errorf("after an edit it was built %q: %+v", builds[2:], second)
 	}
 
+	// A statement more needs no caches that are not there.
+	recorded(t, p, "Tuple{typeof(D.g), Int64}")
+	third := mustBuild(t, p, BuildOptions{})
+	if want = append(want, "D U: 4 statements, 2 in the base on "+rest); !slices.Equal(builds, want) {
+		t.Errorf("with a statement more it was built %q", builds[3:])
+	}
+	second = third
+
 	// Without the setting, the image of the rest is the project's.
 	write(t, dir, settingsFile, "[chainbuild]\n")
 	if status, err := reopen().Status(); err != nil || status.State != Current || status.Image.ID != second.Image.Below.ID {
@@ -390,8 +402,8 @@ func TestDevelopment(t *testing.T) {
 	// In one piece it is built on request, and when another package changes, all is built.
 	write(t, dir, settingsFile, "[chainbuild]\ndevelopment = true\n")
 	mustBuild(t, p, BuildOptions{Full: true})
-	if want = append(want, "A B D E S U: 3 statements, 0 in the base"); !slices.Equal(builds, want) {
-		t.Errorf("in one piece it was built %q", builds[3:])
+	if want = append(want, "A B D E S U: 4 statements, 0 in the base"); !slices.Equal(builds, want) {
+		t.Errorf("in one piece it was built %q", builds[4:])
 	}
 }
 

@@ -4,27 +4,40 @@
 # that lowering makes up count on. So an ordinary Julia on the base makes the missing caches first. What comes of a package is then the same
 # whether it had a cache or not. A process started by this process's own means would leave traces in the heap.
 
+# The builder may have started such a Julia beside this process. The descriptor ends with that Julia.
+const CACHING_FD = Cint(6)
+
 "Make the caches that are missing of the request's packages. Returns the names of those that allow none, as a `Vector{Any}`."
 function make_caches(request::Dict{String,Any})
+    list = joinpath(value_of(request, "scratch"), "refused.txt")
     refused = Any[]
-    names = ""
+    if value_of(request, "caching") == "yes"
+        byte = UInt8[0]
+        GC.@preserve byte ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), CACHING_FD, pointer(byte), 1)
+        read_refused!(refused, list)
+    end
+    command = ""
+    for word in values_of(request, "caches")
+        command = string(command, shell_word(word::String), " ")
+    end
+    missing_some = false
     for kind in ("package", "interactive", "recorded", "module")
         for name in values_of(request, kind)
             id = Base.identify_package(name::String)
-            (id === nothing || haskey(Base.loaded_modules, id) || Base.locate_package(id) === nothing || is_cached(id)) && continue
-            names = string(names, " ", shell_word(name::String))
+            (id === nothing || name in refused || haskey(Base.loaded_modules, id) || Base.locate_package(id) === nothing || is_cached(id)) && continue
+            command = string(command, shell_word(name::String), " ")
+            missing_some = true
         end
     end
-    isempty(names) && return refused
-    project = Base.active_project()
-    list = joinpath(value_of(request, "scratch"), "refused.txt")
-    command = string(shell_word(joinpath(Sys.BINDIR, Base.julia_exename())), " --startup-file=no ", cache_options(value_of(request, "images") == "use"),
-                     " -J ", shell_word(value_of(request, "base")), project === nothing ? "" : string(" --project=", shell_word(project)), " ",
-                     shell_word(joinpath(value_of(request, "scratch"), "worker", "make_caches.jl")), " ", shell_word(list), names)
-    ccall(:system, Cint, (Cstring,), command) # what fails there, fails here again and is told then
-    isfile(list) && append!(refused, split(read(list, String)))
+    if missing_some
+        ccall(:system, Cint, (Cstring,), command) # what fails there, fails here again and is told then
+        read_refused!(refused, list)
+    end
     return refused
 end
+
+"Add the names in the file `list`, if there is one."
+read_refused!(refused::Vector{Any}, list::String) = isfile(list) && append!(refused, split(read(list, String)))
 
 "`text` as one word of the shell."
 shell_word(text::String) = string("'", replace(text, "'" => "'\\''"), "'")

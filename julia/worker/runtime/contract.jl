@@ -46,13 +46,6 @@ Whether this process can load the package `id`, which is not loaded and has a so
 function is_cached end
 
 """
-    cache_options(code::Bool)
-
-The options of a julia that makes caches which this process can load.
-"""
-function cache_options end
-
-"""
     caches_have_code()
 
 Whether caches of packages have native code in an ordinary session. What runs from there is not in the trace of such a session.

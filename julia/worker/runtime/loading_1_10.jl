@@ -2,8 +2,6 @@
 
 begin_loading(code::Bool) = nothing
 
-# Other sessions make package images, which a process without code of packages does not load.
-cache_options(code::Bool) = code ? "" : "--pkgimages=no"
 caches_have_code() = true
 
 # Roots are those that are registered.

@@ -8,7 +8,6 @@ function begin_loading(code::Bool)
     return nothing
 end
 
-cache_options(code::Bool) = ""
 caches_have_code() = true
 
 # A root is its own parent (is_root_module in base/runtime_internals.jl).

@@ -2,7 +2,6 @@
 
 begin_loading(code::Bool) = nothing
 
-cache_options(code::Bool) = ""
 caches_have_code() = false
 
 # Roots are those that are registered.
