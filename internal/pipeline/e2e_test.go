@@ -322,8 +322,10 @@ func TestPackagesWithoutCache(t *testing.T) {
 			t.Errorf("the build says %q, cannot use %v (%v)", said, result.Unresolved, err)
 		}
 		build.Packages = []string{"Never"}
-		if _, err := pipeline.Run(context.Background(), build); err == nil || !strings.Contains(err.Error(), "package Never cannot be in an image"+reason) {
-			t.Errorf("with the package asked for: %v", err)
+		for _, build.Edited = range []bool{false, true} {
+			if _, err := pipeline.Run(context.Background(), build); err == nil || !strings.Contains(err.Error(), "package Never cannot be in an image"+reason) {
+				t.Errorf("with the package asked for, edited: %v: %v", build.Edited, err)
+			}
 		}
 	})
 }
