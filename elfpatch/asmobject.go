@@ -113,6 +113,15 @@ func (a *Asm) AtPointer(name string) Mem {
 	return AtSymbol(pointersSymbol, int32(8*i))
 }
 
+// AtWeakGOT is like AtGOT. If nothing defines the symbol, the entry holds 0. For code that becomes an Object.
+func (a *Asm) AtWeakGOT(name string) Mem {
+	if a.weak == nil {
+		a.weak = map[string]bool{}
+	}
+	a.weak[name] = true
+	return AtGOT(name)
+}
+
 // function is the one that is being assembled, nil outside of one.
 func (a *Asm) function() *asmFunction {
 	if n := len(a.functions); n > 0 && a.functions[n-1].end == 0 {
@@ -186,7 +195,11 @@ func (a *Asm) Object(name string) (*Object, error) {
 		if !ok {
 			i = uint32(len(o.Symbols))
 			index[name] = i
-			o.Symbols = append(o.Symbols, ObjectSymbol{Name: name, Bind: uint8(elf.STB_GLOBAL)})
+			bind := elf.STB_GLOBAL
+			if a.weak[name] {
+				bind = elf.STB_WEAK
+			}
+			o.Symbols = append(o.Symbols, ObjectSymbol{Name: name, Bind: uint8(bind)})
 		}
 		return i
 	}

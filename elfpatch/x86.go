@@ -126,7 +126,8 @@ type Asm struct {
 	references []Reference
 	functions  []asmFunction
 	pointers   []string
-	err        error // the first wrong use
+	weak       map[string]bool // symbols that nothing has to define
+	err        error           // the first wrong use
 }
 
 // A labelUse is a 4 byte field that holds the distance of a label from base.
@@ -288,6 +289,9 @@ func (a *Asm) Return() { a.Raw(0xc3) }
 
 // Syscall enters the kernel: number in RAX, arguments in RDI, RSI, RDX, R10, R8, R9; RCX and R11 are lost.
 func (a *Asm) Syscall() { a.Raw(0x0f, 0x05) }
+
+// CopyBytes copies RCX bytes from RSI to RDI, upwards; all three registers are changed.
+func (a *Asm) CopyBytes() { a.Raw(0xf3, 0xa4) }
 
 // Trap stops the program.
 func (a *Asm) Trap() { a.Raw(0xcc) }

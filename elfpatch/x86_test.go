@@ -141,6 +141,7 @@ func TestMemoryInstructions(t *testing.T) {
 	add("jmp qword "+text, func(a *Asm) { a.GoMem(m) })
 	add("ret", func(a *Asm) { a.Return() })
 	add("syscall", func(a *Asm) { a.Syscall() })
+	add("rep movsb byte ptr [rdi], byte ptr [rsi]", func(a *Asm) { a.CopyBytes() })
 	add("int3", func(a *Asm) { a.Trap() })
 	check(t, tests)
 }

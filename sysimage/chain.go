@@ -400,6 +400,9 @@ func (c *chaining) merged(blob []byte) (*Merged, error) {
 	if err := c.addEntries(out); err != nil {
 		return nil, err
 	}
+	if err := c.addPages(out); err != nil {
+		return nil, err
+	}
 	out.Sections = append(out.Sections, b.tables.merge(c, uint64(len(blob)))...)
 	out.Sections = append(out.Sections, cellSection(c.index.Globals), blobSection(blob))
 	var err error

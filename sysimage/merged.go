@@ -146,7 +146,7 @@ func cellSection(names []string) elfpatch.Section {
 // blobSection is the section of a blob.
 func blobSection(blob []byte) elfpatch.Section {
 	return elfpatch.Section{
-		Name: heapSection, Align: 64, Writable: true, Data: blob,
+		Name: heapSection, Align: smallPage, Writable: true, Data: blob,
 		Symbols: []elfpatch.Symbol{{Name: "jl_system_image_data", Size: uint64(len(blob)), Export: true}},
 	}
 }
