@@ -86,6 +86,8 @@ var all = []*Series{
 		Roots:         "roots_1_5.jl",
 		KeepsBaseCode: true,
 		PackageImages: true,
+		// Package images that there are can be loaded without their code; caches that are made need have none.
+		WithoutCode: []string{"--pkgimages=existing"},
 		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
 		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
 		Prompt:             prompt1_12,

@@ -243,6 +243,10 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, of 
 		}
 	}
 	b.Target, b.Remote = p.Settings.Target, p.Settings.Remote
+	if lower != nil && b.PackageImages == settings.PackageImagesAuto {
+		// What a layer loads is under development. Of its code, a build compiles what an edit has changed, and Pkg would compile all.
+		b.PackageImages = settings.PackageImagesIgnore
+	}
 	// Only this project's packages, wherever else the user has Julia look.
 	b.Environment = append(b.Environment, "JULIA_LOAD_PATH=@:@stdlib")
 	p.removeLogs()
