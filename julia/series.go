@@ -41,6 +41,8 @@ type Series struct {
 	Interactive []string
 	// Prompt are precompile statements of an interactive session, for images with Interactive.
 	Prompt string
+	// Precompiling are those of a session that precompiles a package.
+	Precompiling string
 	// TracerCrashes says that --trace-compile ends the process on some types that programs use.
 	TracerCrashes bool
 	// TakesHeapSize says that julia has the option --heap-size-hint.
@@ -50,8 +52,11 @@ type Series struct {
 	CompilesForProcess bool
 }
 
-//go:embed prompt/1_12.jl
+//go:embed sessions/prompt_1_12.jl
 var prompt1_12 string
+
+//go:embed sessions/precompiling_1_10.jl
+var precompiling1_10 string
 
 // all are the supported series, the oldest first.
 var all = []*Series{
@@ -71,6 +76,7 @@ var all = []*Series{
 		Passes:        "passes_1_10.jl",
 		Roots:         "roots_1_5.jl",
 		PackageImages: true,
+		Precompiling:  precompiling1_10,
 		// No package image can be loaded without its code; packages' caches without code serve. Other sessions make package images, and this process
 		// would not load their caches.
 		WithoutCode:        []string{"--pkgimages=no"},

@@ -41,6 +41,8 @@ type Options struct {
 	// Interactive are packages that are loaded for interactive sessions. Of their code the image has, even with EmitAll, what statements name and
 	// the prompt needs, and what that calls.
 	Interactive []string
+	// Precompiles says that sessions with the image will precompile packages: it has the code for that.
+	Precompiles bool
 	// Edited says that packages which are loaded have likely changed since their caches were made. These are made while the front worker starts then.
 	Edited bool
 	// Target says what the image is like. Its zero value has the optimisation level 0; settings.DefaultTarget has Julia's.

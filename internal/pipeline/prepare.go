@@ -106,12 +106,12 @@ func (r *run) writeRequest() error {
 	for _, name := range r.options.Interactive {
 		add("interactive", name)
 	}
-	if len(r.options.Interactive) > 0 {
-		path := r.file("prompt.txt")
-		if err := r.writePrompt(path); err != nil {
+	if sessions := r.sessions(); sessions != "" {
+		path := r.file("sessions.txt")
+		if err := writeSessions(path, sessions); err != nil {
 			return err
 		}
-		add("prompt", path)
+		add("sessions", path)
 	}
 	for _, name := range r.inputs.listed {
 		add("recorded", name)
@@ -128,9 +128,20 @@ func (r *run) writeRequest() error {
 		writeStatements(r.file("statements.txt"), sources))
 }
 
-// writePrompt writes the statements of an interactive session, of which nobody is told whether they can be used.
-func (r *run) writePrompt(path string) error {
-	file, err := statements.Parse("prompt", strings.NewReader(r.series.Prompt))
+// sessions are the statements of what sessions with the image will do besides what was recorded.
+func (r *run) sessions() (text string) {
+	if len(r.options.Interactive) > 0 {
+		text += r.series.Prompt
+	}
+	if r.options.Precompiles {
+		text += r.series.Precompiling
+	}
+	return text
+}
+
+// writeSessions writes such statements, of which nobody is told whether they can be used.
+func writeSessions(path, text string) error {
+	file, err := statements.Parse("what sessions do", strings.NewReader(text))
 	if err != nil {
 		return err
 	}

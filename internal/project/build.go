@@ -226,6 +226,8 @@ func (p *Project) buildImage(ctx context.Context, o BuildOptions, id string, of 
 	b.Packages, b.Interactive = nil, nil
 	b.Policies, b.Budget, b.Choice = p.Settings.Policies, settings.Budget{}, of.outcome
 	loaded := map[string]bool{}
+	// What is under development, or outside of the image, is precompiled in sessions.
+	b.Precompiles = lower == nil
 	if lower != nil {
 		im.Below = lower.below(sources, p.Settings.Layout)
 		b.Base, b.InBase, b.WorkerImages, b.SpareWorkerImage = lower.File, lower.holds, p.path(workersName, lower.ID), true

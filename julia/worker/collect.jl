@@ -8,7 +8,7 @@ Infer the signature of every statement. Returns the method instances that they n
 function infer_statements(request::Dict{String,Any})
     wanted = value_of(request, "emit") == "traced" && caches_have_code() ? cached_instances() : Any[]
     infer_list!(wanted, value_of(request, "statements"), true)
-    infer_list!(wanted, value_of(request, "prompt"), false)
+    infer_list!(wanted, value_of(request, "sessions"), false)
     return wanted
 end
 

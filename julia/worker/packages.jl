@@ -27,7 +27,7 @@ end
 
 """
 Load what is for interactive sessions. Its caches have native code for thousands of methods, of which a session uses few: the image gets the
-code of those that statements name, and that a session at the prompt has compiled (julia/prompt).
+code of those that statements name, and that a session at the prompt has compiled (julia/sessions).
 """
 function load_interactive(request::Dict{String,Any}, refused::Vector{Any})
     names = values_of(request, "interactive")
