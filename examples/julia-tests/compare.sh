@@ -30,7 +30,9 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 unset JULIA_LOAD_PATH JULIA_PROJECT
-export JULIA_DEPOT_PATH="$scratch/depot"
+# Nothing of the user's, but the caches of the standard libraries that Julia brings along.
+bundled=$("$julia" --startup-file=no -e 'print(abspath(Sys.BINDIR, "..", "share", "julia"))')
+export JULIA_DEPOT_PATH="$scratch/depot:$bundled"
 
 run() { # output file, test, options of julia
 	output=$1 name=$2 status=0
