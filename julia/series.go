@@ -58,6 +58,9 @@ var prompt1_12 string
 //go:embed sessions/precompiling_1_10.jl
 var precompiling1_10 string
 
+//go:embed sessions/precompiling_1_12.jl
+var precompiling1_12 string
+
 // all are the supported series, the oldest first.
 var all = []*Series{
 	{
@@ -97,6 +100,7 @@ var all = []*Series{
 		// load_InteractiveUtils and load_REPL in base/client.jl; REPL loads Pkg for pkg>.
 		Interactive:        []string{"InteractiveUtils", "REPL", "Pkg"},
 		Prompt:             prompt1_12,
+		Precompiling:       precompiling1_12,
 		CachesFitOneImage:  true,
 		TakesHeapSize:      true,
 		CompilesForProcess: true,

@@ -46,7 +46,7 @@ func (r *run) startCaching(ctx context.Context, log *os.File) (*caching, error) 
 	defer held.Close()
 	ctx, stop := context.WithCancel(ctx)
 	c := &caching{stop: stop, end: end}
-	cmd := r.julia.Command(ctx, append(r.cacheMaker(), r.packages()...)...)
+	cmd := r.julia.Command(ctx, append(append(r.cacheMaker(), "edited"), r.packages()...)...)
 	c.process, err = parallel.StartProcess(ctx, "the process that makes caches", cmd, parallel.ProcessOptions{Output: log, Files: []*os.File{held}})
 	if err != nil {
 		stop()

@@ -20,6 +20,7 @@ function make_caches(request::Dict{String,Any})
     for word in values_of(request, "caches")
         command = string(command, shell_word(word::String), " ")
     end
+    command = string(command, "missing ")
     missing_some = false
     for kind in ("package", "interactive", "recorded", "module")
         for name in values_of(request, kind)

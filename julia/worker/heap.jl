@@ -9,6 +9,9 @@ Serialise the heap and write it to descriptor HEAP_FD. The root task's storage, 
 tables refer to, so that the builder finds them in the new heap. In a worker image they stay there, and with them the workers' modules.
 """
 function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid})
+    handover = value_of(request, "handover") == "yes"
+    # A heap that is handed over is read from what leads to its objects, whatever else there is in memory.
+    handover && value_of(request, "verify") != "yes" || end_seldom_collections()
     objects = index[2]::Core.SimpleVector
     if value_of(request, "self") == "yes"
         objects = Core.svec(objects..., OURS[1], OURS[2])
@@ -17,7 +20,6 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     end
     # The serialiser collects garbage. Finalizers of streams that run only then would leave calls of theirs in the tables that dispatch looks into.
     value_of(request, "verify") == "yes" && ccall(:jl_gc_collect, Cvoid, (Cint,), 1)
-    handover = value_of(request, "handover") == "yes"
     handover && value_of(request, "self") != "yes" && mark_image()
     reset_modules()
     reset_state()
@@ -25,6 +27,7 @@ function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::P
     end_session()
     current_task().storage = objects
     handover && hand_over(objects) && return nothing
+    end_seldom_collections()
     # ios_t (src/support/ios.h): char *buf at 0, int64_t size at 32.
     stream = C_NULL
     try

@@ -1,8 +1,22 @@
-# Makes the caches of packages, for caches.jl: an ordinary Julia runs `make_caches.jl REFUSED NAME...`.
+# Makes the caches of packages, for caches.jl: an ordinary Julia runs `make_caches.jl REFUSED WHY NAME...`.
 #
-# The names of packages that allow no cache (`__precompile__(false)`), or use one that does, are the lines of the file REFUSED.
+# The names of packages that allow no cache (`__precompile__(false)`), or use one that does, are the lines of the file REFUSED. WHY is `missing`, or
+# `edited` for few packages, whose dependencies have caches.
 let refused = open(ARGS[1], "w")
-    for name in ARGS[2:end]
+    if ARGS[2] == "edited" && isdefined(Base, :disable_parallel_precompile)
+        # From Julia 1.12 on, it takes longer to plan for several packages at a time than to make one cache.
+        Core.eval(Base, :(disable_parallel_precompile = true))
+        # The process that makes a cache collects garbage twice before it writes (jl_write_compiler_output in src/precompile.c), and each time goes through
+        # the whole image. It ends then, so it need not. A hook of its exit turns that off: in a process that ends well, GC.enable(0 != 0).
+        folder = dirname(ARGS[1])
+        load = joinpath(folder, "without_collections.jl")
+        write(load, "atexit(GC.enable ∘ !=(Cint(0)))\n")
+        program = joinpath(folder, Base.julia_exename())
+        write(program, string("#!/bin/sh\nexec ", Base.shell_escape_posixly(joinpath(Sys.BINDIR, Base.julia_exename()), "-L", load), " \"\$@\"\n"))
+        chmod(program, 0o700)
+        Core.eval(Sys, :(BINDIR = $folder))
+    end
+    for name in ARGS[3:end]
         id = Base.identify_package(name)
         try
             Base.require(id)

@@ -50,7 +50,8 @@ end
 """
     split_native(request, index, native, methods)
 
-Drop what the base has, write the partitions' bitcode and `index.txt`, which lists the handle's functions and slots in order.
+Drop what the base has, write the partitions' bitcode and `index.txt`, which lists the handle's functions and slots in order. From here on, garbage is not
+collected: serialize_heap (heap.jl) says when it is again.
 """
 function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any})
     mod = emitted_module(native)
@@ -68,7 +69,9 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
         write(out, "fvar\t", names[i]::String, "\n")
     end
     cells = copy(gvars)
-    called = record_native(out, index, native, methods, cells)
+    due = begin_seldom_collections()
+    codes = code_of(methods)
+    called = record_native(out, index, native, codes, cells)
     for g in gvars
         ccall(:LLVMSetInitializer, Cvoid, (Value, Value), g, C_NULL)
     end
@@ -90,18 +93,18 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
     write_file(joinpath(value_of(request, "scratch"), "index.txt"), take!(out))
     event(string("{\"event\":\"emitted\",\"functions\":", new, ",\"base\":", length(fvars) - new, ",\"slots\":", length(gvars), "}"))
     stage("split")
-    write_partitions(request, native, mod, fvars, gvars, used, methods)
+    write_partitions(request, native, mod, fvars, gvars, used, methods, codes, due)
     return nothing
 end
 
 """
-    record_native(out, index, native, methods, cells)
+    record_native(out, index, native, codes, cells)
 
 Where the runtime's serialiser does not write the records of new code, which it would ask for in the middle of Julia's own exit path: append to `out`,
-the text of `index.txt`, which code instances of `methods` have new functions, and plant these and the contents of the cells in `index`. Cells
+the text of `index.txt`, which of the code instances `codes` have new functions, and plant these and the contents of the cells in `index`. Cells
 for functions of the base are called `slot.base.N`, N their index in the base's table, and are taken out of `cells`. Returns the indices N.
 """
-function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any}, cells::Vector{Value})
+function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, codes::Vector{Any}, cells::Vector{Value})
     used = Any[]
     contents = cell_contents(native)
     contents === nothing && return used
@@ -117,7 +120,7 @@ function record_native(out::IOBuffer, index::Vector{Any}, native::Ptr{Cvoid}, me
     append!(used, call_boxed_base(index, native, cells, contents))
     resize!(cells, length(contents))
     new = Any[]
-    for code in code_of(methods)
+    for code in codes
         invoke, body = function_ids(native, code)
         invoke == -5 && continue # returns a constant, which Julia 1.12 says so
         if (invoke != 0 || body != 0) && !has_base_code(index, code)

@@ -10,14 +10,14 @@
 const PARTITION_WEIGHT = 5000
 
 """
-    write_partitions(request, native, mod, fvars, slots, used, methods)
+    write_partitions(request, native, mod, fvars, slots, used, methods, codes, due)
 
 Write for each partition `part-K.bc`, its bitcode in canonical form, and `part-K.map`, which gives the names that it uses for
 functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`. The bodies of the functions are moved there. Files in debug
-information have stable names there (files.jl).
+information have stable names there (files.jl). `codes` are the code instances of `methods`. The next garbage collection is due at `due` allocated bytes.
 """
 function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, slots::Vector{Value},
-                          used::Vector{Any}, methods::Vector{Any})
+                          used::Vector{Any}, methods::Vector{Any}, codes::Vector{Any}, due::Int64)
     # Bodies that must be inlined (llvmcall's) have to be so before they can land in another partition.
     inline_always(mod)
     name_files(request, mod, value_of(request, "self") == "yes" ? own_methods() : methods)
@@ -25,7 +25,7 @@ function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Va
     items = Value[]
     hashes = UInt64[]
     shared = address_map()
-    identities!(items, hashes, shared, native, fvars, methods)
+    identities!(items, hashes, shared, native, fvars, codes)
     for slot in slots
         insert_address!(shared, slot, KIND_SLOT)
     end
@@ -44,6 +44,7 @@ function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Va
     parts = length(starts) - 1
     scratch = value_of(request, "scratch")
     for part in 1:parts
+        due = collect_garbage(due)
         members = Value[]
         weight = 0
         for k in starts[part]:starts[part + 1] - 1
@@ -215,11 +216,11 @@ function sort_by_hash(order::Vector{Int}, hashes::Vector{UInt64}, first::Int, la
     return nothing
 end
 
-"Append the functions of the table that are new, with the hashes of their identities, in the order of the method tables."
-function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, native::Ptr{Cvoid}, fvars::Vector{Value}, methods::Vector{Any})
+"Append the functions of the table that are new, with the hashes of their identities, in the order of `codes`."
+function identities!(items::Vector{Value}, hashes::Vector{UInt64}, shared::Vector{Any}, native::Ptr{Cvoid}, fvars::Vector{Value}, codes::Vector{Any})
     last = nothing
     variant = 0
-    for code in code_of(methods)
+    for code in codes
         instance = instance_of(code::Core.CodeInstance)
         variant = instance === last ? min(variant + 1, 15) : 0
         last = instance
