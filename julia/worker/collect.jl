@@ -15,10 +15,9 @@ end
 "Infer the signatures of the file at `path`, each on a line behind its number and a tab, and append their method instances to `wanted`."
 function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
     path == "" && return nothing
-    due = begin_seldom_collections()
     done = 0
     for line in split(read(path, String), '\n')
-        due = collect_garbage(due)
+        collect_garbage()
         tab = findfirst(isequal('\t'), line)
         tab === nothing && continue
         number = String(SubString(line, 1, prevind(line, tab)))
@@ -33,7 +32,6 @@ function infer_list!(wanted::Vector{Any}, path::String, reports::Bool)
         done += 1
         reports && done & 7 == 0 && event("{\"event\":\"inferred\"}")
     end
-    end_seldom_collections()
     return nothing
 end
 
@@ -51,30 +49,6 @@ function cached_instances()
     end
     return out
 end
-
-# Each garbage collection goes through all objects of the image (gc_sweep_sysimg in src/staticdata.c), so stages that infer make few.
-
-"How many bytes inference may allocate at least between two garbage collections."
-const GARBAGE = 20 << 20
-
-"""
-Leave garbage collection to `collect_garbage`, until `end_seldom_collections`. Returns when the next is due: at how many allocated bytes.
-What is alive grows with the statements, and so does the time that a collection takes, and what may be allocated until it.
-"""
-function begin_seldom_collections()
-    ccall(:jl_gc_enable, Cint, (Cint,), 0)
-    return Base.gc_total_bytes(Base.gc_num()) + max(GARBAGE, Base.gc_live_bytes() >> 2)
-end
-
-"Collect garbage if `due` bytes were allocated. Returns when the next collection is due."
-function collect_garbage(due::Int64)
-    Base.gc_total_bytes(Base.gc_num()) > due || return due
-    ccall(:jl_gc_enable, Cint, (Cint,), 1)
-    ccall(:jl_gc_collect, Cvoid, (Cint,), 2)
-    return begin_seldom_collections()
-end
-
-end_seldom_collections() = ccall(:jl_gc_enable, Cint, (Cint,), 1)
 
 """
     infer_signature!(wanted, type)
@@ -174,10 +148,9 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
     for instance in wanted
         add_instance!(out, invalidated, seen, index, instance, world, true)
     end
-    due = begin_seldom_collections()
     for method in methods
         method = method::Method
-        due = collect_garbage(due)
+        collect_garbage()
         if all_new && method.name === :__init__ && isdispatchtuple(method.sig)
             instance = ccall(:jl_specializations_get_linfo, Any, (Any, Any, Any), method, method.sig, Core.svec())
             add_instance!(out, invalidated, seen, index, instance, world, true)
@@ -191,7 +164,6 @@ function collect_instances(request::Dict{String,Any}, index::Vector{Any}, wanted
         end
         all_new && isdefined(method, :ccallable) && add_callable!(out, callable, method, value_of(request, "image"))
     end
-    end_seldom_collections()
     count = length(invalidated)
     revive!(invalidated, request, index, methods, world)
     event(string("{\"event\":\"invalidated\",\"functions\":", count, ",\"revived\":", count - length(invalidated), "}"))

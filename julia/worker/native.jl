@@ -50,8 +50,7 @@ end
 """
     split_native(request, index, native, methods)
 
-Drop what the base has, write the partitions' bitcode and `index.txt`, which lists the handle's functions and slots in order. From here on, garbage is not
-collected: serialize_heap (heap.jl) says when it is again.
+Drop what the base has, write the partitions' bitcode and `index.txt`, which lists the handle's functions and slots in order.
 """
 function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid}, methods::Vector{Any})
     mod = emitted_module(native)
@@ -69,7 +68,6 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
         write(out, "fvar\t", names[i]::String, "\n")
     end
     cells = copy(gvars)
-    due = begin_seldom_collections()
     codes = code_of(methods)
     called = record_native(out, index, native, codes, cells)
     for g in gvars
@@ -93,7 +91,7 @@ function split_native(request::Dict{String,Any}, index::Vector{Any}, native::Ptr
     write_file(joinpath(value_of(request, "scratch"), "index.txt"), take!(out))
     event(string("{\"event\":\"emitted\",\"functions\":", new, ",\"base\":", length(fvars) - new, ",\"slots\":", length(gvars), "}"))
     stage("split")
-    write_partitions(request, native, mod, fvars, gvars, used, methods, codes, due)
+    write_partitions(request, native, mod, fvars, gvars, used, methods, codes)
     return nothing
 end
 

@@ -10,14 +10,14 @@
 const PARTITION_WEIGHT = 5000
 
 """
-    write_partitions(request, native, mod, fvars, slots, used, methods, codes, due)
+    write_partitions(request, native, mod, fvars, slots, used, methods, codes)
 
 Write for each partition `part-K.bc`, its bitcode in canonical form, and `part-K.map`, which gives the names that it uses for
 functions and slots their meaning: lines `name in the bitcode<TAB>name in index.txt`. The bodies of the functions are moved there. Files in debug
-information have stable names there (files.jl). `codes` are the code instances of `methods`. The next garbage collection is due at `due` allocated bytes.
+information have stable names there (files.jl). `codes` are the code instances of `methods`.
 """
 function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Value, fvars::Vector{Value}, slots::Vector{Value},
-                          used::Vector{Any}, methods::Vector{Any}, codes::Vector{Any}, due::Int64)
+                          used::Vector{Any}, methods::Vector{Any}, codes::Vector{Any})
     # Bodies that must be inlined (llvmcall's) have to be so before they can land in another partition.
     inline_always(mod)
     name_files(request, mod, value_of(request, "self") == "yes" ? own_methods() : methods)
@@ -44,7 +44,7 @@ function write_partitions(request::Dict{String,Any}, native::Ptr{Cvoid}, mod::Va
     parts = length(starts) - 1
     scratch = value_of(request, "scratch")
     for part in 1:parts
-        due = collect_garbage(due)
+        collect_garbage()
         members = Value[]
         weight = 0
         for k in starts[part]:starts[part + 1] - 1

@@ -17,6 +17,7 @@ function revive!(invalidated::Vector{Any}, request::Dict{String,Any}, index::Vec
     called = IdDict{Any,Any}()
     for instance in invalidated
         instance = instance::Core.MethodInstance
+        collect_garbage()
         old = code_of_image(instance, range)
         new = current_code(instance, world)
         (old isa Core.CodeInstance && has_base_code(index, old) && new isa Core.CodeInstance && is_same_result(old, new)) || continue

@@ -57,6 +57,7 @@ function add_called!(instances::Vector{Any}, seen::IdDict{Any,Any}, index::Vecto
         visited[instance] = true
     end
     while !isempty(work)
+        collect_garbage()
         instance = pop!(work)::Core.MethodInstance
         code = current_code(instance, world)
         (code isa Core.CodeInstance && !has_base_code(index, code)) || continue

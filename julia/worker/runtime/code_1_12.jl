@@ -120,6 +120,7 @@ function code_to_emit(instances::Vector{Any}, index::Vector{Any})
         instance isa Core.SimpleVector ? push!(infos, instance) : push!(work, instance)
     end
     while !isempty(work)
+        collect_garbage()
         item = pop!(work)
         haskey(seen, item) && continue
         if item isa Core.MethodInstance
