@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	frontMemory  = 720 << 20 // of the front worker, besides what its packages take
+	frontMemory  = 550 << 20 // of the front worker, besides what its packages take
 	workerMemory = 300 << 20 // of a compile worker
 	ownMemory    = 150 << 20 // of chainbuild
 	leastHeap    = 200 << 20 // that Julia is told of

@@ -83,6 +83,9 @@ func (r *run) writeRequest() error {
 	if r.options.VerifyHeap {
 		add("verify", "yes")
 	}
+	if r.memory.frontHeap > 0 {
+		add("limited", "yes")
+	}
 	if r.usesPackageImages() {
 		add("images", "use")
 	}

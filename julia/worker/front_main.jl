@@ -64,7 +64,7 @@ end
 function build_loaded(request::Dict{String,Any}, index::Vector{Any}, @nospecialize(loaded))
     take_package_images(request, index)
     infer_in_current_world()
-    collect_seldom()
+    begin_collections(value_of(request, "limited") == "yes")
     stage("infer")
     wanted = value_of(request, "self") == "yes" ? infer_workers() : infer_statements(request)
     stage("collect")
