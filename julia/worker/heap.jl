@@ -11,7 +11,7 @@ tables refer to, so that the builder finds them in the new heap. In a worker ima
 function serialize_heap(request::Dict{String,Any}, index::Vector{Any}, native::Ptr{Cvoid})
     handover = value_of(request, "handover") == "yes"
     # A heap that is handed over is read from what leads to its objects, whatever else there is in memory.
-    handover && value_of(request, "verify") != "yes" || collect_freely()
+    end_collections(!handover || value_of(request, "verify") == "yes")
     objects = index[2]::Core.SimpleVector
     if value_of(request, "self") == "yes"
         objects = Core.svec(objects..., OURS[1], OURS[2])
