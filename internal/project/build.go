@@ -112,7 +112,7 @@ func (p *Project) Build(ctx context.Context, o BuildOptions) (*BuildResult, erro
 		return nil, err
 	}
 	defer os.Remove(p.path(builderName))
-	if p.Settings.Layers && !o.Full && !o.Force {
+	if p.Settings.Layers && !o.Force && (!o.Full || o.Yields) {
 		if lower, err = p.foundation(ctx, o, all, record, wanted.sources, log); err != nil {
 			p.noteFailure(ctx, err, log)
 			return nil, err

@@ -60,14 +60,14 @@ type foundation struct {
 }
 
 // foundation returns what a layer with these statements is made on, nil if the image is to be in one piece. Where something in it is under
-// development, that is the image of the rest, which is built if need be.
+// development, that is the image of the rest, which is built if need be, and also to merge a layer.
 func (p *Project) foundation(ctx context.Context, o BuildOptions, all []*Image, record Record, sources []string, log string) (*foundation, error) {
 	stable, err := p.stable()
 	if err != nil {
 		return nil, err
 	}
 	if stable == nil {
-		if f := p.newestInOnePiece(all, sources); f != nil && f.fresh > 0 && f.fresh <= max(largeLayer, len(f.holds)) {
+		if f := p.newestInOnePiece(all, sources); !o.Full && f != nil && f.fresh > 0 && f.carries() {
 			return f.usable(), nil
 		}
 		return nil, nil
@@ -77,7 +77,7 @@ func (p *Project) foundation(ctx context.Context, o BuildOptions, all []*Image, 
 		return nil, err
 	}
 	f := stable.newestInOnePiece(all, wanted.sources)
-	if f == nil || f.isLarge() {
+	if f == nil || !f.carries() || o.Yields && f.isLarge() {
 		if o.Say != nil {
 			o.Say("the image of what is not under development comes first")
 		}
@@ -139,6 +139,9 @@ func (f *foundation) usable() *foundation {
 	}
 	return f
 }
+
+// carries says whether the layer is worth having on it, and not an image in one piece.
+func (f *foundation) carries() bool { return f.fresh <= max(largeLayer, len(f.holds)) }
 
 // isLarge says whether a layer on it is to be merged.
 func (f *foundation) isLarge() bool { return f.fresh > max(smallLayer, f.Statements/mergeShare) }

@@ -393,6 +393,20 @@ func TestDevelopment(t *testing.T) {
 	}
 	second = third
 
+	// Neither is the image of the rest made again for many statements: that is what a merge does, and makes the layer on it.
+	recorded(t, p, statementsOf(60)...)
+	fourth := mustBuild(t, p, BuildOptions{})
+	if want = append(want, "D U: 63 statements, 2 in the base on "+rest); !slices.Equal(builds, want) || !fourth.Merge || fourth.Prepare {
+		t.Errorf("with many statements more it was built %q: %+v", builds[4:], fourth)
+	}
+	merged := mustBuild(t, p, BuildOptions{Full: true, Yields: true})
+	rest = merged.Image.Below.ID[17:25]
+	want = append(want, "A B E S: 61 statements, 0 in the base", "D U: 63 statements, 61 in the base on "+rest)
+	if !slices.Equal(builds, want) || merged.Merge || !merged.Prepare {
+		t.Errorf("merged, it was built %q: %+v", builds[5:], merged)
+	}
+	second = merged
+
 	// Without the setting, the image of the rest is the project's.
 	write(t, dir, settingsFile, "[chainbuild]\n")
 	if status, err := reopen().Status(); err != nil || status.State != Current || status.Image.ID != second.Image.Below.ID {
@@ -402,8 +416,8 @@ func TestDevelopment(t *testing.T) {
 	// In one piece it is built on request, and when another package changes, all is built.
 	write(t, dir, settingsFile, "[chainbuild]\ndevelopment = true\n")
 	mustBuild(t, p, BuildOptions{Full: true})
-	if want = append(want, "A B D E S U: 4 statements, 0 in the base"); !slices.Equal(builds, want) {
-		t.Errorf("in one piece it was built %q", builds[4:])
+	if want = append(want, "A B D E S U: 63 statements, 0 in the base"); !slices.Equal(builds, want) {
+		t.Errorf("in one piece it was built %q", builds[7:])
 	}
 }
 
