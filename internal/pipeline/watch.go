@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"chainbuild/internal/usage"
@@ -37,18 +38,19 @@ func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Cont
 	}
 	files := watchFiles(w, o.Output, o.Timings)
 	defer files.close()
-	for _, path := range o.Statements {
+	// What is given by name is no source of a package.
+	given := map[string]bool{}
+	for _, path := range slices.Concat(o.Statements, o.Policies, []string{o.Base}) {
+		if path == "" {
+			continue
+		}
 		files.add(path)
-	}
-	for _, path := range o.Policies {
-		files.add(path)
-	}
-	if o.Base != "" {
-		files.add(o.Base)
+		if path, err := filepath.Abs(path); err == nil {
+			given[path] = true
+		}
 	}
 	o.sources = files.add
 	for first := true; ; first = false {
-		o.Edited = !first
 		files.begin()
 		_, err := run(ctx, o)
 		if ctx.Err() != nil {
@@ -66,6 +68,7 @@ func watch(ctx context.Context, o Options, w WatchOptions, run func(context.Cont
 			return err
 		}
 		report(Changed{At: time.Now(), Paths: relative(changed)})
+		o.Edited = slices.ContainsFunc(changed, func(path string) bool { return !given[path] })
 	}
 }
 

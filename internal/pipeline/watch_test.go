@@ -158,7 +158,9 @@ func testWatch(t *testing.T, options WatchOptions) {
 		t.Helper()
 		write(t, path, text)
 		f.changes(path)
-		f.begins()
+		if o := f.begins(); o.Edited != (path != "trace.jl") {
+			t.Errorf("after a change of %s the packages are taken for edited: %v", path, o.Edited)
+		}
 		f.end <- nil
 		says[Watching](f)
 	}
