@@ -45,12 +45,18 @@ type Installation struct {
 	Environment []string `json:"-"`
 }
 
+// Words are the program and the arguments of a Command.
+func (in *Installation) Words(args ...string) []string {
+	return append([]string{in.Executable, "--startup-file=no"}, args...)
+}
+
 // Command makes a command that runs this Julia with the given arguments, without the user's startup file. It has a
 // process group of its own, which is killed when ctx ends; the kernel kills the process if chainbuild itself is killed.
 //
 // The process gets one Julia thread whatever JULIA_NUM_THREADS says: no image may be written while others run.
 func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, in.Executable, append([]string{"--startup-file=no"}, args...)...)
+	words := in.Words(args...)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = slices.Concat(os.Environ(), in.Environment, []string{"JULIA_NUM_THREADS=1"})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

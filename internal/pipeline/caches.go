@@ -31,12 +31,18 @@ type caching struct {
 	end     *os.File // from which nothing can be read, and whose end is that of the process
 }
 
-// isCaching says whether the process starts.
-func (r *run) isCaching() bool { return r.options.Edited && len(r.packages()) > 0 }
+// edited are the packages of which the process makes caches: none if it does not start.
+func (r *run) edited() []string {
+	if !r.options.Edited {
+		return nil
+	}
+	return r.packages()
+}
 
-// startCaching starts the process, if it does. close must be called.
+// startCaching starts the process for the packages that are edited, if there are any. close must be called.
 func (r *run) startCaching(ctx context.Context, log *os.File) (*caching, error) {
-	if !r.isCaching() {
+	names := r.edited()
+	if len(names) == 0 {
 		return &caching{}, nil
 	}
 	end, held, err := os.Pipe()
@@ -46,7 +52,7 @@ func (r *run) startCaching(ctx context.Context, log *os.File) (*caching, error) 
 	defer held.Close()
 	ctx, stop := context.WithCancel(ctx)
 	c := &caching{stop: stop, end: end}
-	cmd := r.julia.Command(ctx, append(append(r.cacheMaker(), "edited"), r.packages()...)...)
+	cmd := r.julia.Command(ctx, append(append(r.cacheMaker(), "edited"), names...)...)
 	c.process, err = parallel.StartProcess(ctx, "the process that makes caches", cmd, parallel.ProcessOptions{Output: log, Files: []*os.File{held}})
 	if err != nil {
 		stop()

@@ -77,16 +77,16 @@ func (r *run) runFront(ctx context.Context, compiler *compiler, heap *heapFile, 
 	for _, u := range f.unresolved {
 		r.progress.unresolved(u)
 	}
-	f.enter(startStage, nil)
-	caching, err := r.startCaching(ctx, log)
+	caches, err := r.startCaching(ctx, log)
 	if err != nil {
 		return nil, err
 	}
-	defer caching.close()
+	defer caches.close()
 	files := []*os.File{heap.file, f.handover.read}
-	if caching.end != nil {
-		files = append(files, caching.end)
+	if caches.end != nil {
+		files = append(files, caches.end)
 	}
+	f.enter(startStage, nil)
 	process, err := r.julia.Start(ctx, "the front worker", r.frontArgs(), log, f.handle, files...)
 	if err == nil {
 		err = f.explain(ctx, process.Wait())

@@ -89,12 +89,10 @@ func (r *run) writeRequest() error {
 	if r.usesPackageImages() {
 		add("images", "use")
 	}
-	add("caches", r.julia.Executable)
-	add("caches", "--startup-file=no")
-	for _, argument := range r.cacheMaker() {
-		add("caches", argument)
+	for _, word := range r.julia.Words(r.cacheMaker()...) {
+		add("caches", word)
 	}
-	if r.isCaching() {
+	if len(r.edited()) > 0 {
 		add("caching", "yes")
 	}
 	if r.options.sources != nil {

@@ -12,8 +12,7 @@ function make_caches(request::Dict{String,Any})
     list = joinpath(value_of(request, "scratch"), "refused.txt")
     refused = Any[]
     if value_of(request, "caching") == "yes"
-        byte = UInt8[0]
-        GC.@preserve byte ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), CACHING_FD, pointer(byte), 1)
+        read_byte(CACHING_FD) # comes back at the end
         read_refused!(refused, list)
     end
     command = ""

@@ -58,10 +58,13 @@ function hand_over(@nospecialize(storage))
 end
 
 "Wait for the builder's answer to an event, and whether it is yes."
-function answer()
+answer() = read_byte(ANSWER_FD) == 0x31
+
+"The next byte of descriptor `fd`, which is waited for; 0 at its end."
+function read_byte(fd::Cint)
     byte = UInt8[0]
-    GC.@preserve byte ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), ANSWER_FD, pointer(byte), 1)
-    return byte[1] == 0x31
+    GC.@preserve byte ccall(:read, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), fd, pointer(byte), 1)
+    return byte[1]
 end
 
 decimal(n::Int) = string(n)
